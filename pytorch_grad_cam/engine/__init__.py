@@ -1,0 +1,1 @@
+"""Tensors, modules and layers; knows no method."""

@@ -1,0 +1,94 @@
+"""Why a map means nothing: the sentences behind ``Explanation.notes``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.engine.maps import is_constant
+from pytorch_grad_cam.engine.restore import hooked
+from pytorch_grad_cam.engine.trees import map_tensors
+
+DETACHED = (
+    "the target depends on the layer, but not through the graph: its output is detached, converted (.item(), NumPy) "
+    "or used in inference mode after the layer"
+)
+NOT_ON_PATH = "the layer is not on the path to the target: changing its output does not change the score"
+UNUSED_TOKENS = (
+    "the head reads only tokens that reshape_transform leaves out (often the class token), so no patch token matters "
+    "here; choose an earlier layer, e.g. the first norm of the last block"
+)
+ZERO = "the target does not react to the layer there (saturated output, or units that are off)"
+
+
+def why_no_gradient(module: nn.Module, score: Callable[[], Tensor], before: Tensor) -> str:
+    """Find out why a score has no graph back to a layer, by changing the layer's output and looking at the score.
+
+    Args:
+        module: the layer.
+        score: runs the model once and returns the scores ``(B,)``.
+        before: the scores ``(B,)`` with the output unchanged.
+    """
+
+    def change(module: nn.Module, inputs: Any, output: Any) -> Any:
+        return map_tensors(output, lambda tensor: -tensor - 1 if tensor.is_floating_point() else tensor)
+
+    with hooked([module], change):
+        after = score()
+    return NOT_ON_PATH if torch.equal(before, after) else DETACHED
+
+
+def finite(tensor: Tensor) -> Tensor:
+    """Say of each image of a ``(B, ...)`` tensor whether all its numbers are finite: bool ``(B,)``."""
+    return tensor.isfinite().flatten(1).all(1)
+
+
+def notes_on(
+    name: str,
+    raw: Tensor,
+    grads: Tensor | None,
+    why_zero: Callable[[], str],
+    nonfinite: Sequence[str | None],
+    relu: bool,
+) -> list[tuple[str, ...]]:
+    """Judge the maps of one layer.
+
+    Args:
+        name: the layer's name.
+        raw: its signed maps ``(B, *s)``.
+        grads: its gradients ``(B, C, *s)``, None for a method that takes none.
+        why_zero: finds the reason for a gradient that is zero.
+        nonfinite: per image what was replaced, None for most.
+        relu: whether negative evidence is dropped.
+
+    Returns:
+        Per image the sentences that say why its map means nothing; mostly none.
+    """
+    flat = raw.flatten(1)
+    zero = torch.zeros_like(flat[:, 0]).bool() if grads is None else (grads == 0).flatten(1).all(1)
+    negative = (flat.amax(1) <= 0) & (flat.amin(1) < 0) & relu
+    reason = why_zero() if bool(zero.any()) else ""
+    verdicts: list[tuple[str, ...]] = []
+    for image, (is_zero, is_negative, is_flat) in enumerate(
+        torch.stack([zero, negative, is_constant(raw)], 1).tolist()
+    ):
+        verdict = [nonfinite[image]]
+        if is_zero:
+            verdict.append(f"zero gradient at layer {name!r}: {reason}")
+        elif is_flat and flat.shape[1] == 1:
+            verdict.append(f"layer {name!r} has one position only; choose an earlier layer")
+        elif is_negative:
+            verdict.append(f"all evidence at layer {name!r} is negative (relu=False shows it)")
+        elif is_flat:
+            verdict.append(f"constant map at layer {name!r}: every position counts the same")
+        verdicts.append(tuple(each for each in verdict if each))
+    return verdicts
+
+
+def listed(indices: Sequence[int]) -> str:
+    """Write image numbers for a message, shortened: ``0, 1, 2, 3, 4, ... (12 in all)``."""
+    shown = ", ".join(map(str, indices[:5]))
+    return shown if len(indices) <= 5 else f"{shown}, ... ({len(indices)} in all)"

@@ -1,0 +1,61 @@
+"""The door: what a model is asked must be something it can answer."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.engine.diagnosis import finite, listed
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where the model is: the device of its first parameter or buffer, the CPU if it has none."""
+    first = next(chain(model.parameters(), model.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool) -> Tensor:
+    """Return the input on the model's device, in its floating type and cut from any graph; the caller's is untouched.
+
+    Args:
+        model: the network.
+        input_tensor: ``(B, C, *S)`` with one to three spatial axes.
+        allow_nonfinite: let NaN and infinity pass.
+
+    Raises:
+        TypeError: for anything but a tensor.
+        ValueError: for a wrong number of axes, an empty batch, NaN or infinity, and a model made in inference mode.
+    """
+    if not isinstance(input_tensor, Tensor):
+        raise TypeError(
+            f"the input must be a tensor (B, C, *S), not {type(input_tensor).__name__}; "
+            "convert a picture with pytorch_grad_cam.utils.image.preprocess_image"
+        )
+    if not 3 <= input_tensor.ndim <= 5 or not input_tensor.numel():
+        raise ValueError(
+            f"the input has the shape {tuple(input_tensor.shape)}; it must be (B, C, *S) with a batch axis, channels "
+            "and one to three spatial axes, none of them empty (a single image needs input_tensor[None])"
+        )
+    state = next(chain(model.parameters(), model.buffers()), None)
+    if state is not None and state.is_inference():
+        raise ValueError(
+            "the model was made under torch.inference_mode(), so its parameters cannot take part in a gradient; "
+            "make or load it outside of that block"
+        )
+    weights = next((p for p in model.parameters() if p.is_floating_point()), None)
+    dtype = weights.dtype if weights is not None and input_tensor.is_floating_point() else input_tensor.dtype
+    inputs = input_tensor.detach()
+    if inputs.is_inference():
+        with torch.inference_mode(False):
+            inputs = inputs.clone()  # out of inference mode, which no gradient can enter
+    inputs = inputs.to(device_of(model), dtype)
+    if not allow_nonfinite and inputs.is_floating_point():
+        good = finite(inputs).tolist()
+        if not all(good):
+            bad = listed([index for index, is_good in enumerate(good) if not is_good])
+            raise ValueError(
+                f"the input contains NaN or infinity (image {bad}); mend the data, or pass allow_nonfinite=True"
+            )
+    return inputs

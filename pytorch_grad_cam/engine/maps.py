@@ -1,0 +1,121 @@
+"""Arithmetic on maps and activations, in torch, for any number of spatial axes.
+
+Shapes: ``B`` images, ``C`` channels, ``*S`` spatial axes (``T``; ``H, W``; ``D, H, W``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# A map whose spread is below this share of its largest value is constant: what varies is rounding.
+CONSTANT = 1e-6
+
+_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def working_precision(tensor: Tensor) -> Tensor:
+    """Return the tensor in float32, or float64 if it is that already: half precision is for networks, not for sums."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def per_image(values: Tensor, like: Tensor) -> Tensor:
+    """Reshape ``(B,)`` so that it broadcasts against ``(B, ...)``."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def spatial_axes(tensor: Tensor) -> tuple[int, ...]:
+    """Return the spatial axes of a ``(B, C, *S)`` tensor."""
+    return tuple(range(2, tensor.ndim))
+
+
+def spatial_sum(tensor: Tensor) -> Tensor:
+    """Sum a ``(B, C, *S)`` tensor over its positions, keeping the axes: ``(B, C, 1, ...)``."""
+    return tensor.sum(dim=spatial_axes(tensor), keepdim=True)
+
+
+def spatial_mean(tensor: Tensor) -> Tensor:
+    """Average a ``(B, C, *S)`` tensor over its positions: ``(B, C)``."""
+    return tensor.mean(dim=spatial_axes(tensor))
+
+
+def is_constant(maps: Tensor) -> Tensor:
+    """Say of each map ``(B, *S)`` whether it has one value everywhere, up to rounding: bool ``(B,)``."""
+    flat = maps.flatten(1)
+    return flat.amax(1) - flat.amin(1) <= CONSTANT * flat.abs().amax(1)
+
+
+def unit_range(maps: Tensor) -> Tensor:
+    """Stretch each map ``(B, *S)`` to [0, 1]; a constant map becomes 0.
+
+    There is no absolute epsilon, so the result does not depend on the scale of the scores.
+    """
+    flat = maps.flatten(1)
+    low, high = flat.amin(1), flat.amax(1)
+    spread = torch.where(is_constant(maps), torch.inf, high - low)
+    return (maps - per_image(low, maps)) / per_image(spread, maps)
+
+
+def unit_peak(maps: Tensor) -> Tensor:
+    """Divide each map ``(B, *S)`` by its largest absolute value; 0 stays 0 and signs stay."""
+    peak = maps.flatten(1).abs().amax(1)
+    return maps / per_image(torch.where(peak > 0, peak, torch.inf), maps)
+
+
+def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize maps ``(B, *S)`` linearly to ``(B, *size)``, with half-pixel centres; never overshoots."""
+    if tuple(maps.shape[1:]) == tuple(size):
+        return maps
+    mode = _LINEAR[maps.ndim - 1]
+    return functional.interpolate(maps[:, None], size=tuple(size), mode=mode, align_corners=False)[:, 0]
+
+
+def channel_sum(weights: Tensor, activations: Tensor) -> Tensor:
+    """Weigh activations ``(B, C, *S)`` by ``(B, C)`` or ``(B, C, *S)`` and sum the channels: ``(B, *S)``."""
+    if weights.ndim == 2:
+        flat = torch.bmm(weights[:, None], activations.flatten(2))  # (B, 1, n)
+        return flat.reshape(activations.shape[0], *activations.shape[2:])
+    return (weights * activations).sum(1)
+
+
+def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
+    """Project each position of a ``(B, C, *S)`` tensor onto the first principal component of its channels.
+
+    The component's sign is free; it is chosen so that the result goes along with the plain channel sum, which makes
+    strongly activated places bright. Only one component is needed, so the smaller of the two Gram matrices
+    (positions or channels) replaces a full singular value decomposition.
+
+    Args:
+        tensor: ``(B, C, *S)``, finite.
+        centred: subtract each channel's mean over the positions first.
+
+    Returns:
+        ``(B, *S)``, signed.
+    """
+    rows = tensor.flatten(2)  # (B, C, n)
+    # Squares of tiny gradients would underflow; the scale comes back at the end.
+    scale = rows.abs().amax((1, 2), keepdim=True)
+    rows = rows / torch.where(scale > 0, scale, 1.0)
+    if centred:
+        rows = rows - rows.mean(2, keepdim=True)
+    if rows.shape[2] <= rows.shape[1]:
+        values, vectors = torch.linalg.eigh(rows.transpose(1, 2) @ rows)  # (B, n, n)
+        projection = vectors[:, :, -1] * values[:, -1:].clamp_min(0).sqrt()  # L = sigma_1 u_1
+    else:
+        _, vectors = torch.linalg.eigh(rows @ rows.transpose(1, 2))  # (B, C, C)
+        projection = (vectors[:, :, -1:] * rows).sum(1)  # L = X v_1
+    along = (projection * rows.sum(1)).sum(1, keepdim=True)  # with the plain channel sum
+    projection = torch.where(along < 0, -projection, projection) * scale[:, 0]
+    return projection.reshape(tensor.shape[0], *tensor.shape[2:])
+
+
+def combined(weights: Tensor, activations: Tensor, eigen_smooth: bool) -> Tensor:
+    """Make a map ``(B, *S)`` of weighted activations: their channel sum, or their principal component."""
+    if not eigen_smooth:
+        return channel_sum(weights, activations)
+    if weights.ndim == 2:
+        weights = weights.reshape(*weights.shape, *[1] * (activations.ndim - 2))
+    return principal_projection(weights * activations)

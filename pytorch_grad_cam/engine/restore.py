@@ -1,0 +1,81 @@
+"""Borrow a model and give it back: everything that is changed for one call is undone here, whatever happens.
+
+No other file of the package registers a hook or sets a training flag (a test reads the sources and holds this).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+Hook = Callable[[nn.Module, Any, Any], Any]
+
+# One lock per model, kept beside the model and never on it: a lock would stop deepcopy and pickle.
+_turns: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_turns_guard = threading.Lock()
+
+
+@contextmanager
+def taking_turns(model: nn.Module) -> Iterator[None]:
+    """Let one thread at a time explain ``model``; the same thread may enter again (a method inside a method)."""
+    with _turns_guard:
+        lock = _turns.setdefault(model, threading.RLock())
+    with lock:
+        yield
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every submodule in evaluation mode, then give each its own flag back.
+
+    The flags are written one by one: ``model.eval()`` may be overridden to do more than that (merge adapters, fuse
+    layers), and one flag for all would lose a frozen batch norm's. A model already in evaluation is not touched.
+    """
+    training = [module for module in model.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def hooked(modules: Iterable[nn.Module], hook: Hook) -> Iterator[None]:
+    """Run ``hook(module, inputs, output)`` after each of ``modules``, in this thread only, while the block runs.
+
+    Another thread that uses the model meanwhile gets the model's own output.
+    """
+    owner = threading.get_ident()
+
+    def only_here(module: nn.Module, inputs: Any, output: Any) -> Any:
+        return hook(module, inputs, output) if threading.get_ident() == owner else None
+
+    with ExitStack() as stack:
+        for module in modules:
+            stack.callback(module.register_forward_hook(only_here).remove)
+        yield
+
+
+@contextmanager
+def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
+
+    Inside, inference mode is off, whatever the caller's mode, because a map needs tensors that autograd accepts.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with (
+        taking_turns(model),
+        evaluating(model),
+        torch.random.fork_rng(devices=devices),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
+        yield

@@ -1,0 +1,62 @@
+"""Tensors inside tuples, lists and dicts: what layers and models return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a nested value, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_in(item)
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """Return ``value`` with every tensor replaced by ``change(tensor)``; the containers keep their types."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return type(value)((key, map_tensors(item, change)) for key, item in value.items())  # type: ignore[call-arg]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(item, change) for item in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(map_tensors(item, change) for item in value)
+    return value
+
+
+def detached(value: Any) -> Any:
+    """Return ``value`` with every tensor cut from its graph."""
+    return map_tensors(value, torch.Tensor.detach)
+
+
+def one_image(outputs: Any, index: int, batch: int) -> Any:
+    """Take one image's part of a model's outputs.
+
+    Args:
+        outputs: a tensor with a leading batch axis, a tuple, list or dict of such tensors, or, as detectors return
+            it, a list with one entry per image.
+        index: which image, 0 to ``batch - 1``.
+        batch: number of images ``B``.
+
+    Raises:
+        ValueError: if the outputs have no axis or list of length ``batch``.
+    """
+    if isinstance(outputs, (tuple, list)) and len(outputs) == batch and not isinstance(outputs[0], Tensor):
+        return outputs[index]
+    shapes = [tuple(tensor.shape) for tensor in tensors_in(outputs)]
+    if not shapes or any(not shape or shape[0] != batch for shape in shapes):
+        raise ValueError(
+            f"the model's output cannot be split into {batch} images: its tensors have the shapes "
+            f"{shapes}; every tensor needs the batch as its first axis, or return one entry per image"
+        )
+    return map_tensors(outputs, lambda tensor: tensor[index])

@@ -1,0 +1,21 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real networks and pictures that lies beside some checkouts."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("needs the real networks and pictures in ../shared, which are not part of the project")
+    return SHARED
