@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 import torch
@@ -21,35 +21,15 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ReshapeTransform
 from pytorch_grad_cam.engine import augment, diagnosis, maps
-from pytorch_grad_cam.engine.inputs import checked_input, device_of
+from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.layers import LayerSpec, last_spatial_layer, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.explanation import Explanation
+from pytorch_grad_cam.options import How, MapOptions
 from pytorch_grad_cam.trace import TracedLayer, trace
 from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
 
 log = logging.getLogger(__name__)
-
-SCALES: dict[str, Callable[[Tensor], Tensor]] = {"none": Tensor.clone, "max": maps.unit_peak, "minmax": maps.unit_range}
-
-
-class MapOptions(TypedDict, total=False):
-    """Options of a call beyond the inputs and targets; ``BaseCAM.explain`` says what they mean."""
-
-    relu: bool
-    normalize: Literal["none", "max", "minmax"] | None
-    size: Sequence[int] | None
-    allow_nonfinite: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class _How:
-    """The checked options of one call."""
-
-    eigen_smooth: bool
-    relu: bool
-    scale: str
-    allow_nonfinite: bool
 
 
 class BaseCAM:
@@ -99,11 +79,6 @@ class BaseCAM:
             self.uses_gradients = uses_gradients
         self.tta_transforms = tta_transforms
         self.outputs: Any = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is, and the maps of ``explain`` with it."""
-        return device_of(self.model)
 
     def __enter__(self) -> Self:
         return self
@@ -206,21 +181,10 @@ class BaseCAM:
         targets: Targets,
         aug_smooth: bool,
         eigen_smooth: bool,
-        *,
-        relu: bool = True,
-        normalize: str | None = None,
-        size: Sequence[int] | None = None,
-        allow_nonfinite: bool = False,
+        **options: Unpack[MapOptions],
     ) -> Explanation:
-        how = _How(eigen_smooth, relu, normalize or ("minmax" if relu else "max"), allow_nonfinite)
-        if how.scale not in SCALES:
-            raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, SCALES))}")
-        inputs = checked_input(self.model, input_tensor, allow_nonfinite)
-        size = tuple(inputs.shape[2:]) if size is None else tuple(size)
-        if len(size) != inputs.ndim - 2 or min(size) < 1:
-            raise ValueError(
-                f"size={size} must have {inputs.ndim - 2} positive numbers, one per spatial axis of the input"
-            )
+        inputs = checked_input(self.model, input_tensor, options.get("allow_nonfinite", False))
+        how = How.checked(inputs, eigen_smooth, **options)
         if targets is not None and not self.uses_targets:
             log.info("%s shows what stands out whatever the target; targets are ignored", type(self).__name__)
         with undisturbed(self.model, inputs.device):
@@ -229,32 +193,29 @@ class BaseCAM:
                 log.info("target layer chosen: %s", chosen.name)
                 self.target_layers = [chosen.module]
             if aug_smooth:
-                explanation = self._explain_views(inputs, targets, how, size)
+                explanation = self._explain_views(inputs, targets, how)
             else:
-                explanation, _ = self._explain_view(inputs, targets, how, size)
+                explanation, _ = self._explain_view(inputs, targets, how)
         self.outputs = explanation.outputs
         self._warn(explanation.notes)
         return explanation
 
-    def _explain_views(self, inputs: Tensor, targets: Targets, how: _How, size: Sequence[int]) -> Explanation:
+    def _explain_views(self, inputs: Tensor, targets: Targets, how: How) -> Explanation:
         """Average the maps of several views, each turned back. The clean input decides what is explained."""
-        clean, fixed = self._explain_view(inputs, targets, how, inputs.shape[2:])
+        size, how = how.size, dataclasses.replace(how, size=tuple(inputs.shape[2:]))
+        clean, fixed = self._explain_view(inputs, targets, how)
         found = []
         for view in augment.views_of(self.tta_transforms):
             changed = view.change(inputs)
             seen = clean
             if not torch.equal(changed, inputs):
-                seen, _ = self._explain_view(changed, fixed, how, changed.shape[2:], view.undo)
+                turned = dataclasses.replace(how, size=tuple(changed.shape[2:]))
+                seen, _ = self._explain_view(changed, fixed, turned, view.undo)
             found.append(view.undo(seen.maps[:, None])[:, 0])  # (B, *S)
         return dataclasses.replace(clean, maps=maps.resize(torch.stack(found).mean(0), size))
 
     def _explain_view(
-        self,
-        inputs: Tensor,
-        targets: Targets,
-        how: _How,
-        size: Sequence[int],
-        undo: Callable[[Tensor], Tensor] | None = None,
+        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
     ) -> tuple[Explanation, list[Target]]:
         """Explain one batch as it is; ``undo`` turns a dense output back to where the targets expect its pixels."""
         traced = trace(
@@ -270,14 +231,12 @@ class BaseCAM:
         )
         found = [self._layer_map(inputs, traced.targets, layer, how.eigen_smooth) for layer in traced.layers]
         raws = tuple(raw for _, raw in found)
-        scale = SCALES[how.scale]
-        resized = [maps.resize(scale(raw.relu() if how.relu else raw), size) for raw in raws]
         notes = [
             diagnosis.notes_on(layer.name, raw, layer.grads, layer.why_zero, layer.nonfinite, how.relu)
             for layer, raw in zip(traced.layers, raws, strict=True)
         ]
         explanation = Explanation(
-            maps=scale(torch.stack(resized).mean(0)).float(),
+            maps=how.finish(raws),
             raw=raws,
             weights=tuple(weights for weights, _ in found),
             outputs=traced.outputs,

@@ -1,0 +1,70 @@
+"""What a caller may ask of the maps, beyond the method itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, TypedDict
+
+import torch
+from torch import Tensor
+
+from pytorch_grad_cam.engine import maps
+
+SCALES: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": Tensor.clone,
+    "max": maps.unit_peak,
+    "minmax": maps.unit_range,
+}
+
+
+class MapOptions(TypedDict, total=False):
+    """The keyword options of a call; ``BaseCAM.explain`` says what they mean."""
+
+    relu: bool
+    normalize: Literal["none", "max", "minmax"] | None
+    size: Sequence[int] | None
+    allow_nonfinite: bool
+
+
+@dataclass(frozen=True)
+class How:
+    """The options of one call, checked."""
+
+    eigen_smooth: bool
+    relu: bool
+    scale: str
+    size: tuple[int, ...]
+    allow_nonfinite: bool
+
+    @classmethod
+    def checked(
+        cls,
+        inputs: Tensor,
+        eigen_smooth: bool,
+        *,
+        relu: bool = True,
+        normalize: str | None = None,
+        size: Sequence[int] | None = None,
+        allow_nonfinite: bool = False,
+    ) -> Self:
+        """Fill in the defaults for an input ``(B, C, *S)``.
+
+        Raises:
+            ValueError: for an unknown way to scale, or a size that does not fit the input's axes.
+        """
+        scale = normalize or ("minmax" if relu else "max")
+        if scale not in SCALES:
+            raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, SCALES))}")
+        wanted = tuple(inputs.shape[2:]) if size is None else tuple(size)
+        if len(wanted) != inputs.ndim - 2 or min(wanted) < 1:
+            raise ValueError(
+                f"size={wanted} must have {inputs.ndim - 2} positive numbers, one per spatial axis of the input"
+            )
+        return cls(eigen_smooth, relu, scale, wanted, allow_nonfinite)
+
+    def finish(self, raws: Sequence[Tensor]) -> Tensor:
+        """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""
+        scaled = [SCALES[self.scale](raw.relu() if self.relu else raw) for raw in raws]
+        mean = torch.stack([maps.resize(each, self.size) for each in scaled]).mean(0)
+        return SCALES[self.scale](mean).float()
