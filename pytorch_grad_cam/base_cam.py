@@ -55,7 +55,8 @@ class BaseCAM:
 
     uses_gradients: bool = True  # whether get_cam_weights needs grads
     uses_targets: bool = True  # whether the map depends on what is asked for
-    tensors: bool = False
+    uses_layers: bool = True  # whether target_layers and reshape_transform matter
+    tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
 
     def __init__(
         self,
@@ -232,8 +233,18 @@ class BaseCAM:
         found = [self._layer_map(inputs, traced.targets, layer, how.eigen_smooth) for layer in traced.layers]
         raws = tuple(raw for _, raw in found)
         notes = [
-            diagnosis.notes_on(layer.name, raw, layer.grads, layer.why_zero, layer.nonfinite, how.relu)
-            for layer, raw in zip(traced.layers, raws, strict=True)
+            diagnosis.notes_on(
+                layer.name,
+                raw,
+                layer.grads,
+                layer.why_zero,
+                layer.nonfinite,
+                how.relu,
+                None
+                if weights is None or how.eigen_smooth
+                else maps.channel_sum(weights.abs(), layer.activations.abs()),
+            )
+            for layer, (weights, raw) in zip(traced.layers, found, strict=True)
         ]
         explanation = Explanation(
             maps=how.finish(raws),

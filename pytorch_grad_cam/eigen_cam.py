@@ -23,8 +23,9 @@ class EigenCAM(BaseCAM):
             False is the paper's form. All other arguments as for ``BaseCAM``.
 
     Source: M. B. Muhammad and M. Yeasin, 2020, "Eigen-CAM: Class Activation Map using Principal Components",
-    arXiv:2008.00299, equations 2 to 4.
-    Note: the component's sign is free; here the map goes along with the plain channel sum and is never inverted.
+    arXiv:2008.00299.
+    Note: the component's sign is free; here the map goes along with the plain channel sum, so it is bright where the
+    layer is active.
     """
 
     uses_gradients = False

@@ -10,6 +10,8 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.maps import spatial_axes, spatial_sum
 from pytorch_grad_cam.utils.model_targets import Target
 
+SMALLEST = 0.1  # denominator; 2 where the activations are 0, larger where they are positive
+
 
 class GradCAMPlusPlus(BaseCAM):
     """Highlights every place with positive gradient about equally, so that several objects of a class all show.
@@ -17,10 +19,10 @@ class GradCAMPlusPlus(BaseCAM):
     ``alpha = G^2 / (2 G^2 + S_k G^3)``; ``w_k = sum_p alpha relu(G)``; ``L = relu(sum_k w_k A_k)``.
 
     Source: A. Chattopadhay et al., 2018, "Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks",
-    arXiv:1710.11063, equations 5 and 19 (the score's exponential cancels).
+    arXiv:1710.11063, equation 19 (the score's exponential cancels).
     Note: ``G^2`` is cancelled, ``w_k = sum_p relu(G) / (2 + S_k G)``, so nothing underflows and no epsilon is needed,
     which in ``grad-cam`` outweighs the squared gradients. Where ``S_k`` is negative (signed activations) the
-    denominator could reach zero; it is kept at 1 or more, so no place counts more than its gradient.
+    denominator could reach zero; it is kept at 0.1 or more, so that no place counts more than ten times its gradient.
     """
 
     def get_cam_weights(
@@ -31,5 +33,7 @@ class GradCAMPlusPlus(BaseCAM):
         activations: Tensor,
         grads: Tensor,
     ) -> Tensor:
-        denominator = (2 + spatial_sum(activations) * grads).clamp_min(1)  # eq. 19, numerator and denominator / G^2
-        return (grads.relu() / denominator).sum(spatial_axes(grads))  # eq. 5
+        denominator = (2 + spatial_sum(activations) * grads).clamp_min(
+            SMALLEST
+        )  # eq. 19, numerator and denominator / G^2
+        return (grads.relu() / denominator).sum(spatial_axes(grads))

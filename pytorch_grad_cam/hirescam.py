@@ -16,7 +16,7 @@ class HiResCAM(BaseCAM):
     ``L(p) = relu(sum_k G_k(p) A_k(p))``.
 
     Source: R. L. Draelos and L. Carin, 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of
-    convolutional neural networks", arXiv:2011.08891, equation 8.
+    convolutional neural networks", arXiv:2011.08891.
     Note: if what follows the layer is one linear map, the signed map (``Explanation.raw``) sums to the score less the
     bias. ``eigen_smooth`` gives that guarantee up.
     """

@@ -16,7 +16,7 @@ class LayerCAM(BaseCAM):
     ``w_k(p) = relu(G_k(p))``; ``L(p) = relu(sum_k w_k(p) A_k(p))``. Made for early layers too.
 
     Source: P.-T. Jiang et al., 2021, "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", IEEE
-    Transactions on Image Processing 30, doi:10.1109/TIP.2021.3089943, equations 4 to 6.
+    Transactions on Image Processing 30, doi:10.1109/TIP.2021.3089943.
     Note: several layers are averaged as for every method, not fused by tanh and maximum as in the paper.
     """
 

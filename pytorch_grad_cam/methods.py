@@ -19,7 +19,8 @@ class Method:
         name: on the command line.
         path: "module:Class".
         summary: one line: what is highlighted.
-        passes: per image: F forward, Ft and Bt forward and backward through what follows the layer.
+        passes: per image: F and B forward and backward, Ft and Bt only through what follows the layer,
+            K channels.
         source: authors, year, arXiv id or DOI.
         aliases: other spellings.
     """
@@ -81,6 +82,27 @@ _ROWS = (
         "positive gradient times activation, before anything cancels",
         "F + Bt",
         "variant of the package grad-cam",
+    ),
+    Method(
+        "scorecam",
+        "pytorch_grad_cam.score_cam:ScoreCAM",
+        "channels that keep the score up when they mask the image",
+        "(1 + K) F",
+        "Wang et al. 2020, arXiv:1910.01279",
+    ),
+    Method(
+        "ablationcam",
+        "pytorch_grad_cam.ablation_cam:AblationCAM",
+        "channels without which the score drops",
+        "2 F + K Ft",
+        "Desai and Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360",
+    ),
+    Method(
+        "fullgrad",
+        "pytorch_grad_cam.fullgrad_cam:FullGrad",
+        "what the input and every bias contributed",
+        "F + B",
+        "Srinivas and Fleuret 2019, arXiv:1905.00780",
     ),
     Method(
         "eigencam",

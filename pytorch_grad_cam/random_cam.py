@@ -21,7 +21,7 @@ class RandomCAM(BaseCAM):
         seed: of the weights; the same seed gives every image the same weights at every call and leaves the global
             random state alone. All other arguments as for ``BaseCAM``.
 
-    Source: none; a baseline that the package ``grad-cam`` ships.
+    Source: none; a baseline that the package ``grad-cam`` ships; that draws anew for every image.
     """
 
     uses_gradients = False

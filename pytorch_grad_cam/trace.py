@@ -75,11 +75,8 @@ def trace(
     def ask(outputs: Any) -> tuple[list[Target], Tensor | None]:
         if not uses_targets:
             return [], None
-        if undo is not None and isinstance(outputs, Tensor) and outputs.ndim == inputs.ndim:
-            outputs = undo(outputs)
-        each = as_targets(targets, detached(outputs), len(inputs))
         with torch.set_grad_enabled(uses_gradients):
-            return each, scores_of(outputs, each)
+            return asked(outputs, targets, inputs, undo)
 
     outputs = record(inputs)
     each, scores = ask(outputs)
@@ -111,6 +108,16 @@ def trace(
         nonfinite = tuple(a or b for a, b in zip(bad_values, bad_grads, strict=True))
         found.append(TracedLayer(layer, name, values, grad, nonfinite, partial(why_zero, index)))
     return Trace(detached(outputs), each, scores, tuple(found))
+
+
+def asked(
+    outputs: Any, targets: Targets, inputs: Tensor, undo: Callable[[Tensor], Tensor] | None
+) -> tuple[list[Target], Tensor]:
+    """Resolve the targets on a model's outputs and score them, in the caller's gradient mode; see ``trace``."""
+    if undo is not None and isinstance(outputs, Tensor) and outputs.ndim == inputs.ndim:
+        outputs = undo(outputs)
+    each = as_targets(targets, detached(outputs), len(inputs))
+    return each, scores_of(outputs, each)
 
 
 def _checked(activations: Tensor, name: str, inputs: Tensor) -> Tensor:

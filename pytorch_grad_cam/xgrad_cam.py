@@ -22,7 +22,7 @@ class XGradCAM(BaseCAM):
     gradient times activation (sensitivity and conservation).
 
     Source: R. Fu et al., 2020, "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs",
-    arXiv:2008.02312, equation 8.
+    arXiv:2008.02312.
     Note: a channel whose activations cancel (``S_k`` near 0) gets weight 0 instead of a pole.
     """
 
@@ -37,4 +37,4 @@ class XGradCAM(BaseCAM):
         axes = spatial_axes(activations)
         sums = activations.sum(axes)  # (B, C)
         pole = sums.abs() <= POLE * activations.abs().sum(axes)
-        return (grads * activations).sum(axes) / torch.where(pole, torch.inf, sums)  # eq. 8
+        return (grads * activations).sum(axes) / torch.where(pole, torch.inf, sums)

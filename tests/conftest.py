@@ -10,7 +10,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # the networks are tiny: a second thread would only wait for the first
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.utils.model_targets import SemanticSegmentationTarget
 
+BY_LAYER = {name: method for name, method in METHODS.items() if method.load().uses_layers}
+every_layer_method = pytest.mark.parametrize("method", BY_LAYER.values(), ids=BY_LAYER)
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 NETS = {"conv": ConvNet, "inplace": InPlaceNet, "residual": ResidualNet, "shared": SharedReluNet}
 LAYER = {"conv": "conv2", "inplace": "conv2", "residual": "norm", "shared": "act"}
@@ -112,7 +114,7 @@ def test_precision_of_the_network(method: Any, dtype: torch.dtype) -> None:
     np.testing.assert_allclose(found, expected, atol={torch.float64: 1e-4}.get(dtype, 0.1))
 
 
-@every_method
+@every_layer_method
 def test_two_layers_are_averaged_after_scaling(method: Any) -> None:
     net, x = build(ConvNet), inputs()
     size = (6, 7)  # of both layers: nothing is resized
@@ -124,7 +126,7 @@ def test_two_layers_are_averaged_after_scaling(method: Any) -> None:
     assert [tuple(raw.shape) for raw in both.raw] == [(2, 6, 7), (2, 6, 7)]
 
 
-@every_method
+@every_layer_method
 def test_the_order_of_layers_does_not_matter(method: Any) -> None:
     net, x = build(ResidualNet), inputs()
     forward, backward = (method.load()(net, layers).explain(x, 1) for layers in (["norm", "tail"], ["tail", "norm"]))
@@ -160,7 +162,7 @@ def test_a_sequential_is_one_layer() -> None:
     assert explanation.layers == ("0",)
 
 
-@every_method
+@every_layer_method
 def test_tokens_through_a_reshape_transform(method: Any) -> None:
     net = build(TinyViT)
     x = inputs(size=TinyViT.size)
@@ -239,7 +241,7 @@ def test_size_and_scales() -> None:
     assert cam(x, 1, normalize="none", relu=False).min() < 0
 
 
-@every_method
+@every_layer_method
 def test_the_automatic_layer_is_the_last_with_positions(method: Any) -> None:
     net, x = build(ConvNet), inputs()
     cam = method.load()(net)

@@ -23,6 +23,9 @@ UNUSED_TOKENS = (
 )
 ZERO = "the target does not react to the layer there (saturated output, or units that are off)"
 
+# A sum below this share of the summed magnitudes is rounding.
+CANCELLED = 1e-5
+
 
 def why_no_gradient(module: nn.Module, score: Callable[[], Tensor], before: Tensor) -> str:
     """Find out why a score has no graph back to a layer, by changing the layer's output and looking at the score.
@@ -53,6 +56,7 @@ def notes_on(
     why_zero: Callable[[], str],
     nonfinite: Sequence[str | None],
     relu: bool,
+    terms: Tensor | None,
 ) -> list[tuple[str, ...]]:
     """Judge the maps of one layer.
 
@@ -63,6 +67,7 @@ def notes_on(
         why_zero: finds the reason for a gradient that is zero.
         nonfinite: per image what was replaced, None for most.
         relu: whether negative evidence is dropped.
+        terms: the sums ``(B, *s)`` of the magnitudes that were added up to ``raw``, None if it was made otherwise.
 
     Returns:
         Per image the sentences that say why its map means nothing; mostly none.
@@ -71,13 +76,18 @@ def notes_on(
     zero = torch.zeros_like(flat[:, 0]).bool() if grads is None else (grads == 0).flatten(1).all(1)
     negative = (flat.amax(1) <= 0) & (flat.amin(1) < 0) & relu
     reason = why_zero() if bool(zero.any()) else ""
+    cancel = torch.zeros_like(zero)
+    if terms is not None:
+        cancel = flat.abs().amax(1) <= CANCELLED * terms.flatten(1).amax(1)
     verdicts: list[tuple[str, ...]] = []
-    for image, (is_zero, is_negative, is_flat) in enumerate(
-        torch.stack([zero, negative, is_constant(raw)], 1).tolist()
+    for image, (is_zero, is_rounding, is_negative, is_flat) in enumerate(
+        torch.stack([zero, cancel, negative, is_constant(raw)], 1).tolist()
     ):
         verdict = [nonfinite[image]]
         if is_zero:
             verdict.append(f"zero gradient at layer {name!r}: {reason}")
+        elif is_rounding and flat[image].any():
+            verdict.append(f"the channels at layer {name!r} cancel everywhere; what is left is rounding")
         elif is_flat and flat.shape[1] == 1:
             verdict.append(f"layer {name!r} has one position only; choose an earlier layer")
         elif is_negative:

@@ -14,7 +14,7 @@ from torch.nn import functional
 # A map whose spread is below this share of its largest value is constant: what varies is rounding.
 CONSTANT = 1e-6
 
-_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def working_precision(tensor: Tensor) -> Tensor:
@@ -69,24 +69,24 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Resize maps ``(B, *S)`` linearly to ``(B, *size)``, with half-pixel centres; never overshoots."""
     if tuple(maps.shape[1:]) == tuple(size):
         return maps
-    mode = _LINEAR[maps.ndim - 1]
+    mode = LINEAR[maps.ndim - 1]
     return functional.interpolate(maps[:, None], size=tuple(size), mode=mode, align_corners=False)[:, 0]
 
 
 def channel_sum(weights: Tensor, activations: Tensor) -> Tensor:
     """Weigh activations ``(B, C, *S)`` by ``(B, C)`` or ``(B, C, *S)`` and sum the channels: ``(B, *S)``."""
     if weights.ndim == 2:
-        flat = torch.bmm(weights[:, None], activations.flatten(2))  # (B, 1, n)
-        return flat.reshape(activations.shape[0], *activations.shape[2:])
-    return (weights * activations).sum(1)
+        weights = weights.reshape(*weights.shape, *[1] * (activations.ndim - 2))
+    return (weights * activations).sum(1)  # no matrix product: autocast would run it in half precision
 
 
 def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
     """Project each position of a ``(B, C, *S)`` tensor onto the first principal component of its channels.
 
     The component's sign is free; it is chosen so that the result goes along with the plain channel sum, which makes
-    strongly activated places bright. Only one component is needed, so the smaller of the two Gram matrices
-    (positions or channels) replaces a full singular value decomposition.
+    strongly activated places bright; where the channels sum to 0 everywhere, so that its largest value is positive.
+    Only one component is needed, so the smaller of the two Gram matrices (positions or channels) replaces a full
+    singular value decomposition.
 
     Args:
         tensor: ``(B, C, *S)``, finite.
@@ -101,14 +101,19 @@ def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
     rows = rows / torch.where(scale > 0, scale, 1.0)
     if centred:
         rows = rows - rows.mean(2, keepdim=True)
-    if rows.shape[2] <= rows.shape[1]:
-        values, vectors = torch.linalg.eigh(rows.transpose(1, 2) @ rows)  # (B, n, n)
-        projection = vectors[:, :, -1] * values[:, -1:].clamp_min(0).sqrt()  # L = sigma_1 u_1
-    else:
-        _, vectors = torch.linalg.eigh(rows @ rows.transpose(1, 2))  # (B, C, C)
-        projection = (vectors[:, :, -1:] * rows).sum(1)  # L = X v_1
-    along = (projection * rows.sum(1)).sum(1, keepdim=True)  # with the plain channel sum
-    projection = torch.where(along < 0, -projection, projection) * scale[:, 0]
+    with torch.autocast(rows.device.type, enabled=False):  # the network's half precision is not for this
+        if rows.shape[2] <= rows.shape[1]:
+            values, vectors = torch.linalg.eigh(rows.transpose(1, 2) @ rows)  # (B, n, n)
+            projection = vectors[:, :, -1] * values[:, -1:].clamp_min(0).sqrt()  # L = sigma_1 u_1
+        else:
+            _, vectors = torch.linalg.eigh(rows @ rows.transpose(1, 2))  # (B, C, C)
+            projection = (vectors[:, :, -1:] * rows).sum(1)  # L = X v_1
+    plain = rows.sum(1)  # (B, n)
+    along = (projection * plain).sum(1, keepdim=True)
+    # After a norm the channels may sum to 0 everywhere; then the place that stands out most is the bright one.
+    blind = along.abs() <= CONSTANT * projection.norm(dim=1, keepdim=True) * rows.norm(dim=(1, 2))[:, None]
+    peak = projection.gather(1, projection.abs().argmax(1, keepdim=True))
+    projection = torch.where(torch.where(blind, peak, along) < 0, -projection, projection) * scale[:, 0]
     return projection.reshape(tensor.shape[0], *tensor.shape[2:])
 
 

@@ -65,6 +65,28 @@ def hooked(modules: Iterable[nn.Module], hook: Hook) -> Iterator[None]:
 
 
 @contextmanager
+def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Let ``module`` compute ``forward(original, *args, **kwargs)`` while the block runs, in this thread only."""
+    owner = threading.get_ident()
+    original = module.forward
+    own = "forward" in vars(module)  # an instance may carry its own forward already
+
+    def only_here(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != owner:
+            return original(*args, **kwargs)
+        return forward(original, *args, **kwargs)
+
+    module.forward = only_here
+    try:
+        yield
+    finally:
+        if own:
+            module.forward = original
+        else:
+            del module.forward
+
+
+@contextmanager
 def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
 

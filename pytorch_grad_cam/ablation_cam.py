@@ -1,0 +1,108 @@
+"""AblationCAM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.ablation_layer import AblationLayer
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.engine.perturb import Channels, strongest
+from pytorch_grad_cam.engine.replay import Replay
+from pytorch_grad_cam.engine.scoring import progress_bar, scores_of, scores_of_variants
+from pytorch_grad_cam.utils.model_targets import Target
+
+
+class AblationCAM(BaseCAM):
+    """Highlights the channels without which the score drops. No gradient.
+
+    ``w_k = (s - s_without_k) / |s|``; ``L = relu(sum_k w_k A_k)``.
+
+    Args:
+        model, target_layers, reshape_transform: as for ``BaseCAM``.
+        ablation_layer: how a channel is taken away, a copy of the protocol of ``AblationLayer``; None sets it to 0 in
+            the layer's output, whatever its layout.
+        batch_size: changed activations per forward pass through what follows the layer, at most.
+        ratio_channels_to_ablate: try only this share of the channels, those that lie most on the object.
+        channels: try only this many, those with the largest mean absolute activation. Channels that are not tried
+            get weight 0.
+        progress: show a bar on stderr.
+
+    Raises:
+        ValueError: for a share outside (0, 1].
+
+    Source: S. Desai and H. G. Ramaswamy, 2020, "Ablation-CAM: Visual Explanations for Deep Convolutional Network via
+    Gradient-free Localization", WACV, doi:10.1109/WACV45572.2020.9093360.
+    Note: the paper divides by ``s``, which turns the map around when the score is negative; here it is ``|s|``.
+    """
+
+    uses_gradients = False
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Any = None,
+        reshape_transform: Any = None,
+        ablation_layer: AblationLayer | None = None,
+        batch_size: int = 32,
+        ratio_channels_to_ablate: float = 1.0,
+        *,
+        channels: int | None = None,
+        progress: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not 0 < ratio_channels_to_ablate <= 1:
+            raise ValueError(f"ratio_channels_to_ablate={ratio_channels_to_ablate} is not a share; give one in (0, 1]")
+        super().__init__(model, target_layers, reshape_transform, **kwargs)
+        self.ablation_layer, self.ratio_channels_to_ablate = ablation_layer, ratio_channels_to_ablate
+        self.batch_size, self.channels, self.progress = batch_size, channels, progress
+
+    def get_cam_weights(
+        self,
+        input_tensor: Tensor,
+        target_layer: nn.Module,
+        targets: Sequence[Target],
+        activations: Tensor,
+        grads: Tensor,
+    ) -> Tensor:
+        weights = activations.new_zeros(activations.shape[:2])
+        tried = [self._tried(image) for image in activations]
+        with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress) as advance:
+            for row, target in enumerate(targets):
+                replay = Replay(self.model, target_layer, input_tensor[row : row + 1])
+                score = scores_of(replay.outputs, [target])  # (1,)
+                without = self._without(replay, tried[row])
+                scores = scores_of_variants(len(tried[row]), without, replay, target, self.batch_size, advance)
+                drop = (score - scores) / torch.where(score == 0, 1, score.abs())
+                weights[row, tried[row]] = drop.to(weights)
+        return weights
+
+    def _tried(self, activations: Tensor) -> Tensor:
+        """Return the channels of one image ``(C, *S)`` to take away; one that is 0 everywhere is away already."""
+        if self.ablation_layer is None and self.ratio_channels_to_ablate == 1:
+            channels = strongest(activations, self.channels)
+            return channels[activations[channels].flatten(1).any(1)]
+        layer = self.ablation_layer or AblationLayer()
+        chosen = layer.activations_to_be_ablated(activations.cpu().numpy(), self.ratio_channels_to_ablate)
+        return torch.as_tensor(np.asarray(chosen), dtype=torch.long, device=activations.device)[: self.channels]
+
+    def _without(self, replay: Replay, channels: Tensor) -> Callable[[slice], Any]:
+        """Return what makes a chunk of changed activations for one image."""
+        layer = self.ablation_layer
+        if layer is None:
+            output = Channels(replay.activations, self.reshape_transform)
+            return lambda chunk: output.without(channels[chunk])
+        layer.indices = channels.cpu().numpy()
+
+        def next_batch(chunk: slice) -> Any:
+            count = chunk.stop - chunk.start
+            layer.set_next_batch(input_batch_index=0, activations=replay.activations, num_channels_to_ablate=count)
+            changed = layer(replay.activations)
+            layer.indices = layer.indices[count:]
+            return changed
+
+        return next_batch

@@ -1,0 +1,66 @@
+"""Other rules for the gradient of a ReLU, as hooks on the nodes of one recorded graph.
+
+Nothing global is patched and nothing has to be restored: the hooks die with the graph. ReLU modules, ``F.relu``,
+``torch.relu`` and the in-place forms all record the same node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+Rule = Literal["plain", "guided", "deconv"]
+
+# Given the gradient that leaves a ReLU backwards (masked by the forward pass) and the one that enters it.
+_RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "guided": lambda leaving, entering: leaving.clamp_min(0),
+    "deconv": lambda leaving, entering: entering.clamp_min(0),
+}
+
+
+def apply_relu_rule(scores: Tensor, rule: Rule) -> None:
+    """Change how gradients pass the ReLUs of a graph, from now on.
+
+    Args:
+        scores: the end of the graph.
+        rule: with ``R`` the incoming gradient and ``z`` the input of a ReLU: "plain" ``R [z > 0]``, "guided"
+            ``relu(R) [z > 0]`` (Springenberg et al., 2014, arXiv:1412.6806), "deconv" ``relu(R)`` (Zeiler and Fergus,
+            2013, arXiv:1311.2901).
+
+    Raises:
+        ValueError: for an unknown rule, or if the graph has no ReLU (GELU, SiLU, ReLU6 and clamps are not).
+    """
+    if rule == "plain":
+        return
+    if rule not in _RULES:
+        raise ValueError(f"relu_rule={rule!r} is unknown; choose 'plain', 'guided' or 'deconv'")
+    change = _RULES[rule]
+
+    def hook(leaving: tuple[Any, ...], entering: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(None if grad is None else change(grad, entering[0]) for grad in leaving)
+
+    nodes = [node for node in _nodes(scores) if node.name().startswith("ReluBackward")]
+    if not nodes:
+        raise ValueError(
+            f"the {rule} rule changes the gradient of ReLUs, but there is none between the target and the input or "
+            "layer (GELU, SiLU, ReLU6 and clamps are other functions); use the plain rule"
+        )
+    for node in nodes:
+        node.register_hook(hook)
+
+
+def _nodes(scores: Tensor) -> Iterator[Node]:
+    """Yield every node of the graph once."""
+    waiting, seen = [scores.grad_fn], {None, scores.grad_fn}
+    while waiting:
+        node = waiting.pop()
+        if node is None:
+            continue
+        yield node
+        for following, _ in node.next_functions:
+            if following not in seen:
+                seen.add(following)
+                waiting.append(following)

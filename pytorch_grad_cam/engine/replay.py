@@ -1,0 +1,171 @@
+"""Run only what follows a layer: recorded head, changed activations, the model's own code as ever.
+
+One pass records what the modules beside the path to the layer return before it. In a replay these hand out their
+records, the layer hands out the changed activations, and everything after it runs for real. No tracing, no surgery:
+branches, loops and functional calls of the model's ``forward`` stay what they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.engine.layers import layer_name
+from pytorch_grad_cam.engine.restore import hooked, replaced_forward
+from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
+
+log = logging.getLogger(__name__)
+
+# The batch's composition moves the last bits, so a replay is compared with a tolerance: share of the largest output.
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+class Replay:
+    """What follows a layer, as a function of the layer's output, for one image.
+
+    Construction runs the model once, then replays the unchanged activations and compares. If that fails, calls run the
+    whole model and only exchange the layer's output: slower, and said in the log.
+
+    Args:
+        model: in evaluation mode.
+        layer: a module of the model. If it runs several times, its last call is meant.
+        image: ``(1, C, *S)``.
+
+    Attributes:
+        outputs: what the model returned for the image.
+        activations: what the layer returned for the image.
+        exact: whether replays run; False: whole passes.
+    """
+
+    def __init__(self, model: nn.Module, layer: nn.Module, image: Tensor) -> None:
+        self._model, self._layer, self._image = model, layer, image
+        beside = _beside_the_path(model, layer)
+        record = _Record(layer)
+        with torch.no_grad(), hooked([*beside, layer], record.keep):
+            self.outputs = model(image)
+        self._tapes = record.finished()
+        self.activations = self._tapes[layer][-1].output
+        self.exact = self._agrees()
+        if not self.exact:
+            self._tapes = {layer: self._tapes[layer]}
+
+    def __call__(self, activations: Any) -> Any:
+        """Run what follows the layer.
+
+        Args:
+            activations: changed outputs of the layer: as ``self.activations``, with ``K`` times as many rows.
+
+        Returns:
+            What the model returns for ``K`` images.
+        """
+        rows = next(tensors_in(activations)).shape[0]
+        count = rows // next(tensors_in(self.activations)).shape[0]
+        with torch.no_grad(), ExitStack() as stack:
+            for module, calls in self._tapes.items():
+                outputs = [call.repeated(count) for call in calls]
+                if module is self._layer:
+                    outputs[-1] = activations
+                stack.enter_context(replaced_forward(module, _Tape(outputs)))
+            return self._model(_repeated(self._image, count))
+
+    def _agrees(self) -> bool:
+        """Replay the unchanged activations for two images and compare."""
+        try:
+            replayed = self(map_tensors(self.activations, lambda tensor: _repeated(tensor, 2).clone()))
+        except Exception as error:  # whatever the model's own code objects to: whole passes always work
+            log.info("replay from layer %s fails (%s); using whole passes", layer_name(self._model, self._layer), error)
+            return False
+        expected, found = list(tensors_in(self.outputs)), list(tensors_in(replayed))
+        same = len(expected) == len(found) and all(map(_alike, expected, found))
+        if not same:
+            log.info("replay from layer %s differs; using whole passes", layer_name(self._model, self._layer))
+        return same
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What one call of a module returned for one image.
+
+    Attributes:
+        output: a copy.
+        written: whether the model wrote over the original later, as in-place operations do, and so needs its own copy.
+    """
+
+    output: Any
+    written: bool
+
+    def repeated(self, count: int) -> Any:
+        """Return the output for ``count`` equal images, as views where that is safe."""
+
+        def repeat(tensor: Tensor) -> Tensor:
+            view = _repeated(tensor, count)
+            return view.clone() if self.written else view
+
+        return map_tensors(self.output, repeat)
+
+
+class _Record:
+    """Keeps what modules return, call by call, up to the last call of the layer."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+        self._calls: dict[nn.Module, list[tuple[Any, list[tuple[Tensor, int]]]]] = {}
+        self._until: dict[nn.Module, int] = {}
+
+    def keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        versions = [(tensor, tensor._version) for tensor in tensors_in(output)]
+        self._calls.setdefault(module, []).append((map_tensors(output, torch.clone), versions))
+        if module is self._layer:
+            self._until = {each: len(calls) for each, calls in self._calls.items()}
+
+    def finished(self) -> dict[nn.Module, list[_Call]]:
+        """Return per module the calls that finished before the layer's last one, and the layer's own."""
+        return {
+            module: [
+                _Call(output, any(tensor._version > version for tensor, version in versions))
+                for output, versions in self._calls[module][:count]
+            ]
+            for module, count in self._until.items()
+        }
+
+
+class _Tape:
+    """A forward that hands out recorded outputs call by call and, when they are used up, runs for real."""
+
+    def __init__(self, outputs: list[Any]) -> None:
+        self._outputs = iter(outputs)
+
+    def __call__(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        for output in self._outputs:
+            return output
+        return original(*args, **kwargs)
+
+
+def _beside_the_path(model: nn.Module, layer: nn.Module) -> list[nn.Module]:
+    """Return the children, other than the path itself, of the layer's ancestors."""
+    if layer is model:
+        return []
+    path = [model]
+    for part in layer_name(model, layer).split("."):
+        path.append(path[-1].get_submodule(part))
+    return [child for parent in path[:-1] for child in parent.children() if child not in path]
+
+
+def _repeated(tensor: Tensor, count: int) -> Tensor:
+    """Repeat the rows of one image for ``count`` images: ``(r, ...)`` to ``(count * r, ...)``, a view if ``r`` is 1."""
+    return tensor[None].expand(count, *tensor.shape).flatten(0, 1)
+
+
+def _alike(one: Tensor, two: Tensor) -> bool:
+    """Say whether ``two`` holds the rows of ``one`` twice, up to rounding."""
+    expected = _repeated(one, 2)
+    if expected.shape != two.shape:
+        return False
+    tolerance = TOLERANCE.get(one.dtype, 0.0) * float(one.abs().max()) if one.is_floating_point() else 0.0
+    return bool(((expected - two).abs() <= tolerance).all())

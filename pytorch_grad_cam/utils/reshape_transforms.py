@@ -1,0 +1,36 @@
+"""From what a layer returns to ``(B, C, *S)``, for layers that return something else."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def vit_reshape_transform(tensor: Tensor, height: int = 14, width: int = 14) -> Tensor:
+    """Lay a vision transformer's tokens out as a grid.
+
+    Args:
+        tensor: ``(B, 1 + height * width, C)``: one class token, then the patches row by row.
+        height: rows of patches.
+        width: patches in a row.
+
+    Returns:
+        ``(B, C, height, width)`` without the class token.
+
+    Raises:
+        ValueError: if the number of tokens is another.
+    """
+    return _grid(tensor, 1, height, width)
+
+
+def swinT_reshape_transform(tensor: Tensor, height: int = 7, width: int = 7) -> Tensor:  # noqa: N802 - the name people import
+    """Lay tokens ``(B, height * width, C)`` without a class token out as ``(B, C, height, width)``."""
+    return _grid(tensor, 0, height, width)
+
+
+def _grid(tensor: Tensor, prefix: int, height: int, width: int) -> Tensor:
+    if tensor.ndim != 3 or tensor.shape[1] != prefix + height * width:
+        raise ValueError(
+            f"the layer returns {tuple(tensor.shape)}, not (B, {prefix} + {height} * {width}, C); give height and width "
+            "of this network's patch grid, e.g. functools.partial(vit_reshape_transform, height=16, width=16)"
+        )
+    return tensor[:, prefix:].unflatten(1, (height, width)).movedim(-1, 1)
