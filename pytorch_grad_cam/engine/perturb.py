@@ -28,10 +28,10 @@ class Channels:
     def __init__(self, output: Any, reshape_transform: Callable[[Any], Tensor] | None) -> None:
         self._output = output
         self._flat = torch.cat([tensor.flatten() for tensor in tensors_in(output)])  # (N,)
-        reshaped = output if reshape_transform is None else reshape_transform(output)
-        places = self._numbered() if reshape_transform is None else reshape_transform(self._numbered())
-        places = places.long()
-        if places.shape != reshaped.shape or not torch.equal(self._flat[places].nan_to_num(), reshaped.nan_to_num()):
+        reshape = reshape_transform or (lambda output: output)
+        reshaped, places = reshape(output), reshape(self._numbered()).long()
+        known = places.shape == reshaped.shape and 0 <= int(places.min()) and int(places.max()) < len(self._flat)
+        if not known or not torch.equal(self._flat[places].nan_to_num(), reshaped.nan_to_num()):
             raise ValueError(
                 "reshape_transform computes new values instead of rearranging the layer's output, so a channel cannot "
                 "be silenced in that output; give an ablation_layer that knows how"
