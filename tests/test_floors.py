@@ -28,6 +28,7 @@ FLOORS = {
     **{method.path.partition(":")[0].removeprefix(f"{PACKAGE}."): 4 for method in METHODS.values()},
     "base_cam": 3,
     "models": 3,
+    "guided_backprop": 4,
     "trace": 2.5,
     "options": 2,
     "activations_and_gradients": 2,
@@ -37,6 +38,7 @@ FLOORS = {
     "engine": 1,
     "data": 1,
     "extras": 1,
+    "ablation_layer": 1,
 }
 # Beyond the floors: pairs that must not know each other although the floors would let them.
 FORBIDDEN = [("models", "base_cam"), ("models", "methods"), ("engine", "data"), ("data", "engine")]

@@ -22,7 +22,7 @@ def vit_reshape_transform(tensor: Tensor, height: int = 14, width: int = 14) -> 
     return _grid(tensor, 1, height, width)
 
 
-def swinT_reshape_transform(tensor: Tensor, height: int = 7, width: int = 7) -> Tensor:  # noqa: N802 - the name people import
+def swinT_reshape_transform(tensor: Tensor, height: int = 7, width: int = 7) -> Tensor:  # noqa: N802
     """Lay tokens ``(B, height * width, C)`` without a class token out as ``(B, C, height, width)``."""
     return _grid(tensor, 0, height, width)
 
@@ -33,4 +33,4 @@ def _grid(tensor: Tensor, prefix: int, height: int, width: int) -> Tensor:
             f"the layer returns {tuple(tensor.shape)}, not (B, {prefix} + {height} * {width}, C); give height and width "
             "of this network's patch grid, e.g. functools.partial(vit_reshape_transform, height=16, width=16)"
         )
-    return tensor[:, prefix:].unflatten(1, (height, width)).movedim(-1, 1)
+    return tensor[:, prefix:].reshape(len(tensor), height, width, -1).movedim(-1, 1)

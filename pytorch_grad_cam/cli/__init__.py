@@ -1,0 +1,1 @@
+"""The command line: reads options, prints, and turns errors into one line."""

@@ -1,0 +1,1 @@
+"""Pictures in and out: files, preprocessing and procedural scenes."""

@@ -1,0 +1,1 @@
+"""Networks ready to be explained, from every source."""

@@ -1,0 +1,157 @@
+"""Weights from a file into a network that is there already."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.extras import need
+
+# Where training programs put the weights inside a checkpoint, the usual first.
+NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
+_PICKLED = (b"PK\x03\x04", b"\x80")  # first bytes of what torch.save writes: a zip, or a plain pickle
+_SHOWN = 3  # names per kind in a message
+
+
+def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, Tensor]:
+    """Read a file of weights: a state dict (.pth, .pt, ...), bare or inside a checkpoint, or .safetensors.
+
+    Args:
+        path: the file.
+        trust_pickle: also unpickle arbitrary Python objects. That can run any code the file's author chose.
+
+    Returns:
+        Names and tensors, on the CPU.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, holds no weights, or holds objects that only unpickling would give.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"the file of weights {path} {what}; check the path")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    with open(path, "rb") as file:
+        if not file.read(4).startswith(_PICKLED):
+            raise ValueError(
+                f"{path} is not a file of weights: torch.save did not write it (a failed download?); fetch it again"
+            )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+    except Exception as error:  # a damaged file makes the reader raise almost anything
+        raise ValueError(f"{path} {_why_unreadable(str(error))}") from error
+    return _weights_in(content, path)
+
+
+def fill(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
+    """Copy weights into a network, name by name; half precision becomes the network's precision.
+
+    A prefix that a wrapper left on the names ("module.", "model.", "backbone.", ...) is found and taken off; what
+    lies outside it (an optimiser's or a loss's numbers) is left out.
+
+    Args:
+        model: a network that was made for this.
+        weights: as `read_weights` returns them.
+        source: where they came from, for the message.
+
+    Raises:
+        ValueError: if a name is missing, left over or differs in shape; the message lists the first of each kind.
+    """
+    weights = without_prefix(weights, model)
+    own = model.state_dict()
+    misshaped = [
+        f"{name} {_size(weights[name])} instead of {_size(own[name])}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    # Shapes are judged above: load_state_dict would raise for them before telling which names are missing.
+    fitting = _like(
+        weights, {name: value for name, value in weights.items() if name not in own or value.shape == own[name].shape}
+    )
+    if not hasattr(fitting, "_metadata"):  # some networks insist on a version; that of today is the best guess
+        fitting._metadata = {"": {"version": model._version}}  # type: ignore[attr-defined]
+    missing, unexpected = model.load_state_dict(fitting, strict=False)
+    missing = [name for name in missing if name not in weights]
+    if missing or unexpected or misshaped:
+        kinds = {"missing": missing, "not in the network": unexpected, "of another shape": misshaped}
+        problems = "; ".join(f"{kind}: {_first(names)}" for kind, names in kinds.items() if names)
+        raise ValueError(f"the weights of {source} do not fit {type(model).__name__}: {problems}")
+
+
+def without_prefix(weights: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+    """Take off the prefix under which most of the network's names are found, if there is one."""
+    wanted = list(model.state_dict())
+    first = wanted[0] if wanted else ""
+    prefixes = {name[: len(name) - len(first)] for name in weights if name == first or name.endswith(f".{first}")}
+    if not prefixes:
+        return weights
+    best = max(prefixes, key=lambda prefix: (sum(prefix + name in weights for name in wanted), -len(prefix)))
+    if not best:
+        return weights
+    return _like(
+        weights, {name.removeprefix(best): value for name, value in weights.items() if name.startswith(best)}, best
+    )
+
+
+def _like(weights: Mapping[str, Tensor], chosen: dict[str, Tensor], prefix: str = "") -> OrderedDict[str, Tensor]:
+    """Return the chosen weights with the layers' version numbers, which some layers need to read old files."""
+    result = OrderedDict(chosen)
+    versions = getattr(weights, "_metadata", None)
+    if versions is not None:
+        result._metadata = {  # type: ignore[attr-defined]
+            f"{name}.".removeprefix(prefix).removesuffix("."): value for name, value in versions.items()
+        }
+    return result
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
+    reader = need("safetensors.torch")
+    try:
+        weights: dict[str, Tensor] = reader.load_file(path)
+    except Exception as error:  # the reader has errors of its own kind
+        raise ValueError(f"{path} is not a safetensors file, or is damaged ({error}); fetch it again") from error
+    return weights
+
+
+def _weights_in(content: Any, path: Path) -> Mapping[str, Tensor]:
+    if isinstance(content, nn.Module):
+        return content.state_dict()
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds a {type(content).__name__} instead of a state dict of names and tensors")
+    for key in NESTED:
+        if isinstance(content.get(key), (Mapping, nn.Module)):
+            return _weights_in(content[key], path)
+    if not content or not all(isinstance(value, Tensor) for value in content.values()):
+        keys = _first([str(key) for key in content]) or "nothing"
+        raise ValueError(f"{path} holds no state dict of names and tensors, but {keys}")
+    return content
+
+
+def _why_unreadable(message: str) -> str:
+    forbidden = re.search(r"GLOBAL ([\w.]+)", message)
+    if "TorchScript" in message:
+        return "is a TorchScript archive; save model.state_dict() with torch.save and give that file"
+    if forbidden:
+        return (
+            f"holds Python objects beside tensors ({forbidden[1]}), and reading those can run any code; save "
+            "model.state_dict() instead, or, if you trust its author, allow it with --trust-pickle (trust_pickle=True)"
+        )
+    return "is damaged or incomplete, or not a file of weights; fetch it again"
+
+
+def _first(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"

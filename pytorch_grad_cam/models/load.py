@@ -1,0 +1,118 @@
+"""One name in, one network ready to be explained out: picks the source."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.models.from_factory import load_factory
+from pytorch_grad_cam.models.from_file import fill, read_weights
+from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+
+BUILT_IN = "shapes"
+_FILES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+
+
+def load_model(
+    spec: str,
+    weights: str | None = None,
+    device: str | torch.device | None = None,
+    *,
+    trust_pickle: bool = False,
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    squash: bool = False,
+) -> LoadedModel:
+    """Load a network by name.
+
+    Args:
+        spec: "shapes" (built in, needs no download), a torchvision name ("resnet50"), or your own network as
+            "package.module:factory".
+        weights: a file of weights; for torchvision also the name of published ones ("IMAGENET1K_V2").
+        device: where the network goes; None leaves it where it was made.
+        trust_pickle: unpickle more than tensors from the file of weights, which can run any code in it.
+        size: side of the square that the network sees, in pixels, where it is not the usual one.
+        mean: per channel, for normalising values in [0, 1], where it is not the usual one; one number for gray.
+        std: likewise.
+        squash: show the network the whole picture, squashed, instead of its centre.
+
+    Returns:
+        The network with its preprocessing, categories and source.
+
+    Raises:
+        ValueError: if the name is unknown (the message suggests some) or the weights do not fit.
+        FileNotFoundError: if there is no such file of weights.
+        ImportError, TypeError, RuntimeError: if a factory cannot be used, or a download fails.
+    """
+    if spec.lower() == BUILT_IN:
+        loaded = _built_in(weights, trust_pickle)
+    elif ":" in spec:
+        loaded = load_factory(spec)
+        if weights is not None:
+            fill(loaded.model, read_weights(weights, trust_pickle), weights)
+            loaded = replace(loaded, source=f"{loaded.source}, weights from {weights}")
+    else:
+        loaded = _torchvision(spec, weights, trust_pickle)
+    preprocessing = _adapted(loaded.preprocessing, size, mean, std, squash)
+    model = loaded.model if device is None else loaded.model.to(device)
+    return replace(loaded, model=model, preprocessing=preprocessing)
+
+
+def _built_in(weights: str | None, trust_pickle: bool) -> LoadedModel:
+    from pytorch_grad_cam.data.scenes import SHAPES, SIZE
+    from pytorch_grad_cam.models.shapes import MEAN, STD, ShapesNet, load_shapes
+
+    if weights is None:
+        model: nn.Module = load_shapes()
+        source = "shapes, the built-in network"
+    else:
+        with torch.random.fork_rng(devices=[]):
+            model = in_evaluation(ShapesNet())
+        fill(model, read_weights(weights, trust_pickle), weights)
+        source = f"shapes, weights from {weights}"
+    preprocessing = Preprocessing(resize=SIZE, crop=SIZE, mean=MEAN, std=STD)
+    return LoadedModel(model, preprocessing, SHAPES, source=source, multi_label=True)
+
+
+def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedModel:
+    from pytorch_grad_cam.models.from_torchvision import load_torchvision, names
+
+    known = names()
+    if spec.lower() in known:
+        return load_torchvision(spec.lower(), weights, trust_pickle)
+    if spec.endswith(_FILES) or Path(spec).is_file():
+        raise ValueError(
+            f"{spec} is a file; name the network with --model and give the file with --weights, e.g. "
+            f"--model resnet50 --weights {spec}"
+        )
+    close = difflib.get_close_matches(spec.lower(), [*known, BUILT_IN], n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    raise ValueError(
+        f"the model {spec!r} is unknown; {hint}Known are {BUILT_IN}, torchvision's classification networks and "
+        "package.module:factory for your own"
+    )
+
+
+def _adapted(
+    preprocessing: Preprocessing,
+    size: int | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    squash: bool,
+) -> Preprocessing:
+    if size is not None:
+        preprocessing = preprocessing.sized(size)
+    if mean is not None or std is not None:  # both at once: one number for gray must not meet three
+        preprocessing = replace(
+            preprocessing,
+            mean=preprocessing.mean if mean is None else tuple(mean),
+            std=preprocessing.std if std is None else tuple(std),
+        )
+    return preprocessing.squashed() if squash else preprocessing

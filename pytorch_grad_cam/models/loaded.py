@@ -1,0 +1,43 @@
+"""A network together with all that is needed to explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pytorch_grad_cam.data.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What every source of networks returns, and every run needs.
+
+    Attributes:
+        model: the network: one input ``(B, C, h, w)``, as ``preprocessing`` makes it.
+        preprocessing: from a picture to that input, and from a map back to the picture.
+        categories: class names in the order of the outputs; None if they are not known.
+        target_layers: the layers to look at, modules or dotted names; None for the automatic choice.
+        reshape_transform: from a target layer's output to ``(B, C, *S)``; None if it has that form.
+        source: where it came from, for people, e.g. "resnet50, weights IMAGENET1K_V1".
+        multi_label: each output is a yes or no of its own (sigmoid), instead of one class winning (softmax).
+    """
+
+    model: nn.Module
+    preprocessing: Preprocessing
+    categories: tuple[str, ...] | None = None
+    target_layers: tuple[nn.Module | str, ...] | None = None
+    reshape_transform: Callable[[Tensor], Tensor] | None = None
+    source: str = ""
+    multi_label: bool = False
+
+
+def in_evaluation(model: nn.Module) -> nn.Module:
+    """Switch off dropout and batch statistics in a network that we have just built, and return it.
+
+    For networks made here only: somebody else's is borrowed with `engine.restore.evaluating`, which gives it back.
+    """
+    for module in model.modules():
+        module.training = False
+    return model

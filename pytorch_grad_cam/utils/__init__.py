@@ -1,0 +1,1 @@
+"""Targets, reshape transforms and pictures: what goes into an explanation and what is drawn of it."""
