@@ -25,7 +25,7 @@ from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.layers import LayerSpec, last_spatial_layer, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.explanation import Explanation
-from pytorch_grad_cam.options import How, MapOptions
+from pytorch_grad_cam.options import How, MapOptions, refuse_older_names
 from pytorch_grad_cam.trace import TracedLayer, trace
 from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
 
@@ -72,7 +72,7 @@ class BaseCAM:
             raise TypeError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
         if reshape_transform is not None and not callable(reshape_transform):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
-        _refuse_older_names(type(self).__name__, older)
+        refuse_older_names(type(self).__name__, older)
         self.model = model
         self.target_layers = None if target_layers is None else resolve_layers(model, target_layers)
         self.reshape_transform = reshape_transform
@@ -285,18 +285,3 @@ class BaseCAM:
             more = f" (and {len(said) - 3} more, see Explanation.notes)" if len(said) > 3 else ""
             message = f"{type(self).__name__}: not every map means something. {'. '.join(said[:3])}{more}"
             warnings.warn(message, UserWarning, stacklevel=4)
-
-
-def _refuse_older_names(method: str, given: dict[str, Any]) -> None:
-    """Name the new argument for one of an older interface; ``use_cuda`` alone still passes."""
-    if "use_cuda" in given:
-        del given["use_cuda"]
-        warnings.warn(
-            "use_cuda is ignored: a map is computed where the model is; call model.cuda() first",
-            DeprecationWarning,
-            stacklevel=3,
-        )
-    newer = {"target_layer": "target_layers=[layer]", "target_category": "cam(input_tensor, targets=...)"}
-    for name in given:
-        hint = f"; use {newer[name]}" if name in newer else ""
-        raise TypeError(f"{method}() does not take the argument {name!r}{hint}")

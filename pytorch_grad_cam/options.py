@@ -1,10 +1,11 @@
-"""What a caller may ask of the maps, beyond the method itself."""
+"""What a caller may ask of the maps, beyond the method itself, and what callers of older interfaces ask."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, TypedDict
+from typing import Any, Literal, Self, TypedDict
 
 import torch
 from torch import Tensor
@@ -68,3 +69,17 @@ class How:
         scaled = [SCALES[self.scale](raw.relu() if self.relu else raw) for raw in raws]
         mean = torch.stack([maps.resize(each, self.size) for each in scaled]).mean(0)
         return SCALES[self.scale](mean).float()
+
+def refuse_older_names(method: str, given: dict[str, Any]) -> None:
+    """Name the new argument for one of an older interface; ``use_cuda`` alone still passes."""
+    if "use_cuda" in given:
+        del given["use_cuda"]
+        warnings.warn(
+            "use_cuda is ignored: a map is computed where the model is; call model.cuda() first",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    newer = {"target_layer": "target_layers=[layer]", "target_category": "cam(input_tensor, targets=...)"}
+    for name in given:
+        hint = f"; use {newer[name]}" if name in newer else ""
+        raise TypeError(f"{method}() does not take the argument {name!r}{hint}")
