@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ReshapeTransform
 from pytorch_grad_cam.engine import augment, diagnosis, maps
-from pytorch_grad_cam.engine.inputs import checked_input
+from pytorch_grad_cam.engine.inputs import checked_input, device_of
 from pytorch_grad_cam.engine.layers import LayerSpec, last_spatial_layer, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.explanation import Explanation
@@ -80,6 +80,11 @@ class BaseCAM:
             self.uses_gradients = uses_gradients
         self.tta_transforms = tta_transforms
         self.outputs: Any = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, and with it the maps of ``explain``."""
+        return device_of(self.model)
 
     def __enter__(self) -> Self:
         return self
