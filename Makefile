@@ -13,6 +13,7 @@ check:  ## lint and types
 test:  ## the default tests: no GPU, no network
 	$(PYTHON) -m pytest
 
-bench:  ## cost and localisation, beside the peers; writes benchmarks/results/
-	$(PYTHON) benchmarks/cost.py
-	$(PYTHON) benchmarks/localisation.py
+bench:  ## cost and localisation beside the peers, which go into a folder of their own; writes benchmarks/results/
+	$(PYTHON) -m benchmarks.peers
+	$(PYTHON) -m benchmarks.cost
+	$(PYTHON) -m benchmarks.localisation
