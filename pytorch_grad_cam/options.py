@@ -70,6 +70,7 @@ class How:
         mean = torch.stack([maps.resize(each, self.size) for each in scaled]).mean(0)
         return SCALES[self.scale](mean).float()
 
+
 def refuse_older_names(method: str, given: dict[str, Any]) -> None:
     """Name the new argument for one of an older interface; ``use_cuda`` alone still passes."""
     if "use_cuda" in given:

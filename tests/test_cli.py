@@ -91,6 +91,8 @@ def test_what_was_asked_for_lights_up(
         f"explained:  {said}",
         "layer:      colours",
         f"written:    {Path('output', 'gradcam_cam.jpg')}",
+        f"            {Path('output', 'gradcam_gb.jpg')}",
+        f"            {Path('output', 'gradcam_cam_gb.jpg')}",
     ]
     picture = red_and_blue()
     overlay = read_image("output/gradcam_cam.jpg")
@@ -113,7 +115,8 @@ def test_the_layer_is_chosen_and_named(here: Path, capsys: pytest.CaptureFixture
 def test_every_method_writes_its_picture(method: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     layers = ["--target-layers", "colours", "colours[0]"]
     assert main(["--image-path", "both.png", *NET, "--method", method.upper(), *layers, "--output-dir", "new/one"]) == 0
-    assert [path.name for path in Path("new/one").iterdir()] == [f"{method}_cam.jpg"]
+    found = {path.name for path in Path("new/one").iterdir()}
+    assert found == {f"{method}_cam.jpg", f"{method}_gb.jpg", f"{method}_cam_gb.jpg"}
     captured = capsys.readouterr()
     assert not captured.err
     if method != "fullgrad":  # which looks at every layer

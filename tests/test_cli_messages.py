@@ -15,7 +15,7 @@ from small_nets import forbid_downloads
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.explain import find_class
+from pytorch_grad_cam.cli.classes import find_class
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.explanation import Explanation
 
@@ -64,7 +64,7 @@ def test_files_that_are_no_pictures(here: Path, capsys: pytest.CaptureFixture[st
     assert "there is no file nope.jpg" in failing(capsys, "--image-path", "nope.jpg", *NET)
     assert "text.jpg is not a picture" in failing(capsys, "--image-path", "text.jpg", *NET)
     assert "cut.png cannot be read as a picture" in failing(capsys, "--image-path", "cut.png", *NET)
-    assert "folder is a folder" in failing(capsys, "--image-path", "folder", *NET)
+    assert "the folder folder has no pictures" in failing(capsys, "--image-path", "folder", *NET)
 
 
 @pytest.mark.parametrize(

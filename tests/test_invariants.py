@@ -221,9 +221,9 @@ def test_poles_stay_finite(method: str) -> None:
     assert got.maps.amax() <= 1
     if method == "xgradcam":
         np.testing.assert_allclose(got.weights[0][0], [0, 1 / 20, 1 / 20], rtol=1e-4)
-    else:  # G = 1/20 at 20 positions; alpha = 1/2 at S = 0, kept at 1 at the pole, 1/(2 + Abar) for the last
+    else:  # G = 1/20 at 20 positions; alpha = 1/2 at S = 0, kept at 10 at the pole, 1/(2 + Abar) for the last
         last = 1 / (2 + x[0, 2].mean().item())
-        np.testing.assert_allclose(got.weights[0][0], [1 / 2, 1, last], rtol=1e-4)
+        np.testing.assert_allclose(got.weights[0][0], [1 / 2, 10, last], rtol=1e-4)
 
 
 def test_random_weights_are_uniform() -> None:

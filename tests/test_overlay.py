@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from pytorch_grad_cam.utils.image import (
+    bands_as_rgb,
     deprocess_image,
+    heat_map,
     preprocess_image,
     scale_accross_batch_and_channels,
     scale_cam_image,
@@ -95,6 +98,54 @@ def test_what_cannot_be_blended(
         show_cam_on_image(image, mask, **options)
 
 
+def test_pictures_of_every_kind_give_the_same_overlay(picture: NDArray[np.uint8]) -> None:
+    mask = np.random.default_rng(1).random(picture.shape[:2]).astype(np.float32)
+    expected = show_cam_on_image(picture, mask, use_rgb=True)
+    tensor = torch.from_numpy(picture).permute(2, 0, 1)
+    with_graph = (tensor.float() / 255).requires_grad_()
+    same = (Image.fromarray(picture), tensor, tensor[None], with_graph, torch.from_numpy(picture))
+    for image in (*same, picture.astype(np.uint16) * 257):
+        assert np.array_equal(show_cam_on_image(image, torch.from_numpy(mask), use_rgb=True), expected)
+    gray = picture[:, :, 0]
+    for image in (gray, gray[:, :, None], Image.fromarray(gray), torch.from_numpy(gray)[None]):
+        assert np.array_equal(
+            show_cam_on_image(image, mask), show_cam_on_image(np.repeat(gray[:, :, None], 3, axis=2), mask)
+        )
+
+
+def test_of_many_bands_the_mean_is_shown() -> None:
+    bands = np.random.default_rng(4).random((6, 9, 7)).astype(np.float32)
+    found = show_cam_on_image(bands, np.zeros((6, 9)), image_weight=1.0)
+    assert np.abs(found / 255 - bands.mean(2)[:, :, None]).max() < 0.003
+    assert np.array_equal(
+        found, show_cam_on_image(torch.from_numpy(bands).permute(2, 0, 1), np.zeros((6, 9)), image_weight=1.0)
+    )
+
+
+def test_three_of_many_bands_are_stretched_each() -> None:
+    bands = np.random.default_rng(5).normal(size=(30, 40, 6)) * [1, 10, 100, 1e3, 1e4, 0]
+    found = bands_as_rgb(bands, (3, 0, 5))
+    assert found.dtype == np.uint8
+    assert found.shape == (30, 40, 3)
+    for band in (0, 1):
+        assert 0.01 < (found[:, :, band] == 0).mean() < 0.03
+        assert 0.01 < (found[:, :, band] == 255).mean() < 0.03
+    assert not found[:, :, 2].any()
+    order = bands[:, :, 3].ravel().argsort()
+    assert (np.diff(found[:, :, 0].ravel()[order].astype(int)) >= 0).all()
+    bands[0, 0] = np.nan
+    assert not bands_as_rgb(bands)[0, 0].any()
+    with pytest.raises(ValueError, match=r"has no three bands \(0, 1, 6\)"):
+        bands_as_rgb(bands, (0, 1, 6))
+
+
+def test_a_heat_map_alone() -> None:
+    mask = np.array([[0.0, 1.0, np.nan]])
+    found = heat_map(mask)
+    assert found[0].tolist() == [[0, 0, 128], [128, 0, 0], [128, 128, 128]]
+    assert heat_map(mask[:, :2], cv2.COLORMAP_VIRIDIS, size=(4, 8)).shape == (4, 8, 3)
+
+
 def test_signatures_of_the_contract() -> None:
     def defaults(function: object) -> dict[str, object]:
         return {name: each.default for name, each in inspect.signature(function).parameters.items()}  # type: ignore[arg-type]
@@ -126,6 +177,14 @@ def test_preprocess_image_equals_torchvision(picture: NDArray[np.uint8]) -> None
     assert preprocess_image(picture).shape == (1, 3, 6, 9)
     assert preprocess_image(picture / 255).dtype == torch.float32
     assert preprocess_image(picture[:, :, 0], [0.5], [0.5]).shape == (1, 1, 6, 9)
+    for image in (
+        Image.fromarray(picture),
+        torch.from_numpy(picture).permute(2, 0, 1),
+        picture.astype(np.uint16) * 257,
+    ):
+        torch.testing.assert_close(preprocess_image(image), preprocess_image(picture))
+    assert preprocess_image(Image.fromarray(picture[:, :, 0]), [0.5], [0.5]).shape == (1, 1, 6, 9)
+    assert preprocess_image(np.zeros((6, 9, 5), np.uint8), [0.5] * 5, [0.5] * 5).shape == (1, 5, 6, 9)
     with pytest.raises(ValueError, match=r"shape \(6, 9, 1\) does not go with 3 means and 3 stds"):
         preprocess_image(picture[:, :, 0])
 

@@ -1,187 +1,124 @@
-"""One picture, one explanation: the command that cam.py runs."""
+"""The command without a verb: explain pictures, one after the other, and say what was found."""
 
 from __future__ import annotations
 
-import difflib
 import sys
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
+from pytorch_grad_cam.cli import report
+from pytorch_grad_cam.cli.classes import named
+from pytorch_grad_cam.cli.errors import in_one_line
+from pytorch_grad_cam.cli.maps import Explainer
+from pytorch_grad_cam.cli.network import described, device_of, load
+from pytorch_grad_cam.cli.options import ExplainOptions
+from pytorch_grad_cam.cli.picture import explain_picture
+from pytorch_grad_cam.cli.sheets import Sheets
+from pytorch_grad_cam.data.images import check_writable, read_image
+from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 
-from pytorch_grad_cam.cli.options import Options
-from pytorch_grad_cam.data.images import check_writable, read_image, write_image
-from pytorch_grad_cam.explanation import Explanation
-from pytorch_grad_cam.methods import METHODS, method_class
-from pytorch_grad_cam.models.load import load_model
-from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.utils.image import show_cam_on_image
-
-TOP = 5  # predicted classes that are listed
-_SHOWN = 8  # names in a line
+_SHOWN = 5  # names in a line
 
 
-def explain(options: Options) -> int:
-    """Read a picture, explain the network's view of it, write the overlay and print what was found.
+def explain(options: ExplainOptions) -> int:
+    """Explain every picture that the options name, write the files and say what was found.
 
     Returns:
-        0, or 1 if the map means nothing and was therefore not drawn.
+        0; 1 if a picture or a map failed, which is said; 130 if Ctrl-C ended the work on many pictures.
 
     Raises:
-        Exception: with a message for people where something given cannot be used.
+        Exception: with a message for people where nothing at all can be done, or one picture was asked for and failed.
     """
-    picture = read_image(options.image_path)
-    path = Path(options.output_dir, f"{options.method}_cam.jpg")
-    check_writable(path.parent)
-    device = _device(options)
-    loaded = load_model(
-        options.model,
-        options.weights,
-        device,
-        trust_pickle=options.trust_pickle,
-        size=options.size,
-        mean=options.mean,
-        std=options.std,
-        squash=options.squash,
-    )
-    target = None if options.target is None else find_class(options.target, loaded.categories)
-    layers = options.target_layers or loaded.target_layers
-    cam = method_class(options.method)(loaded.model, layers, loaded.reshape_transform)
-    if target is not None and not cam.uses_targets:
-        print(f"warning: {options.method} looks at no class; --target is ignored", file=sys.stderr)
-        target = None
-    inputs = loaded.preprocessing(picture)[None].to(device)  # (1, C, h, w)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*not every map means something")  # said below, from the notes
-        explanation = cam.explain(inputs, target, aug_smooth=options.aug_smooth, eigen_smooth=options.eigen_smooth)
-    for line in _report(options, loaded, explanation, inputs, chosen=layers is None):
+    samples, problems = find_samples(options.image_path)
+    if not samples:
+        raise FileNotFoundError("; ".join(problems))
+    check_writable(options.output_dir)
+    many = names_many(options.image_path)
+    picture = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
+    device = device_of(options)
+    loaded = load(options, device)
+    explainer = Explainer(loaded, options, device, bars=not many and sys.stderr.isatty())
+    if picture is None:
+        return _many(explainer, options, samples, problems)
+    source, folder = str(samples[0].path), Path(options.output_dir)
+    kinds = options.save or ["overlay", "guided"]
+    done = explain_picture(explainer, options, source, picture, folder, kinds, replace=True)
+    print(f"picture:    {source}")
+    print(f"model:      {described(loaded, done.size)}")
+    for line in report.in_full(done.maps, loaded, chosen=not (options.target_layers or loaded.target_layers)):
         print(line)
-    map_ = explanation.numpy()[0]  # (h, w)
-    notes = "; ".join(explanation.notes[0])
-    if notes and map_.min() == map_.max():
-        print(f"error: nothing was drawn, the map means nothing: {notes}", file=sys.stderr)
-        return 1
-    if notes:
-        print(f"note: {notes}", file=sys.stderr)
-    on_picture = loaded.preprocessing.to_picture(map_, picture.shape[:2])  # (H, W)
-    write_image(path, show_cam_on_image(picture, on_picture, use_rgb=True))
-    print(f"written:    {path}")
-    return 0
+    for line in report.written(done.written):
+        print(line)
+    for remark in done.remarks:
+        print(f"not drawn:  {remark}")
+    for note in report.notes(done.maps):
+        print(note, file=sys.stderr)
+    for problem in done.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return 1 if done.problems else 0
 
 
-def find_class(wanted: str, categories: tuple[str, ...] | None) -> int:
-    """Turn what was typed, an index or a class name, into an index.
+def _many(explainer: Explainer, options: ExplainOptions, samples: Sequence[Sample], problems: Sequence[str]) -> int:
+    """Give each picture a folder, a line and a step of the bar; one that fails stops nothing."""
+    from tqdm import tqdm
 
-    Args:
-        wanted: an index from 0, or a name; quotes around it, case and ``_`` for a blank do not count.
-        categories: the names of all classes, or None if there are none.
+    def say(line: str, error: bool = False) -> None:
+        tqdm.write(line, file=sys.stderr if error else sys.stdout)  # above the bar
 
-    Raises:
-        ValueError: if there is no such class, or if several have that name; the message lists the candidates.
-    """
-    wanted = wanted.strip().strip("'\"").strip()
-    if wanted.lstrip("+-").isdecimal():
-        return _checked_index(int(wanted), categories)
-    if categories is None:
-        raise ValueError(
-            f"the class {wanted!r} cannot be found by name: this network has no class names; give an index"
-        )
-    exact = [index for index, name in enumerate(categories) if name == wanted]
-    same = exact or [index for index, name in enumerate(categories) if _plain(name) == _plain(wanted)]
-    if len(same) == 1:
-        return same[0]
-    if same:
-        raise ValueError(f"{wanted!r} names several classes: {_listed(same, categories)}; give the index")
-    part = [index for index, name in enumerate(categories) if _plain(wanted) in _plain(name)]
-    part.sort(key=lambda index: _plain(wanted) not in _plain(categories[index]).split())  # whole words first
-    by_name = {_plain(name): index for index, name in enumerate(categories)}
-    close = part or [by_name[name] for name in difflib.get_close_matches(_plain(wanted), by_name, n=3)]
-    known = f"give a name or an index from 0 to {len(categories) - 1}"
-    hint = f"did you mean {_listed(close, categories)}? G{known[1:]}" if close else known
-    raise ValueError(f"no class is called {wanted!r}; {hint}")
-
-
-def _checked_index(index: int, categories: tuple[str, ...] | None) -> int:
-    if categories is not None and not 0 <= index < len(categories):
-        raise ValueError(f"the class index {index} is out of range; this network has 0 to {len(categories) - 1}")
-    if index < 0:
-        raise ValueError(f"the class index {index} is negative; classes count from 0")
-    return index
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.lower().replace("_", " ").split())
-
-
-def _listed(indices: list[int], categories: tuple[str, ...]) -> str:
-    more = ", ..." if len(indices) > _SHOWN else ""
-    return ", ".join(f"{categories[index]!r} ({index})" for index in indices[:_SHOWN]) + more
-
-
-def _device(options: Options) -> torch.device:
-    if options.use_cuda:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        print("warning: --use-cuda: there is no usable CUDA device, using the CPU", file=sys.stderr)
-        return torch.device("cpu")
+    out = Path(options.output_dir)
+    for problem in problems:
+        say(f"error: {problem}", error=True)
+    sheets = Sheets(out, options.overwrite)
+    failed: list[str] = []
+    finished, files = 0, 0
     try:
-        device = torch.device(options.device)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"the device {options.device!r} cannot be used here; --device cpu always can") from error
-    return device
+        with tqdm(samples, unit="picture", disable=None, leave=False) as bar:  # None: only where somebody watches
+            for sample in bar:
+                wrong, written = _one_of_many(explainer, options, sample, out / sample.id, sheets, say)
+                failed += [str(sample.path)] * bool(wrong)
+                for each in wrong:
+                    which = "" if str(sample.path) in each else f"{sample.path}: "
+                    say(f"error: {which}{each}", error=True)
+                files += written
+                finished += 1
+        files += len(sheets.write())
+    except KeyboardInterrupt:
+        print(
+            f"error: interrupted; {finished} of {len(samples)} pictures were done, nothing was left half written",
+            file=sys.stderr,
+        )
+        return 130
+    print(f"written:    {files} files in {out}")
+    if failed:
+        shown = ", ".join(failed[:_SHOWN]) + (", ..." if len(failed) > _SHOWN else "")
+        print(f"error: {len(failed)} of {len(samples)} pictures failed: {shown}", file=sys.stderr)
+    return 1 if failed or problems else 0
 
 
-def _report(
-    options: Options, loaded: LoadedModel, explanation: Explanation, inputs: Tensor, chosen: bool
-) -> Iterable[str]:
-    """The lines that say what was looked at and found."""
-    height, width = inputs.shape[2:]
-    part = "the whole picture" if loaded.preprocessing.crop is None else "its centre"
-    mean, std = (" ".join(f"{number:g}" for number in numbers) for numbers in _normalisation(loaded))
-    yield f"picture:    {options.image_path}"
-    yield f"model:      {loaded.source}; sees {part} at {width} x {height}, mean {mean}, std {std}"
-    yield from _predictions(explanation.outputs, loaded)
-    index = explanation.classes[0]
-    if index is None:
-        yield f"explained:  no class; {METHODS[options.method].summary}"
-    else:
-        yield f"explained:  {_named(index, loaded)}{'' if options.target else ' (the top class)'}"
-    how = " (chosen automatically)" if chosen else ""
-    more = f", ... ({len(explanation.layers)} in all)" if len(explanation.layers) > _SHOWN else ""
-    yield f"layer:      {', '.join(explanation.layers[:_SHOWN])}{more}{how}"
-
-
-def _normalisation(loaded: LoadedModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return loaded.preprocessing.mean, loaded.preprocessing.std
-
-
-def _predictions(outputs: Any, loaded: LoadedModel) -> Iterable[str]:
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        return
-    scores = outputs[0].float().cpu()
-    if loaded.multi_label or len(scores) == 1:
-        shares = scores.sigmoid()
-        listed = [index for index in shares.argsort(descending=True).tolist() if shares[index] > 0.5]
-    else:
-        shares = scores if _are_shares(scores) else scores.softmax(0)
-        listed = shares.topk(min(TOP, len(shares))).indices.tolist()
-    head = "predicted:"
-    for index in listed:
-        yield f"{head:12}{100 * shares[index]:5.1f} %  {_named(index, loaded)}"
-        head = ""
-    if not listed:
-        yield f"{head:12}no class above 50 %"
-
-
-def _are_shares(scores: Tensor) -> bool:
-    """Whether the network ends in a softmax of its own, which must not be applied twice."""
-    return bool((scores >= 0).all()) and abs(float(scores.sum()) - 1) < 1e-3
-
-
-def _named(index: int, loaded: LoadedModel) -> str:
-    known = loaded.categories is not None and 0 <= index < len(loaded.categories)
-    return f"{index} {loaded.categories[index]}" if known and loaded.categories else f"{index}"
+def _one_of_many(
+    explainer: Explainer,
+    options: ExplainOptions,
+    sample: Sample,
+    folder: Path,
+    sheets: Sheets,
+    say: Callable[[str], None],
+) -> tuple[Sequence[str], int]:
+    """Explain a picture; return what went wrong and how many files were written."""
+    kinds = options.save or ["overlay"]
+    try:
+        done = explain_picture(
+            explainer, options, str(sample.path), read_image(sample.path), folder, kinds, options.overwrite
+        )
+    except Exception as error:  # the next picture may well do
+        if options.debug:
+            raise
+        return [in_one_line(error)], 0
+    if done.written:
+        say(report.in_brief(str(sample.path), done.maps, explainer.loaded, folder, len(done.written)))
+    for note in report.notes(done.maps):
+        say(f"{note} ({sample.path})")
+    best = next((each for each in done.maps if each.map is not None), None)
+    if best is not None and best.map is not None and "overlay" in kinds:
+        what = "" if best.explained is None else f": {named(best.explained, explainer.loaded.categories)}"
+        sheets.add(done.drawing.overlay(best.map), f"{sample.id}{what}")
+    return done.problems, len(done.written)

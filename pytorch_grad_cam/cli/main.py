@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
-from pytorch_grad_cam.cli.options import parse
-
-# What the package raises on purpose, with a message for people. Anything else is named by its kind.
-_EXPECTED = (ValueError, TypeError, IndexError, OSError, ImportError, RuntimeError)
+from pytorch_grad_cam.cli.errors import in_one_line
+from pytorch_grad_cam.cli.options import ExplainOptions, LayersOptions, Options, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,28 +17,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the options, without the program's name; None takes those of the process.
 
     Returns:
-        The exit code: 0; 1 if no explanation was made; 2 for wrong options; 130 after Ctrl-C.
+        The exit code: 0; 1 if something could not be explained, which is listed; 2 for wrong options; 130 after Ctrl-C.
     """
     try:
-        options = parse(argv)
+        options = parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:  # argparse ends so, after --help too
         return stop.code if isinstance(stop.code, int) else 0
     try:
-        from pytorch_grad_cam.cli.explain import explain  # here, because it loads torch
-
-        return explain(options)
+        return _run(options)
     except KeyboardInterrupt:
         print("error: interrupted; nothing was left half written", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if options.debug:
             raise
-        print(f"error: {_in_one_line(error)}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return 1
 
 
-def _in_one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, _EXPECTED) and text:
-        return text
-    return f"{type(error).__name__}: {text} (--debug shows where)"
+def _run(options: Options) -> int:
+    """Import what a command needs when it is needed: most of it loads torch."""
+    if isinstance(options, ExplainOptions):
+        from pytorch_grad_cam.cli.explain import explain
+
+        return explain(options)
+    if isinstance(options, LayersOptions):
+        from pytorch_grad_cam.cli.layers import layers
+
+        return layers(options)
+    from pytorch_grad_cam.cli.catalog import methods
+
+    return methods()

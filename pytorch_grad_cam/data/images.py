@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -55,6 +56,11 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
         ValueError: if the ending is another one.
         OSError: if the folder cannot be written to.
     """
+    write_bytes(path, encoded_image(path, image))
+
+
+def encoded_image(path: str | Path, image: NDArray[np.uint8]) -> bytes:
+    """Return what `write_image` writes, with the same arguments."""
     from PIL import Image
 
     path = Path(path)
@@ -64,7 +70,7 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
     # Full colour resolution: a heat map's colours are its message.
     options = {"quality": 95, "subsampling": 0} if FORMATS[path.suffix.lower()] == "JPEG" else {}
     Image.fromarray(image).save(encoded, FORMATS[path.suffix.lower()], **options)
-    write_bytes(path, encoded.getvalue())
+    return encoded.getvalue()
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -119,9 +125,11 @@ def _decoded(data: bytes, name: str) -> NDArray[np.uint8]:
     if not data:
         raise ValueError(f"{name} is empty; give a picture, e.g. a JPEG or PNG file")
     try:
-        with Image.open(BytesIO(data)) as image:
-            image.load()
-            return _from_pil(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd metadata; what makes pixels unreadable is raised
+            with Image.open(BytesIO(data)) as image:
+                image.load()
+                return _from_pil(image)
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is not a picture in a known format; give e.g. a JPEG or PNG file") from error
     except Exception as error:  # a damaged file makes decoders raise almost anything

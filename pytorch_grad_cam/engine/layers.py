@@ -26,6 +26,23 @@ class SeenLayer:
     output: Any  # what the layer returned: shapes are read from it, and it is dropped with the record
 
 
+@dataclass(frozen=True)
+class LayerReport:
+    """What a layer browser shows of one layer.
+
+    Attributes:
+        name: dotted.
+        kind: the module's type.
+        shape: of its output, without the batch axis; None if it has no single tensor as output.
+        problem: why it cannot be a target layer; empty if it can.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    problem: str
+
+
 def layer_name(model: nn.Module, module: nn.Module) -> str:
     """Return the dotted name of ``module`` inside ``model``.
 
@@ -144,4 +161,70 @@ def last_spatial_layer(model: nn.Module, run: Callable[[], Any], input_tensor: T
     raise ValueError(
         f"no layer of {type(model).__name__} returns (B, C, *S) with more than one position for an input of shape "
         f"{tuple(input_tensor.shape)}; give target_layers, and a reshape_transform if the output has another form"
+    )
+
+
+def survey_layers(
+    model: nn.Module,
+    run: Callable[[], Any],
+    input_tensor: Tensor,
+    reshape_transform: Callable[[Any], Tensor] | None = None,
+) -> list[LayerReport]:
+    """Say of every layer of the model, in the order of its definition, whether it can be a target layer.
+
+    Args:
+        model: the network.
+        run: one forward pass on ``input_tensor``.
+        input_tensor: ``(B, C, *S)``.
+        reshape_transform: applied to what is not ``(B, C, *S)``; None if there is none.
+    """
+    seen, outputs = seen_layers(model, run)
+    met = {layer.name: layer.output for layer in seen}
+    ends = {id(tensor) for tensor in tensors_in(outputs)}
+    reports = []
+    for name, module in model.named_modules():
+        if not name:
+            continue
+        output = met.get(name)
+        if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+            problem = "a container, which has no output of its own"
+        elif name not in met:
+            problem = "did not run on this input"
+        else:
+            problem = _problem(output, ends, input_tensor, reshape_transform)
+        shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
+        reports.append(LayerReport(name, type(module).__name__, shape, problem))
+    return reports
+
+
+def _problem(
+    output: Any, ends: set[int], input_tensor: Tensor, reshape_transform: Callable[[Any], Tensor] | None
+) -> str:
+    """Say why an output is not ``(B, C, *S)`` with more than one position; an empty text if it is."""
+    if isinstance(output, Tensor) and id(output) in ends:
+        return "is the model's output"
+    if reshape_transform is not None and not _has_positions(output, input_tensor):
+        try:
+            output = reshape_transform(output)
+        except Exception:  # it was made for other layers, and may fail in any way
+            return "the model's reshape_transform does not take its output"
+    if not isinstance(output, Tensor):
+        return f"returns a {type(output).__name__}: needs a reshape_transform"
+    if output.ndim < 1 or output.shape[0] != input_tensor.shape[0]:
+        return "its first axis is not the batch: needs a reshape_transform"
+    if _has_positions(output, input_tensor):
+        return ""
+    if output.ndim == 3 and input_tensor.ndim == 4 and output.shape[1] > 1:
+        return "returns tokens (B, N, C): needs a reshape_transform"
+    if output.ndim < input_tensor.ndim:
+        return "has no positions"
+    return "has one position only" if output.ndim == input_tensor.ndim else "has more axes than the input"
+
+
+def _has_positions(output: Any, input_tensor: Tensor) -> bool:
+    return (
+        isinstance(output, Tensor)
+        and output.ndim == input_tensor.ndim
+        and output.shape[0] == input_tensor.shape[0]
+        and math.prod(output.shape[2:]) > 1
     )

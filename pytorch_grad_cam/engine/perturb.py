@@ -30,7 +30,7 @@ class Channels:
         self._flat = torch.cat([tensor.flatten() for tensor in tensors_in(output)])  # (N,)
         reshape = reshape_transform or (lambda output: output)
         reshaped, places = reshape(output), reshape(self._numbered()).long()
-        known = places.shape == reshaped.shape and 0 <= int(places.min()) and int(places.max()) < len(self._flat)
+        known = places.shape == reshaped.shape and int(places.min()) >= 0 and int(places.max()) < len(self._flat)
         if not known or not torch.equal(self._flat[places].nan_to_num(), reshaped.nan_to_num()):
             raise ValueError(
                 "reshape_transform computes new values instead of rearranging the layer's output, so a channel cannot "

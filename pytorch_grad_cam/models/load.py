@@ -66,7 +66,8 @@ def load_model(
 
 
 def _built_in(weights: str | None, trust_pickle: bool) -> LoadedModel:
-    from pytorch_grad_cam.data.scenes import SHAPES, SIZE
+    from pytorch_grad_cam.data.outlines import SHAPES
+    from pytorch_grad_cam.data.scenes import SIZE
     from pytorch_grad_cam.models.shapes import MEAN, STD, ShapesNet, load_shapes
 
     if weights is None:

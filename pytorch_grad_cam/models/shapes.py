@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.data.scenes import SHAPES
+from pytorch_grad_cam.data.outlines import SHAPES
 
 MEAN = (0.5, 0.5, 0.5)  # RGB in 0..1
 STD = (0.25, 0.25, 0.25)

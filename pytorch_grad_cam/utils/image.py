@@ -1,23 +1,51 @@
-"""Pictures around a map: the overlay, and the old ways into and out of a network."""
+"""Pictures around a map: the overlay, and the old ways into and out of a network.
+
+What belongs to pictures but has a file of its own can be imported from here as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.utils.boxes import Box, boxes_from_map, draw_boxes, mask_from_map
+from pytorch_grad_cam.utils.concepts import create_labels_legend, show_factorization_on_image
+from pytorch_grad_cam.utils.grid import colour_bar, contact_sheet, labelled_grid
+from pytorch_grad_cam.utils.pixels import array_of, bands_as_rgb, highest_value, picture_array, unit_picture
+
+__all__ = [
+    "Box",
+    "bands_as_rgb",
+    "boxes_from_map",
+    "colour_bar",
+    "contact_sheet",
+    "create_labels_legend",
+    "deprocess_image",
+    "draw_boxes",
+    "heat_map",
+    "labelled_grid",
+    "mask_from_map",
+    "preprocess_image",
+    "scale_accross_batch_and_channels",
+    "scale_cam_image",
+    "show_cam_on_image",
+    "show_factorization_on_image",
+]
 
 _HALF = [0.5, 0.5, 0.5]
+_UNSEEN = 128  # middle gray
 
 
 def show_cam_on_image(
-    img: ArrayLike,
-    mask: ArrayLike,
+    img: Any,
+    mask: Any,
     use_rgb: bool = False,
     colormap: int = cv2.COLORMAP_JET,
     image_weight: float = 0.5,
@@ -25,8 +53,9 @@ def show_cam_on_image(
     """Blend a map, as a heat map, with the picture it belongs to: ``image_weight`` img + (1 - ``image_weight``) heat.
 
     Args:
-        img: ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``: uint8, or floats in [0, 1].
-        mask: ``(h, w)`` in [0, 1]; resized to the picture. Where it is NaN the picture shows as it is.
+        img: ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``: uint8, uint16, or floats in [0, 1]; of more than 4 bands the
+            mean is shown in gray (`bands_as_rgb` chooses). Also a PIL image, or a tensor ``(C, H, W)``.
+        mask: ``(h, w)`` in [0, 1], array or tensor; resized to the picture. Where it is NaN the picture shows as it is.
         use_rgb: the picture is RGB, as PIL and matplotlib have it; else BGR, as OpenCV. The result is of the same kind.
         colormap: one of OpenCV's ``COLORMAP_...``.
         image_weight: 1 gives the picture alone, 0 the heat map alone.
@@ -39,11 +68,10 @@ def show_cam_on_image(
     """
     if not 0 <= image_weight <= 1:
         raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
-    picture = _unit_picture(img)
+    picture = unit_picture(img)
     heat_at = _unit_mask(mask, picture.shape[:2])
     unseen = np.isnan(heat_at)
-    levels = (255 * np.where(unseen, 0, heat_at)).astype(np.uint8)
-    heat = cv2.applyColorMap(levels, colormap).astype(np.float32) / 255  # BGR
+    heat = _coloured(heat_at, colormap).astype(np.float32) / 255  # BGR
     if use_rgb:
         heat = heat[:, :, ::-1]
     blend = image_weight * picture + (1 - image_weight) * heat
@@ -52,11 +80,29 @@ def show_cam_on_image(
     return result
 
 
-def preprocess_image(img: ArrayLike, mean: Sequence[float] = _HALF, std: Sequence[float] = _HALF) -> Tensor:
+def heat_map(mask: Any, colormap: int = cv2.COLORMAP_JET, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Colour a map alone, without a picture.
+
+    Args:
+        mask: ``(h, w)`` in [0, 1], array or tensor. Where it is NaN the result is gray.
+        colormap: one of OpenCV's ``COLORMAP_...``.
+        size: height and width of the result; None keeps the map's.
+
+    Returns:
+        uint8 RGB ``(H, W, 3)``.
+    """
+    values = _unit_mask(mask, size or array_of(mask).shape)
+    colours: NDArray[np.uint8] = _coloured(values, colormap)[:, :, ::-1].copy()
+    colours[np.isnan(values)] = _UNSEEN
+    return colours
+
+
+def preprocess_image(img: Any, mean: Sequence[float] = _HALF, std: Sequence[float] = _HALF) -> Tensor:
     """Turn a picture into a network's input: (img - mean) / std, per channel.
 
     Args:
-        img: ``(H, W, C)`` or ``(H, W)``: uint8, or floats in [0, 1].
+        img: ``(H, W, C)`` or ``(H, W)`` with any number of bands: uint8, uint16, or floats in [0, 1]. Also a PIL image,
+            or a tensor ``(C, H, W)``.
         mean: one number per channel, for values in [0, 1].
         std: likewise, positive.
 
@@ -66,7 +112,7 @@ def preprocess_image(img: ArrayLike, mean: Sequence[float] = _HALF, std: Sequenc
     Raises:
         ValueError: if the numbers do not match the channels.
     """
-    array = np.asarray(img)
+    array = picture_array(img)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or not array.shape[2] == len(mean) == len(std):
@@ -74,13 +120,13 @@ def preprocess_image(img: ArrayLike, mean: Sequence[float] = _HALF, std: Sequenc
             f"a picture of shape {array.shape} does not go with {len(mean)} means and {len(std)} stds; "
             "give (H, W, C) and C of each"
         )
-    scale = 255 if array.dtype == np.uint8 else 1
-    pixels = torch.from_numpy(np.array(array, dtype=np.float32)).permute(2, 0, 1)[None] / scale  # (1, C, H, W)
+    pixels = torch.from_numpy(np.array(array, dtype=np.float32)).permute(2, 0, 1)[None]  # (1, C, H, W)
+    pixels = pixels / highest_value(array)
     shift, spread = (torch.tensor(list(numbers))[:, None, None] for numbers in (mean, std))
     return ((pixels - shift) / spread).contiguous()
 
 
-def deprocess_image(img: ArrayLike) -> NDArray[np.uint8]:
+def deprocess_image(img: Any) -> NDArray[np.uint8]:
     """Make gradients, or values of any range, visible: the mean is middle gray, a standard deviation a tenth of white.
 
     Args:
@@ -89,14 +135,14 @@ def deprocess_image(img: ArrayLike) -> NDArray[np.uint8]:
     Returns:
         uint8 of the same shape; all middle gray where ``img`` is constant.
     """
-    values = np.asarray(img, dtype=np.float64)
+    values = array_of(img).astype(np.float64)
     spread = values.std()
     standard = (values - values.mean()) / (spread if spread > 0 else 1)
     result: NDArray[np.uint8] = (255 * np.clip(0.5 + 0.1 * standard, 0, 1)).astype(np.uint8)
     return result
 
 
-def scale_cam_image(cam: ArrayLike, target_size: Sequence[int] | None = None) -> NDArray[np.float32]:
+def scale_cam_image(cam: Any, target_size: Sequence[int] | None = None) -> NDArray[np.float32]:
     """Stretch each map of a batch to [0, 1], then resize it linearly.
 
     Args:
@@ -107,39 +153,29 @@ def scale_cam_image(cam: ArrayLike, target_size: Sequence[int] | None = None) ->
     Returns:
         float32 ``(B, *S)``; a constant map becomes 0.
     """
-    scaled = maps.unit_range(torch.from_numpy(np.array(cam, dtype=np.float64)))
+    scaled = maps.unit_range(torch.from_numpy(array_of(cam).astype(np.float64)))
     if target_size is not None:
         scaled = maps.resize(scaled, tuple(reversed(tuple(target_size))))
     result: NDArray[np.float32] = scaled.float().numpy()
     return result
 
 
-def scale_accross_batch_and_channels(tensor: ArrayLike, target_size: Sequence[int]) -> NDArray[np.float32]:
+def scale_accross_batch_and_channels(tensor: Any, target_size: Sequence[int]) -> NDArray[np.float32]:
     """Do to each channel of each image what `scale_cam_image` does to a map: ``(B, C, *s)`` -> ``(B, C, *S)``."""
-    array = np.asarray(tensor)
+    array = array_of(tensor)
     scaled = scale_cam_image(array.reshape(-1, *array.shape[2:]), target_size)
     return scaled.reshape(*array.shape[:2], *scaled.shape[1:])
 
 
-def _unit_picture(img: ArrayLike) -> NDArray[np.float32]:
-    """The picture as float32 ``(H, W, 3)`` in [0, 1]."""
-    array = np.asarray(img)
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3):
-        raise ValueError(f"img must have shape (H, W, 3), (H, W, 1) or (H, W), not {np.shape(img)}")
-    picture = array.astype(np.float32) / (255 if array.dtype == np.uint8 else 1)
-    if not (picture.min() >= 0 and picture.max() <= 1 + 1e-5):
-        raise ValueError(
-            f"img must be uint8, or floats in the range [0, 1], not {array.dtype} {array.min():g}..{array.max():g}; "
-            "divide by 255, or undo the network's normalisation"
-        )
-    return np.broadcast_to(np.minimum(picture, 1), (*array.shape[:2], 3))
+def _coloured(values: NDArray[np.float32], colormap: int) -> NDArray[np.uint8]:
+    """Return the colours of values in [0, 1], BGR; NaN counts as 0."""
+    levels = (255 * np.nan_to_num(values)).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(levels, colormap), np.uint8)
 
 
-def _unit_mask(mask: ArrayLike, size: tuple[int, ...]) -> NDArray[np.float32]:
+def _unit_mask(mask: Any, size: tuple[int, ...]) -> NDArray[np.float32]:
     """The mask as float32 in [0, 1], NaN kept, resized to the picture ``(H, W)``."""
-    array = np.asarray(mask)
+    array = array_of(mask)
     if array.ndim != 2:
         raise ValueError(f"mask must have shape (h, w), not {array.shape}; give one map, e.g. maps[0]")
     values = array.astype(np.float32)

@@ -30,7 +30,7 @@ def swinT_reshape_transform(tensor: Tensor, height: int = 7, width: int = 7) -> 
 def _grid(tensor: Tensor, prefix: int, height: int, width: int) -> Tensor:
     if tensor.ndim != 3 or tensor.shape[1] != prefix + height * width:
         raise ValueError(
-            f"the layer returns {tuple(tensor.shape)}, not (B, {prefix} + {height} * {width}, C); give height and width "
-            "of this network's patch grid, e.g. functools.partial(vit_reshape_transform, height=16, width=16)"
+            f"the layer returns {tuple(tensor.shape)}, not (B, {prefix} + {height} * {width}, C); give height and "
+            "width of this network's patch grid, e.g. functools.partial(vit_reshape_transform, height=16, width=16)"
         )
     return tensor[:, prefix:].reshape(len(tensor), height, width, -1).movedim(-1, 1)

@@ -1,0 +1,140 @@
+"""The networks of the benchmarks and of the parity tests, by name.
+
+A peer runs in a process of its own, so the same network is built twice: from the same file, or from the same
+seed. Nothing here imports the package at the top: in the peers' process its name belongs to another one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"  # trained networks and real photos; absent on most machines
+
+
+class OutOfPlaceDenseNet(torchvision.models.DenseNet):
+    """DenseNet whose last ReLU is not done in place: what was recorded at the norm before it stays."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = F.relu(self.features(x))  # (B, C, H, W)
+        return self.classifier(features.mean((2, 3)))
+
+
+class SharedReLU(nn.Module):
+    """Two convolutions, each followed by the same ReLU module, which is therefore called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3, padding=1)
+        self.conv2 = nn.Conv2d(6, 6, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(6 * 4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.relu(self.conv1(x))
+        return self.head(F.adaptive_avg_pool2d(self.last(self.conv2(first)), 2).flatten(1))
+
+    def last(self, x: Tensor) -> Tensor:
+        return self.relu(x)
+
+
+class TwoReLUs(SharedReLU):
+    """The same computation with a second ReLU module for the second call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu2 = nn.ReLU()
+
+    def last(self, x: Tensor) -> Tensor:
+        return self.relu2(x)
+
+
+class Cancelling(nn.Module):
+    """(B, 3, 8, 8) -> (B, 3). Two of the four feature channels average to 0 in every picture, up to rounding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.features = nn.Identity()
+        self.head = nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 6 * 6, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        cancelling = x[:, :2] - x[:, :2].mean((2, 3), keepdim=True)
+        return self.head(self.features(torch.cat([cancelling, x[:, 2:]], 1)))
+
+
+class Volume(nn.Module):
+    """(B, 1, D, H, W) -> (B, 4) logits. `conv` keeps the size of the input, `pooled` halves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv3d(1, 6, 3, padding=1), nn.ReLU())
+        self.pooled = nn.Sequential(nn.MaxPool3d(2), nn.Conv3d(6, 8, 3, padding=1), nn.ReLU())
+        self.head = nn.Linear(8 * 8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.adaptive_avg_pool3d(self.pooled(self.conv(x)), 2).flatten(1))
+
+
+def _from_file(make: Callable[[], nn.Module], file: str) -> Callable[[], nn.Module]:
+    def build() -> nn.Module:
+        model = make()
+        model.load_state_dict(torch.load(SHARED / "models" / file, weights_only=True))
+        return model
+
+    return build
+
+
+def _shapes() -> nn.Module:
+    module = importlib.import_module("pytorch_grad_cam.models.shapes")
+    model = module.ShapesNet()
+    model.load_state_dict(torch.load(module.WEIGHTS, weights_only=True))
+    return model
+
+
+_MODELS = torchvision.models
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "squeezenet": _from_file(_MODELS.squeezenet1_0, "squeezenet1_0_imagenet.pth"),
+    "mobilenet_v2": _from_file(_MODELS.mobilenet_v2, "mobilenet_v2_imagenet.pth"),
+    "shapes": _shapes,
+    "resnet18": _MODELS.resnet18,
+    "resnet50": _MODELS.resnet50,
+    "vgg11": _MODELS.vgg11,
+    "densenet121": _MODELS.densenet121,
+    "densenet121_out_of_place": lambda: OutOfPlaceDenseNet(32, (6, 12, 24, 16), 64),
+    "shared_relu": SharedReLU,
+    "two_relus": TwoReLUs,
+    "cancelling": Cancelling,
+    "volume": Volume,
+}
+TRAINED = ("squeezenet", "mobilenet_v2", "shapes")
+
+
+def build(name: str, seed: int = 0) -> nn.Module:
+    """The network of that name in evaluation mode; random weights follow from the seed alone.
+
+    Args:
+        name: A key of `NETWORKS`.
+        seed: Of the random weights. The statistics of batch norms are drawn as well: no norm is the identity.
+
+    Returns:
+        The network on the CPU, float32. The global random state is as before.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = NETWORKS[name]()
+        if name not in TRAINED:
+            for module in model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    nn.init.normal_(module.bias, 0, 0.2)
+                    nn.init.normal_(module.running_mean, 0, 0.2)
+                    nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model.eval()

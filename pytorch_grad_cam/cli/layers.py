@@ -1,0 +1,44 @@
+"""The verb ``layers``: which layers of a network can be looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytorch_grad_cam.cli.catalog import table
+from pytorch_grad_cam.cli.network import device_of, load
+from pytorch_grad_cam.cli.options import LayersOptions
+from pytorch_grad_cam.data.images import read_image
+from pytorch_grad_cam.engine.layers import last_spatial_layer, layer_name, resolve_layers, survey_layers
+from pytorch_grad_cam.engine.restore import undisturbed
+
+SIDE = 224  # pixels of the gray picture that stands in where the network does not say its size
+
+
+def layers(options: LayersOptions) -> int:
+    """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
+    picture = None if options.image_path is None else read_image(options.image_path)
+    device = device_of(options)
+    loaded = load(options, device)
+    if picture is None:
+        seen = loaded.preprocessing.crop or loaded.preprocessing.resize or SIDE
+        picture = np.full((*((seen, seen) if isinstance(seen, int) else seen), 3), 128, dtype=np.uint8)
+    inputs = loaded.preprocessing(picture)[None].to(device)  # (1, C, h, w)
+    with undisturbed(loaded.model, device):
+        reports = survey_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
+        if loaded.target_layers is not None:
+            chosen = {layer_name(loaded.model, each) for each in resolve_layers(loaded.model, loaded.target_layers)}
+        else:
+            try:
+                chosen = {last_spatial_layer(loaded.model, lambda: loaded.model(inputs), inputs).name}
+            except ValueError:  # then the list shows why
+                chosen = set()
+    height, width = inputs.shape[2:]
+    print(f"{loaded.source}, for an input of {width} x {height}")
+    rows = [("layer", "type", "output", "target layer?")]
+    for report in reports:
+        shape = "" if report.shape is None else " x ".join(map(str, report.shape))
+        usable = "yes, the automatic choice" if report.name in chosen else f"no: {report.problem}"
+        rows.append((report.name, report.kind, shape, usable if report.problem or report.name in chosen else "yes"))
+    for line in table(rows):
+        print(line)
+    return 0

@@ -1,0 +1,58 @@
+"""The network that the options ask for, on its device, and how it is described."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import torch
+
+from pytorch_grad_cam.cli.options import NetworkOptions
+from pytorch_grad_cam.models.categories import read_categories
+from pytorch_grad_cam.models.load import load_model
+from pytorch_grad_cam.models.loaded import LoadedModel
+
+
+def device_of(options: NetworkOptions) -> torch.device:
+    """Return the device that was asked for.
+
+    Raises:
+        ValueError: if it cannot be used here.
+    """
+    if options.use_cuda:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        print("warning: --use-cuda: there is no usable CUDA device, using the CPU", file=sys.stderr)
+        return torch.device("cpu")
+    try:
+        device = torch.device(options.device)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"the device {options.device!r} cannot be used here; --device cpu always can") from error
+    return device
+
+
+def load(options: NetworkOptions, device: torch.device) -> LoadedModel:
+    """Load the network; errors are those of `models.load.load_model`."""
+    categories = None if options.categories is None else read_categories(options.categories)
+    loaded = load_model(
+        options.model,
+        options.weights,
+        device,
+        trust_pickle=options.trust_pickle,
+        size=options.size,
+        mean=options.mean,
+        std=options.std,
+        squash=options.squash,
+    )
+    return loaded if categories is None else replace(loaded, categories=categories)
+
+
+def described(loaded: LoadedModel, size: tuple[int, int]) -> str:
+    """Say in one line what the network is and what it sees, at ``size`` (height, width)."""
+    part = "the whole picture" if loaded.preprocessing.crop is None else "its centre"
+    mean, std = (
+        " ".join(f"{number:g}" for number in numbers)
+        for numbers in (loaded.preprocessing.mean, loaded.preprocessing.std)
+    )
+    return f"{loaded.source}; sees {part} at {size[1]} x {size[0]}, mean {mean}, std {std}"

@@ -1,0 +1,177 @@
+"""The files of one picture: what they are called, and what is in them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pytorch_grad_cam import __version__
+from pytorch_grad_cam.cli.classes import named, predicted
+from pytorch_grad_cam.cli.maps import Found
+from pytorch_grad_cam.cli.options import ExplainOptions
+from pytorch_grad_cam.data.images import encoded_image
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.utils.image import (
+    boxes_from_map,
+    deprocess_image,
+    draw_boxes,
+    heat_map,
+    labelled_grid,
+    show_cam_on_image,
+)
+
+TOP = 5  # predicted classes that are listed
+GRID = "grid.jpg"
+ENDINGS = {
+    "overlay": ("_cam.jpg",),
+    "guided": ("_gb.jpg", "_cam_gb.jpg"),
+    "heatmap": ("_heatmap.png",),
+    "npy": ("_cam.npy",),
+    "boxes": ("_boxes.jpg", "_boxes.json"),
+    "json": (".json",),
+}
+_SLUG = 40  # characters of a class's name
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the files of one picture are made of.
+
+    Attributes:
+        source: the picture's path, as it was given.
+        picture: uint8 RGB ``(H, W, 3)``.
+        loaded: the network.
+        options: kinds of files, colours, thresholds.
+        kinds: what to save, of `arguments.KINDS`.
+        several: whether the names of classes belong into those of files.
+    """
+
+    source: str
+    picture: NDArray[np.uint8]
+    loaded: LoadedModel
+    options: ExplainOptions
+    kinds: Sequence[str]
+    several: bool
+
+    def name(self, method: str, index: int | None) -> str:
+        """Return what the files of one map begin with."""
+        if not self.several or index is None:
+            return method
+        slug = re.sub(r"[^\w]+", "_", named(index, self.loaded.categories).lower())[:_SLUG].strip("_")
+        return f"{method}_{slug}"
+
+    def names(self, method: str, index: int | None) -> list[str]:
+        """Return the names of all files of one map."""
+        return [self.name(method, index) + ending for kind in self.kinds for ending in ENDINGS[kind]]
+
+    def on_picture(self, map: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a map in the picture's pixels, ``(H, W)``, NaN where the network never looked."""
+        return self.loaded.preprocessing.to_picture(map, self.picture.shape[:2])
+
+    def overlay(self, map: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Blend a map with the picture."""
+        return show_cam_on_image(self.picture, self.on_picture(map), True, self.colormap, self.options.image_weight)
+
+    @property
+    def colormap(self) -> int:
+        """OpenCV's number of the colours."""
+        return int(getattr(cv2, f"COLORMAP_{self.options.colormap.upper()}"))
+
+    def files(self, found: Found, guided: NDArray[np.float32] | str | None) -> dict[str, bytes]:
+        """Return the files of one map by name, those of ``guided`` only where there is one."""
+        assert found.map is not None
+        name, heat = self.name(found.method, found.index), self.on_picture(found.map)
+        make: dict[str, Callable[[], list[bytes]]] = {
+            "overlay": lambda: [_jpeg(self.overlay(found.map))],  # type: ignore[arg-type]
+            "guided": lambda: self._guided(found.map, guided),  # type: ignore[arg-type]
+            "heatmap": lambda: [encoded_image("a.png", heat_map(heat, self.colormap))],
+            "npy": lambda: [_array(heat)],
+            "boxes": lambda: self._boxes(heat),
+            "json": lambda: [_json(self._record(found, heat))],
+        }
+        return {
+            name + ending: content
+            for kind in self.kinds
+            if kind != "guided" or isinstance(guided, np.ndarray)
+            for ending, content in zip(ENDINGS[kind], make[kind](), strict=True)
+        }
+
+    def grid(self, maps: Sequence[Found]) -> bytes:
+        """Return a table of all maps of the picture: methods x classes."""
+        drawn = {(each.method, each.index): each.map for each in maps}
+        classes = list(dict.fromkeys(each.index for each in maps if each.explained is not None)) or [None]
+        cells, rows = [], []
+        for method in dict.fromkeys(each.method for each in maps):
+            blind = all(each.explained is None for each in maps if each.method == method)
+            rows.append(f"{method} (no class)" if blind else method)
+            row = [drawn[method, None if blind else index] for index in classes]
+            cells.append([self.picture, *(None if map is None else self.overlay(map) for map in row)])
+        top = next((each.explained for each in maps if each.explained is not None), None)
+        shown = [top if index is None else index for index in classes]
+        columns = ["picture", *("" if index is None else named(index, self.loaded.categories) for index in shown)]
+        return _jpeg(labelled_grid(cells, rows, columns, colormap=self.colormap))
+
+    def _guided(self, map: NDArray[np.float32], guided: NDArray[np.float32]) -> list[bytes]:
+        """Guided backpropagation alone, and times the map."""
+        pair = (guided, guided * map[:, :, None])
+        return [_jpeg(self._placed(deprocess_image(each))) for each in pair]
+
+    def _placed(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Put ``(h, w, C)`` onto the picture's pixels; what the network never saw is middle gray."""
+        bands = np.stack([self.on_picture(band) for band in np.moveaxis(pixels, 2, 0)], axis=2)
+        placed = np.round(np.nan_to_num(bands, nan=127)).astype(np.uint8)
+        return np.repeat(placed, 3, axis=2) if placed.shape[2] == 1 else placed
+
+    def _boxes(self, heat: NDArray[np.float32]) -> list[bytes]:
+        boxes = boxes_from_map(heat, self.options.box_threshold, "all")
+        return [_jpeg(draw_boxes(self.picture, boxes)), _json([asdict(box) for box in boxes])]
+
+    def _record(self, found: Found, heat: NDArray[np.float32]) -> dict[str, Any]:
+        """Everything that was found, in numbers."""
+        shares = predicted(found.outputs, self.loaded, TOP) or []
+        options = self.options
+        return {
+            "picture": self.source,
+            "height": self.picture.shape[0],
+            "width": self.picture.shape[1],
+            "model": self.loaded.source,
+            "predicted": [self._class(index) | {"share": round(share, 6)} for index, share in shares],
+            "method": found.method,
+            "class": None if found.explained is None else self._class(found.explained),
+            "score": found.score if found.score is not None and math.isfinite(found.score) else None,
+            "layers": list(found.layers),
+            "aug_smooth": options.aug_smooth,
+            "eigen_smooth": options.eigen_smooth,
+            "seed": options.seed,
+            "box_threshold": options.box_threshold,
+            "boxes": [asdict(box) for box in boxes_from_map(heat, options.box_threshold, "all")],
+            "notes": found.notes,
+            "version": __version__,
+        }
+
+    def _class(self, index: int) -> dict[str, Any]:
+        names = self.loaded.categories
+        return {"index": index, "name": names[index] if names and 0 <= index < len(names) else None}
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    return encoded_image("a.jpg", image)
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _array(values: NDArray[np.float32]) -> bytes:
+    file = BytesIO()
+    np.save(file, values)
+    return file.getvalue()

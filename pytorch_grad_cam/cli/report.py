@@ -1,0 +1,85 @@
+"""What is said about one picture that was explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pytorch_grad_cam.cli.classes import named, predicted
+from pytorch_grad_cam.cli.maps import Found
+from pytorch_grad_cam.cli.outputs import TOP
+from pytorch_grad_cam.methods import METHODS
+from pytorch_grad_cam.models.loaded import LoadedModel
+
+_SHOWN = 8  # names in a line
+_FILES = 12  # that are named one by one
+
+
+def in_full(maps: Sequence[Found], loaded: LoadedModel, chosen: bool) -> Iterator[str]:
+    """Say what the network predicted and what was explained where.
+
+    Args:
+        maps: of one picture, at least one.
+        loaded: the network.
+        chosen: whether the layer was chosen automatically.
+    """
+    yield from predictions(maps[0], loaded)
+    classes = list(dict.fromkeys(each.explained for each in maps if each.explained is not None))
+    methods = list(dict.fromkeys(each.method for each in maps))
+    if classes:
+        top = " (the top class)" if all(each.index is None for each in maps) else ""
+        yield from listed("explained", [named(index, loaded.categories) + top for index in classes])
+    else:
+        yield f"explained:  no class; {METHODS[methods[0]].summary}"
+    if len(methods) > 1:
+        yield f"methods:    {', '.join(methods)}"
+    layers = min((each.layers for each in maps), key=len)  # FullGrad looks at all of them
+    more = f", ... ({len(layers)} in all)" if len(layers) > _SHOWN else ""
+    yield f"layer:      {', '.join(layers[:_SHOWN])}{more}{' (chosen automatically)' if chosen else ''}"
+
+
+def predictions(found: Found, loaded: LoadedModel) -> Iterator[str]:
+    """Say what the network sees in the picture."""
+    shares = predicted(found.outputs, loaded, TOP)
+    if shares is not None:
+        lines = [f"{100 * share:5.1f} %  {named(index, loaded.categories)}" for index, share in shares]
+        yield from listed("predicted", lines or ["no class above 50 %"])
+
+
+def written(paths: Sequence[Path]) -> Iterator[str]:
+    """Name the files that were written, or their number and the last one, which shows all the maps."""
+    if len(paths) <= _FILES:
+        return listed("written", [str(path) for path in paths])
+    return listed("written", [f"{len(paths)} files in {paths[0].parent}, the last of them {paths[-1]}"])
+
+
+def in_brief(source: str, maps: Sequence[Found], loaded: LoadedModel, folder: Path, files: int) -> str:
+    """Say the same in one line, for one of many pictures."""
+    found = predicted(maps[0].outputs, loaded, 1) or []
+    seen = ", ".join(f"{named(index, loaded.categories)} {100 * share:.1f} %" for index, share in found)
+    return f"{source}: {seen or 'no class'}; {files} file{'s' if files != 1 else ''} in {folder}"
+
+
+def problems(maps: Sequence[Found], loaded: LoadedModel) -> list[str]:
+    """Say which maps mean nothing, and why."""
+    found = []
+    for each in maps:
+        if each.map is None:
+            index = "" if each.index is None else f", class {named(each.index, loaded.categories)}"
+            which = f"{each.method}{index}: " if len(maps) > 1 else ""
+            found.append(f"{which}nothing was drawn, the map means nothing: {each.notes}")
+    return found
+
+
+def notes(maps: Sequence[Found]) -> Iterator[str]:
+    """Say what else there is to know about maps that were drawn."""
+    for each in maps:
+        if each.map is not None and each.notes:
+            yield f"note: {f'{each.method}: ' if len(maps) > 1 else ''}{each.notes}"
+
+
+def listed(head: str, lines: Sequence[str]) -> Iterator[str]:
+    """Write lines below each other, the first after a head."""
+    for line in lines:
+        yield f"{head + ':' if head else '':12}{line}"
+        head = ""

@@ -1,0 +1,91 @@
+"""Pictures by path, folder or glob, each with a name of its own."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# What is taken from folders and globs; a file that is named itself may have any ending.
+ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture of a run.
+
+    Attributes:
+        id: tells it from the other pictures of the run: its file's name without the ending or, where several files
+            share that, also its folders (and the ending).
+        path: the file.
+    """
+
+    id: str
+    path: Path
+
+
+def find_samples(sources: Sequence[str]) -> tuple[list[Sample], list[str]]:
+    """List the pictures that paths, folders and globs stand for, in that order, every file once.
+
+    Args:
+        sources: each a file, which need not exist (reading it will say so); a folder, whose pictures are taken, not
+            those of its subfolders; or a pattern with ``*``, ``?``, ``[...]`` and, for any depth, ``**``.
+
+    Returns:
+        The pictures, and a sentence for each folder or pattern that stands for none.
+    """
+    paths: dict[str, Path] = {}  # by the absolute path, which tells files apart
+    problems = []
+    for source in sources:
+        found, problem = _expanded(source)
+        paths.update({os.path.abspath(path): path for path in found if os.path.abspath(path) not in paths})
+        if problem:
+            problems.append(problem)
+    ids = _ids([Path(path) for path in paths])
+    return [Sample(*each) for each in zip(ids, paths.values(), strict=True)], problems
+
+
+def names_many(sources: Sequence[str]) -> bool:
+    """Say whether more than one picture was asked for: several sources, a folder or a glob, whatever they hold."""
+    return len(sources) != 1 or Path(sources[0]).is_dir() or _is_pattern(sources[0])
+
+
+def _expanded(source: str) -> tuple[list[Path], str]:
+    path = Path(source)
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if _is_picture(each))
+        deeper = not inside and any(_is_picture(each) for each in path.glob("*/*"))
+        hint = f"; its subfolders have some: '{path}/**/*' takes them too" if deeper else ""
+        return inside, "" if inside else f"the folder {source} has no pictures ({', '.join(sorted(ENDINGS))}){hint}"
+    if not _is_pattern(source):
+        return [path], ""
+    matching = sorted(each for each in map(Path, glob.glob(source, recursive=True)) if each.is_file())
+    pictures = [each for each in matching if _is_picture(each)]
+    return pictures or matching, "" if matching else f"no file matches {source}; check the pattern"
+
+
+def _is_pattern(source: str) -> bool:
+    return glob.has_magic(source) and not Path(source).exists()
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
+
+
+def _ids(paths: list[Path]) -> list[str]:
+    """Name each absolute path as shortly as it goes, all in the same way."""
+    if not paths:
+        return []
+    top = Path(os.path.commonpath([path.parent for path in paths]))
+    ways: tuple[Callable[[Path], str], ...] = (
+        lambda path: path.stem,
+        lambda path: path.relative_to(top).with_suffix("").as_posix(),
+        lambda path: path.relative_to(top).as_posix(),
+    )
+    for way in ways:
+        ids = [way(path) for path in paths]
+        if len({each.lower() for each in ids}) == len(ids):  # some file systems do not tell cases apart
+            return ids
+    return [f"{index}_{path.stem}" for index, path in enumerate(paths)]

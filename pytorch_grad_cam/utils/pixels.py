@@ -1,0 +1,93 @@
+"""Pictures of every kind as arrays: RGB, gray and many bands; PIL, uint8, float and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pytorch_grad_cam.data.images import read_image
+
+_COLOURS = (1, 3)  # channels of gray and of RGB pictures
+
+
+def array_of(values: Any) -> NDArray[Any]:
+    """Turn a tensor (on any device, with or without a graph), a list or an array into an array."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def picture_array(img: Any) -> NDArray[Any]:
+    """Turn a picture into an array with channels last: ``(H, W)`` or ``(H, W, C)``.
+
+    Args:
+        img: an array; a PIL image (gray stays gray, everything else becomes RGB); or a tensor ``(C, H, W)``, also
+            ``(1, C, H, W)``. A tensor whose last axis is 1 or 3, and whose first is not, has channels last already.
+    """
+    if hasattr(img, "getexif"):
+        return np.asarray(img) if img.mode == "L" else read_image(img)
+    array = array_of(img)
+    if not isinstance(img, torch.Tensor):
+        return array
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    first = array.ndim == 3 and (array.shape[0] in _COLOURS or array.shape[-1] not in _COLOURS)
+    return np.moveaxis(array, 0, -1) if first else array
+
+
+def unit_picture(img: Any) -> NDArray[np.float32]:
+    """Return a picture as float32 ``(H, W, 3)`` in [0, 1]; of more than four bands the mean is shown, in gray.
+
+    Raises:
+        ValueError: for another shape, or values that are neither uint8, uint16 nor floats in [0, 1].
+    """
+    array = picture_array(img)
+    shape = array.shape
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] in (0, 2, 4) or 0 in shape:
+        hint = "; read_image lays RGBA on white, bands_as_rgb shows bands of your choice" if 4 in shape[2:] else ""
+        raise ValueError(
+            f"img must have shape (H, W, 3), (H, W, 1), (H, W) or more than 4 bands, not {np.shape(img)}{hint}"
+        )
+    picture = array.astype(np.float32) / highest_value(array)
+    if not (picture.min() >= 0 and picture.max() <= 1 + 1e-5):
+        raise ValueError(
+            f"img must be uint8, or floats in the range [0, 1], not {array.dtype} {array.min():g}..{array.max():g}; "
+            "divide by 255, or undo the network's normalisation"
+        )
+    if picture.shape[2] not in _COLOURS:
+        picture = picture.mean(2, keepdims=True)
+    return np.broadcast_to(np.minimum(picture, 1), (*array.shape[:2], 3))
+
+
+def highest_value(array: NDArray[Any]) -> int:
+    """Return what stands for full brightness: 255 for uint8, 65535 for uint16, 1 for anything else."""
+    return {"uint8": 255, "uint16": 65535}.get(array.dtype.name, 1)
+
+
+def bands_as_rgb(img: Any, bands: Sequence[int] = (0, 1, 2), percentiles: tuple[float, float] = (2, 98)) -> Any:
+    """Make three bands of a picture visible, whatever their range: each is stretched between two percentiles.
+
+    Args:
+        img: ``(H, W, C)`` of any number type, or a tensor ``(C, H, W)``.
+        bands: which bands are shown as red, green and blue.
+        percentiles: become black and white, band by band; NaN counts as black.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+
+    Raises:
+        ValueError: if there are no such bands.
+    """
+    array = picture_array(img)
+    if array.ndim != 3 or len(bands) != 3 or not all(-array.shape[2] <= band < array.shape[2] for band in bands):
+        raise ValueError(
+            f"a picture of shape {array.shape} has no three bands {tuple(bands)}; give (H, W, C), and indices"
+        )
+    chosen = array[:, :, list(bands)].astype(np.float64)
+    low, high = np.nanpercentile(chosen, percentiles, axis=(0, 1))
+    spread = np.where(high > low, high - low, 1)
+    return np.round(255 * np.nan_to_num(np.clip((chosen - low) / spread, 0, 1))).astype(np.uint8)

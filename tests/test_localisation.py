@@ -1,0 +1,73 @@
+"""The thing asked for lights up: real networks on real photos, and the built-in network on its scenes.
+
+Few pictures, so the bounds are loose; `benchmarks/localisation.py` has the full numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import networks
+from benchmarks.localisation import Score, gaussian, ours, score
+from benchmarks.questions import LAYERS, Question, mosaics, scenes
+from pytorch_grad_cam.models import shapes
+
+METHODS = ["gradcam", "hirescam", "gradcam++", "xgradcam", "layercam"]
+CHANCE = 0.25  # of a mosaic's quarter
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """These pictures are small: a second thread costs more than it brings while other tests run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def photos(shared: Path) -> tuple[torch.nn.Module, list[Question], Score]:
+    """A trained network, 2 mosaics with 8 questions, and how RandomCAM does on them."""
+    model, questions = networks.build("squeezenet"), list(mosaics("squeezenet", 2))
+    return model, questions, score(ours("randomcam", model, LAYERS["squeezenet"]), questions)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_right_photo_of_a_mosaic_lights_up(
+    photos: tuple[torch.nn.Module, list[Question], Score], method: str
+) -> None:
+    model, questions, random = photos
+    found = score(ours(method, model, LAYERS["squeezenet"]), questions)
+    assert found.hits >= 6, found  # of 8; chance is 2
+    assert found.hits > random.hits
+    assert found.energy > max(random.energy, CHANCE) + 0.05, found
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[torch.nn.Module, list[Question], float]:
+    """The built-in network, the objects of 25 scenes, and the energy of a Gaussian in the middle."""
+    if not shapes.WEIGHTS.exists():
+        pytest.skip("the built-in network has no weights in this checkout")
+    questions = list(scenes(25))
+    return networks.build("shapes"), questions, score(gaussian, questions).energy
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_right_object_of_a_scene_lights_up(
+    drawn: tuple[torch.nn.Module, list[Question], float], method: str
+) -> None:
+    model, questions, blob = drawn
+    found = score(ours(method, model, LAYERS["shapes"]), questions)
+    assert found.hits >= 0.6 * found.asked, found
+    assert found.energy > 2 * blob, found
+
+
+def test_a_map_of_nothing_is_no_hit() -> None:
+    inside = torch.ones(4, 4, dtype=torch.bool).numpy()
+    question = Question(torch.zeros(3, 4, 4), 0, inside)
+    assert score(lambda pictures, classes: torch.zeros(1, 4, 4).numpy(), [question]) == Score(0, 1, 0.0)
+    assert score(lambda pictures, classes: torch.ones(1, 4, 4).numpy(), [question]) == Score(1, 1, 1.0)
