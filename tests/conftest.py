@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+sys.path.append(str(ROOT))  # for the folder benchmarks; at the end, so that the installed package is what is tested
 
 torch.set_num_threads(1)  # the networks are tiny: a second thread would only wait for the first
 

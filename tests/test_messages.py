@@ -289,6 +289,14 @@ class TestLayers:
         with pytest.raises(ValueError, match=r"'blocks' is a ModuleList, .* give its members, e.g. 'blocks.0'"):
             GradCAM(net, net.blocks)
 
+    def test_a_module_dict_with_a_forward_of_its_own_is_a_layer(self) -> None:
+        class Block(nn.ModuleDict):
+            def forward(self, x: Tensor) -> Tensor:
+                return self["conv"](x)
+
+        net = nn.Sequential(Block({"conv": nn.Conv2d(2, 3, 3)}), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        assert GradCAM(net, net[0]).explain(inputs(), 1).layers == ("0",)
+
     def test_names_with_places(self) -> None:
         net = build(TinyViT)
         cam = GradCAM(net, ["blocks[-1].norm1", "blocks.-1.norm1", "blocks.1.norm1"], tokens_to_grid)

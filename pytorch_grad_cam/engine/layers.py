@@ -102,7 +102,7 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
             )
         module = layer_at(model, item) if isinstance(item, str) else item
         name = layer_name(model, module)
-        if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+        if type(module).forward is nn.Module.forward:  # a bare ModuleList or ModuleDict; DenseNet's blocks have one
             raise ValueError(
                 f"the target layer {name!r} is a {type(module).__name__}, which has no output of its own; "
                 f"give its members, e.g. '{name}.{next(iter(dict(module.named_children())), '0')}'"
@@ -186,7 +186,7 @@ def survey_layers(
         if not name:
             continue
         output = met.get(name)
-        if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+        if type(module).forward is nn.Module.forward:  # a bare ModuleList or ModuleDict; DenseNet's blocks have one
             problem = "a container, which has no output of its own"
         elif name not in met:
             problem = "did not run on this input"
