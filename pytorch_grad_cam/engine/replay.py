@@ -51,8 +51,15 @@ class Replay:
             self.outputs = model(image)
         self._tapes = record.finished()
         self.activations = self._tapes[layer][-1].output
-        self.exact = self._agrees()
-        if not self.exact:
+        # Views cost nothing, and writing to one is an error that the check meets; copies are the second try.
+        self._copies = False
+        trouble = self._trouble()
+        if trouble and any(call.written for calls in self._tapes.values() for call in calls):
+            self._copies = True
+            trouble = self._trouble()
+        self.exact = not trouble
+        if trouble:
+            log.info("replay from layer %s %s; using whole passes", layer_name(model, layer), trouble)
             self._tapes = {layer: self._tapes[layer]}
 
     def __call__(self, activations: Any) -> Any:
@@ -68,24 +75,20 @@ class Replay:
         count = rows // next(tensors_in(self.activations)).shape[0]
         with torch.no_grad(), ExitStack() as stack:
             for module, calls in self._tapes.items():
-                outputs = [call.repeated(count) for call in calls]
+                outputs = [call.repeated(count, self._copies or count == 1) for call in calls]
                 if module is self._layer:
                     outputs[-1] = activations
                 stack.enter_context(replaced_forward(module, _Tape(outputs)))
             return self._model(_repeated(self._image, count))
 
-    def _agrees(self) -> bool:
-        """Replay the unchanged activations for two images and compare."""
+    def _trouble(self) -> str:
+        """Replay the unchanged activations for two images and compare; say what is wrong, nothing if all is well."""
         try:
             replayed = self(map_tensors(self.activations, lambda tensor: _repeated(tensor, 2).clone()))
         except Exception as error:  # whatever the model's own code objects to: whole passes always work
-            log.info("replay from layer %s fails (%s); using whole passes", layer_name(self._model, self._layer), error)
-            return False
+            return f"fails ({error})"
         expected, found = list(tensors_in(self.outputs)), list(tensors_in(replayed))
-        same = len(expected) == len(found) and all(map(_alike, expected, found))
-        if not same:
-            log.info("replay from layer %s differs; using whole passes", layer_name(self._model, self._layer))
-        return same
+        return "" if len(expected) == len(found) and all(map(_alike, expected, found)) else "differs"
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,18 @@ class _Call:
 
     Attributes:
         output: a copy.
-        written: whether the model wrote over the original later, as in-place operations do, and so needs its own copy.
+        written: whether the model wrote over the original later, as in-place operations do, and so may need a copy.
     """
 
     output: Any
     written: bool
 
-    def repeated(self, count: int) -> Any:
-        """Return the output for ``count`` equal images, as views where that is safe."""
+    def repeated(self, count: int, copies: bool) -> Any:
+        """Return the output for ``count`` equal images, as views, or as copies of what was written over."""
 
         def repeat(tensor: Tensor) -> Tensor:
             view = _repeated(tensor, count)
-            return view.clone() if self.written else view
+            return view.clone() if copies and self.written else view
 
         return map_tensors(self.output, repeat)
 
