@@ -20,6 +20,7 @@ from torchvision.transforms import functional as pictures
 import pytorch_grad_cam
 from benchmarks import networks, peers
 from benchmarks.channel import Remote
+from benchmarks.questions import mosaics
 from pytorch_grad_cam import BaseCAM, Explanation
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:.*not every map means something")]
@@ -166,6 +167,21 @@ def test_same_maps_with_eigen_smooth_but_for_the_sign(peer: Remote, place: str, 
 @pytest.mark.parametrize("place", PLACES)
 def test_same_principal_component_but_for_the_sign(peer: Remote, place: str, method: str) -> None:
     request = asked(place, method)
+    assert_same_but_for_the_sign(ours(request), theirs(peer, request))
+
+
+@pytest.mark.parametrize("method", ["EigenCAM", "EigenGradCAM"])
+def test_same_principal_component_where_most_channels_are_dead(peer: Remote, method: str) -> None:
+    """27 x 27 places, more than the 512 channels, of which a class leaves some 400 without a gradient."""
+    network("squeezenet")  # skips where its weights are not
+    questions = list(mosaics("squeezenet", 1))
+    request = {
+        "network": "squeezenet",
+        "layers": ["features.12"],
+        "method": method,
+        "input": torch.stack([question.image for question in questions]),
+        "targets": [question.target for question in questions],
+    }
     assert_same_but_for_the_sign(ours(request), theirs(peer, request))
 
 
