@@ -13,6 +13,7 @@ from recording import record
 from torch import Tensor, nn
 
 import pytorch_grad_cam as package
+from pytorch_grad_cam.engine.maps import principal_projection
 
 
 class Rescored(nn.Module):
@@ -240,3 +241,18 @@ def test_random_weights_are_uniform() -> None:
     assert first.amax() > 0.99
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_a_principal_component_of_sparse_gradients() -> None:
+    """Most channels without any gradient, the others tiny beside a few: float32 solvers fail on such matrices."""
+    generator = torch.Generator().manual_seed(0)
+    for seed in range(20):
+        values = torch.rand(1, 64, 11, 13, generator=generator) ** 40
+        values[:, torch.randperm(64, generator=generator)[:50]] = 0
+        found = principal_projection(values)[0].numpy().ravel()
+        rows = values[0].flatten(1).double().numpy()
+        rows = rows - rows.mean(1, keepdims=True)
+        _, sigma, vectors = np.linalg.svd(rows, full_matrices=False)
+        expected = sigma[0] * vectors[0]
+        expected *= np.sign(expected @ rows.sum(0))
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max(), err_msg=str(seed))

@@ -71,3 +71,12 @@ def test_a_map_of_nothing_is_no_hit() -> None:
     question = Question(torch.zeros(3, 4, 4), 0, inside)
     assert score(lambda pictures, classes: torch.zeros(1, 4, 4).numpy(), [question]) == Score(0, 1, 0.0)
     assert score(lambda pictures, classes: torch.ones(1, 4, 4).numpy(), [question]) == Score(1, 1, 1.0)
+
+
+@pytest.mark.parametrize("method", ["eigencam", "eigengradcam"])
+def test_principal_components_of_a_real_network_are_found(
+    method: str, photos: tuple[torch.nn.Module, list[Question], Score]
+) -> None:
+    """Sparse gradients of a trained network: a float32 eigenvalue solver gives up on every one of these."""
+    model, questions, _ = photos
+    assert score(ours(method, model, LAYERS["squeezenet"]), questions).energy > 0.1

@@ -101,6 +101,8 @@ def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
     rows = rows / torch.where(scale > 0, scale, 1.0)
     if centred:
         rows = rows - rows.mean(2, keepdim=True)
+    # In float32 the solver gives up on sparse gradients, whose Gram matrix has many eigenvalues near 0.
+    rows = rows if rows.device.type == "mps" else rows.double()  # that device has no float64
     with torch.autocast(rows.device.type, enabled=False):  # the network's half precision is not for this
         if rows.shape[2] <= rows.shape[1]:
             values, vectors = torch.linalg.eigh(rows.transpose(1, 2) @ rows)  # (B, n, n)
@@ -114,7 +116,7 @@ def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
     blind = along.abs() <= CONSTANT * projection.norm(dim=1, keepdim=True) * rows.norm(dim=(1, 2))[:, None]
     peak = projection.gather(1, projection.abs().argmax(1, keepdim=True))
     projection = torch.where(torch.where(blind, peak, along) < 0, -projection, projection) * scale[:, 0]
-    return projection.reshape(tensor.shape[0], *tensor.shape[2:])
+    return projection.to(tensor.dtype).reshape(tensor.shape[0], *tensor.shape[2:])
 
 
 def combined(weights: Tensor, activations: Tensor, eigen_smooth: bool) -> Tensor:

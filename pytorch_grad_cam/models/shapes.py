@@ -1,9 +1,9 @@
 """The built-in network: finds ten shapes in the scenes of `data.scenes`. Small, ours, works offline.
 
-305,000 parameters, 0.6 MB, input 128 x 128, one yes or no per shape. On the 1,000 scenes of `TEST_SEEDS`, which neither
-the training nor any choice about it saw, at a probability of 0.5: recall 98.5 %, precision 98.5 %. Objects there measure
-30 to 64 pixels; with objects down to 14 pixels recall falls to about 90 %. `tools/train_shapes.py` trains it anew, with
-the objects' masks as a second task, so what the network looks at is known to be the object.
+305,000 parameters, 0.6 MB, input 128 x 128, one yes or no per shape. On the 1,000 scenes of `TEST_SEEDS`, which
+neither the training nor any choice about it saw, at a probability of 0.5: recall 98.5 %, precision 98.5 %. Objects
+there measure 30 to 64 pixels; with objects down to 14 pixels recall falls to about 90 %. `tools/train_shapes.py` trains
+it anew, with the objects' masks as a second task, so what the network looks at is known to be the object.
 """
 
 from __future__ import annotations
