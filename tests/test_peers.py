@@ -348,3 +348,15 @@ def test_a_wrong_number_of_targets_is_an_error(peer: Remote) -> None:
     answer = theirs(peer, request)  # the third picture gets a map of nothing, and nothing is said
     assert answer["maps"][:2].amax((1, 2)).min() > 0.99
     assert answer["maps"][2].max() == 0
+
+
+@pytest.mark.parametrize("method", ["ScoreCAM", "AblationCAM"])
+@pytest.mark.parametrize("place", ["squeezenet", "resnet18"])
+def test_perturbation_methods_agree_where_activations_are_not_negative(peer: Remote, method: str, place: str) -> None:
+    """AblationCAM's sign follows the score in grad-cam; these scores are positive or their maps turned around."""
+    request = asked(place, method)
+    found, answer = ours(request), theirs(peer, request)
+    (mine,), (other,) = found.raw, answer["raw"]
+    turned = found.scores.sign()[:, None, None] if method == "AblationCAM" else torch.ones(len(mine), 1, 1)
+    assert other.abs().max() > 0
+    assert distance(mine, turned * other) < 1e-3
