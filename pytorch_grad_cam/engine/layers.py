@@ -49,12 +49,10 @@ def layer_name(model: nn.Module, module: nn.Module) -> str:
     Raises:
         ValueError: if the module is not part of the model.
     """
-    alike = []
     for name, candidate in model.named_modules():
         if candidate is module:
             return name or "(the model itself)"
-        if type(candidate) is type(module):
-            alike.append(name)
+    alike = [name for name, candidate in model.named_modules() if type(candidate) is type(module)]
     hint = f"; the model's own layers of this type are {', '.join(alike[:5])}" if alike else ""
     raise ValueError(
         f"the target layer {type(module).__name__} is not part of the model that was given (a copy, or another "

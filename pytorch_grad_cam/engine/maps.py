@@ -45,7 +45,11 @@ def spatial_mean(tensor: Tensor) -> Tensor:
 def is_constant(maps: Tensor) -> Tensor:
     """Say of each map ``(B, *S)`` whether it has one value everywhere, up to rounding: bool ``(B,)``."""
     flat = maps.flatten(1)
-    return flat.amax(1) - flat.amin(1) <= CONSTANT * flat.abs().amax(1)
+    return _same(flat.amin(1), flat.amax(1))
+
+
+def _same(low: Tensor, high: Tensor) -> Tensor:
+    return high - low <= CONSTANT * torch.maximum(low.abs(), high.abs())
 
 
 def unit_range(maps: Tensor) -> Tensor:
@@ -55,7 +59,7 @@ def unit_range(maps: Tensor) -> Tensor:
     """
     flat = maps.flatten(1)
     low, high = flat.amin(1), flat.amax(1)
-    spread = torch.where(is_constant(maps), torch.inf, high - low)
+    spread = torch.where(_same(low, high), torch.inf, high - low)
     return (maps - per_image(low, maps)) / per_image(spread, maps)
 
 
