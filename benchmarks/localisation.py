@@ -32,6 +32,10 @@ from pytorch_grad_cam.methods import METHODS, method_class, method_name
 RESULT = Path(__file__).parent / "results" / "localisation.md"
 ONE_PASS = [name for name, method in METHODS.items() if method.passes in ("F", "F + Bt")]
 HIT_NOISE, ENERGY_NOISE = 2, 0.02  # differences up to here are chance
+REASONS = {
+    "gradcam++": "ours is the paper's equation; the other's epsilon of 1e-6 outweighs G^2, so its weights are about "
+    "sum relu(G)^3, which favours the strongest gradients. With that epsilon ours has the same figures."
+}
 log = logging.getLogger(__name__)
 
 Mapper = Callable[[Tensor, list[int]], np.ndarray]  # (B, 3, H, W), a class for each -> (B, H, W), not negative
@@ -142,7 +146,8 @@ def section(title: str, scores: dict[str, tuple[Score, Score | None]]) -> list[s
     """One table as markdown lines."""
     worse = below(scores)
     rows = [f"| {name} | {mine} | {other or '-'} |" for name, (mine, other) in scores.items()]
-    verdict = f"Below grad-cam beyond chance: {', '.join(worse)}." if worse else ""
+    why = " ".join(f"{name}: {REASONS[name]}" for name in worse if name in REASONS)
+    verdict = f"Below grad-cam beyond chance: {', '.join(worse)}. {why}".strip() if worse else ""
     return [f"## {title}", "", "| method | ours | grad-cam |", "| --- | --- | --- |", *rows, "", verdict, ""]
 
 

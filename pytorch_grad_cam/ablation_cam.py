@@ -73,7 +73,7 @@ class AblationCAM(BaseCAM):
         tried = [self._tried(image) for image in activations]
         with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress) as advance:
             for row, target in enumerate(targets):
-                replay = Replay(self.model, target_layer, input_tensor[row : row + 1])
+                replay = Replay(self.model, target_layer, input_tensor[row : row + 1], self.network.of_row(row))
                 score = scores_of(replay.outputs, [target])  # (1,)
                 without = self._without(replay, tried[row])
                 scores = scores_of_variants(len(tried[row]), without, replay, target, self.batch_size, advance)

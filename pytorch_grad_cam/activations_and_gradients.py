@@ -22,10 +22,15 @@ class ActivationsAndGradients:
     without one, so nobody's ``.grad`` is written, a frozen network works, and the price is little more than that of
     a plain forward pass.
 
+    Used directly, as in the package ``grad-cam``: call it on an input, call ``backward`` on a score of what it
+    returns, and read ``activations`` and ``gradients``.
+
     Args:
         model: the network.
         target_layers: modules of ``model``, in any order.
         reshape_transform: from a layer's own output to ``(B, C, *S)``; None if it is that already.
+        detach: False keeps the whole graph: activations and gradients can be differentiated further, down to the
+            input and the parameters.
         gradients: whether a graph is needed.
     """
 
@@ -34,34 +39,41 @@ class ActivationsAndGradients:
         model: nn.Module,
         target_layers: Sequence[nn.Module],
         reshape_transform: ReshapeTransform | None = None,
+        detach: bool = True,
         *,
         gradients: bool = True,
     ) -> None:
         self.model = model
         self.target_layers = list(target_layers)
         self.reshape_transform = reshape_transform
-        self._gradients = gradients
+        self.detach = detach
+        self._needs_graph = gradients
         self._kept: dict[nn.Module, Any] = {}
-        self._gradients_found: list[Any] = []
+        self._found: list[Any] = []
 
-    def __call__(self, *inputs: Any, whole_graph: bool = False) -> Any:
-        """Run the model.
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model on these arguments and return what it returned, with a graph from the first layer on."""
+        return self.run(lambda: self.model(*args, **kwargs))
+
+    def run(self, forward: Callable[[], Any], whole_graph: bool = False) -> Any:
+        """Run the model once.
 
         Args:
-            *inputs: handed to the model as they are.
+            forward: runs it.
             whole_graph: gradient mode is on from the start. Needed where the network turns it off around a part of
                 itself: leaving that part would otherwise also end the graph that began inside it.
 
         Returns:
-            What the model returned, with a graph from the first target layer on.
+            What ``forward`` returned, with a graph from the first target layer on.
 
         Raises:
             RuntimeError: if a target layer does not run, or runs in inference mode.
         """
-        self._kept = {}
+        self.clear()
         layers = dict.fromkeys(self.target_layers)
-        with torch.set_grad_enabled(whole_graph and self._gradients), hooked(layers, self._keep):
-            outputs = self.model(*inputs)
+        whole = self._needs_graph and (whole_graph or not self.detach)
+        with torch.set_grad_enabled(whole), hooked(layers, self._keep):
+            outputs = forward()
         for layer in self.target_layers:
             if layer not in self._kept:
                 raise RuntimeError(
@@ -70,6 +82,14 @@ class ActivationsAndGradients:
                 )
         return outputs
 
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        self._kept, self._found = {}, []
+
+    def release(self) -> None:
+        """Forget what was recorded; there are no hooks to remove, they exist only while the model runs."""
+        self.clear()
+
     def _keep(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Keep a copy of the output and hand on another, so that a following in-place operation changes neither."""
         if any(tensor.is_inference() for tensor in tensors_in(output)):
@@ -77,21 +97,40 @@ class ActivationsAndGradients:
                 f"the target layer {layer_name(self.model, module)!r} runs under torch.inference_mode() inside the "
                 "model, where no gradient can exist; use torch.no_grad() there instead"
             )
-        if not self._gradients:
+        if not self._needs_graph:
             self._kept[module] = map_tensors(output, torch.clone)
             return None
+        # The graph begins at the first target layer, unless all of it is wanted; a later one stays connected to it.
+        begins = not self._kept and not torch.is_grad_enabled()
         torch.set_grad_enabled(True)  # ends with the block around the model
-        # The graph begins at the first target layer; a later one must stay connected to it.
-        self._kept[module] = map_tensors(output, torch.clone if self._kept else _beginning_of_graph)
+        self._kept[module] = map_tensors(output, self._begun if begins else self._continued)
         return map_tensors(self._kept[module], torch.clone)
 
     @property
     def activations(self) -> list[Tensor]:
-        """Per target layer ``(B, C, *S)``, detached. A layer that ran twice counts as its last call."""
-        return [self._reshaped(detached(self._kept[layer])) for layer in self.target_layers]
+        """Per target layer ``(B, C, *S)``, detached unless ``detach=False``. A layer that ran twice: its last call."""
+        kept = [self._kept[layer] for layer in self.target_layers if layer in self._kept]
+        return [self._reshaped(detached(output) if self.detach else output) for output in kept]
 
-    def gradients_of(self, scores: Tensor) -> list[Tensor | None]:
+    @property
+    def gradients(self) -> list[Tensor]:
+        """Per target layer ``(B, C, *S)``, once ``backward`` has been called or the scores were differentiated here.
+
+        Layers that no score depends on are left out.
+        """
+        found = self._found or [
+            map_tensors(output, lambda tensor: torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
+            for output in map(self._kept.get, self.target_layers)
+            if any(tensor.grad is not None for tensor in tensors_in(output))
+        ]
+        return [self._reshaped(grad) for grad in found if grad is not None]
+
+    def gradients_of(self, scores: Tensor, keep_graph: bool = False) -> list[Tensor | None]:
         """Differentiate the sum of the scores by every target layer's output, in one backward pass.
+
+        Args:
+            scores: ``(B,)``, computed from the outputs.
+            keep_graph: other scores will be differentiated.
 
         Returns:
             Per target layer ``(B, C, *S)``, or None where no score depends on the layer's output through the graph.
@@ -99,21 +138,43 @@ class ActivationsAndGradients:
         """
         outputs = [self._kept[layer] for layer in self.target_layers]
         leaves = [tensor for output in outputs for tensor in tensors_in(output) if tensor.requires_grad]
+        self._found = [None] * len(outputs)
         if not scores.requires_grad or not leaves:
             return [None] * len(outputs)
-        grads = torch.autograd.grad(scores, leaves, torch.ones_like(scores), allow_unused=True)
+        grads = torch.autograd.grad(
+            scores,
+            leaves,
+            torch.ones_like(scores),
+            allow_unused=True,
+            retain_graph=keep_graph or not self.detach,
+            create_graph=not self.detach,
+        )
         found = {id(leaf): grad for leaf, grad in zip(leaves, grads, strict=True) if grad is not None}
-        self._gradients_found = [
+        self._found = [
             map_tensors(output, lambda tensor: found.get(id(tensor), torch.zeros_like(tensor)))
             if any(id(tensor) in found for tensor in tensors_in(output))
             else None
             for output in outputs
         ]
-        return [None if grad is None else self._reshaped(grad) for grad in self._gradients_found]
+        return [None if grad is None else self._reshaped(grad) for grad in self._found]
 
     def gradient_left_out(self, index: int) -> bool:
         """Say whether the gradient of target layer ``index`` is zero only where reshape_transform looks."""
-        return any(bool((grad != 0).any()) for grad in tensors_in(self._gradients_found[index]))
+        return any(bool((grad != 0).any()) for grad in tensors_in(self._found[index]))
+
+    def _begun(self, tensor: Tensor) -> Tensor:
+        """Copy the tensor and make the copy a leaf of the graph."""
+        leaf = tensor.detach().clone()
+        leaf.requires_grad = leaf.is_floating_point()
+        return leaf
+
+    def _continued(self, tensor: Tensor) -> Tensor:
+        """Copy the tensor within its graph, or let the graph begin here if it has none yet."""
+        if not tensor.requires_grad:
+            return self._begun(tensor)
+        copy = tensor.clone()
+        copy.retain_grad()  # for `gradients` after a caller's own backward
+        return copy
 
     def _reshaped(self, output: Any) -> Tensor:
         if self.reshape_transform is not None:
@@ -124,10 +185,3 @@ class ActivationsAndGradients:
                 "into (B, C, *S)"
             )
         return output
-
-
-def _beginning_of_graph(tensor: Tensor) -> Tensor:
-    """Copy the tensor and make the copy a leaf of the graph."""
-    leaf = tensor.detach().clone()
-    leaf.requires_grad = leaf.is_floating_point()
-    return leaf

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +25,9 @@ class Explanation:
         classes: per image the explained class, None where the target is a callable without a ``category``.
         layers: names of the target layers.
         notes: per image what makes its map meaningless; an empty tuple means nothing does.
+
+    For several targets per image (``BaseCAM.explain_each``) maps, raw, weights and scores have an axis of length ``K``
+    after the first, and classes are ``K`` per image.
     """
 
     maps: Tensor
@@ -30,11 +35,34 @@ class Explanation:
     weights: tuple[Tensor | None, ...]
     outputs: Any
     scores: Tensor | None
-    classes: tuple[int | None, ...]
+    classes: tuple[Any, ...]
     layers: tuple[str, ...]
     notes: tuple[tuple[str, ...], ...]
 
     def numpy(self) -> NDArray[np.float32]:
         """Return the maps as a float32 array ``(B, *S)``."""
-        array: NDArray[np.float32] = self.maps.cpu().numpy()
+        array: NDArray[np.float32] = self.maps.detach().cpu().numpy()
         return array
+
+
+def stacked(each: Sequence[Explanation]) -> Explanation:
+    """Join the explanations of ``K`` targets of the same images; see ``Explanation``."""
+    first = each[0]
+    return Explanation(
+        maps=torch.stack([one.maps for one in each], 1),
+        raw=tuple(torch.stack(of_layer, 1) for of_layer in zip(*(one.raw for one in each), strict=True)),
+        weights=tuple(_together(of_layer) for of_layer in zip(*(one.weights for one in each), strict=True)),
+        outputs=first.outputs,
+        scores=None if first.scores is None else torch.stack([one.scores for one in each if one.scores is not None], 1),
+        classes=tuple(zip(*(one.classes for one in each), strict=True)),
+        layers=first.layers,
+        notes=tuple(
+            tuple(f"target {index}: {note}" for index, notes in enumerate(of_image) for note in notes)
+            for of_image in zip(*(one.notes for one in each), strict=True)
+        ),
+    )
+
+
+def _together(weights: Sequence[Tensor | None]) -> Tensor | None:
+    given = [each for each in weights if each is not None]
+    return torch.stack(given, 1) if len(given) == len(weights) else None

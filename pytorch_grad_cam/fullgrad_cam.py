@@ -65,7 +65,7 @@ class FullGrad(BaseCAM):
             return output.clone()  # an in-place operation that follows must not change what the gradient belongs to
 
         with torch.enable_grad(), hooked(names, keep):
-            outputs = self.model(leaf)
+            outputs = self.network(leaf)
             each, scores = asked(outputs, targets, inputs, undo)
         where = [output for _, output, _ in calls]
         grads = torch.autograd.grad(scores, where, torch.ones_like(scores), allow_unused=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypedDict
 
@@ -22,10 +22,15 @@ SCALES: dict[str, Callable[[Tensor], Tensor]] = {
 class MapOptions(TypedDict, total=False):
     """The keyword options of a call; ``BaseCAM.explain`` says what they mean."""
 
-    relu: bool
+    relu: bool | None
     normalize: Literal["none", "max", "minmax"] | None
     size: Sequence[int] | None
     allow_nonfinite: bool
+    differentiable: bool
+    against: bool
+    contrast: tuple[int, int] | None
+    forward_kwargs: Mapping[str, Any] | None
+    image: int | str | None
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class How:
     scale: str
     size: tuple[int, ...]
     allow_nonfinite: bool
+    differentiable: bool
 
     @classmethod
     def checked(
@@ -44,16 +50,24 @@ class How:
         inputs: Tensor,
         eigen_smooth: bool,
         *,
-        relu: bool = True,
+        relu: bool | None = None,
         normalize: str | None = None,
         size: Sequence[int] | None = None,
         allow_nonfinite: bool = False,
+        differentiable: bool = False,
+        contrast: Any = None,
+        **elsewhere: Any,
     ) -> Self:
         """Fill in the defaults for an input ``(B, C, *S)``.
+
+        Args:
+            contrast: two classes are compared, so evidence for either of them is wanted.
+            **elsewhere: the options that are no matter of maps.
 
         Raises:
             ValueError: for an unknown way to scale, or a size that does not fit the input's axes.
         """
+        relu = contrast is None if relu is None else relu
         scale = normalize or ("minmax" if relu else "max")
         if scale not in SCALES:
             raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, SCALES))}")
@@ -62,7 +76,7 @@ class How:
             raise ValueError(
                 f"size={wanted} must have {inputs.ndim - 2} positive numbers, one per spatial axis of the input"
             )
-        return cls(eigen_smooth, relu, scale, wanted, allow_nonfinite)
+        return cls(eigen_smooth, relu, scale, wanted, allow_nonfinite, differentiable)
 
     def finish(self, raws: Sequence[Tensor]) -> Tensor:
         """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,18 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
+from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.engine.diagnosis import UNUSED_TOKENS, ZERO, finite, listed, why_no_gradient
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
 from pytorch_grad_cam.engine.scoring import scores_of
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.utils.model_targets import Target, Targets, as_targets
+from pytorch_grad_cam.utils.asking import Turned, as_targets
+from pytorch_grad_cam.utils.model_targets import Target, Targets
 
 
 @dataclass(frozen=True)
 class TracedLayer:
-    """One target layer: its activations and gradients ``(B, C, *s)``, detached, finite, at least float32."""
+    """One target layer: its activations and gradients ``(B, C, *s)``, finite, at least float32."""
 
     module: nn.Module
     name: str
@@ -33,7 +35,7 @@ class TracedLayer:
 
 @dataclass(frozen=True)
 class Trace:
-    """One pass: what came out, what was asked, and the target layers."""
+    """What one pass says about one question: what came out, what was asked, and the target layers."""
 
     outputs: Any
     targets: list[Target]
@@ -41,79 +43,112 @@ class Trace:
     layers: tuple[TracedLayer, ...]
 
 
-def trace(
-    model: nn.Module,
-    layers: Sequence[nn.Module],
-    reshape_transform: ReshapeTransform | None,
-    inputs: Tensor,
-    targets: Targets,
-    *,
-    uses_targets: bool,
-    uses_gradients: bool,
-    undo: Callable[[Tensor], Tensor] | None,
-    allow_nonfinite: bool,
-) -> Trace:
-    """Run the model once and take the gradients of the scores.
+class Pass:
+    """One forward pass, which can be asked several times.
 
     Args:
-        model: in evaluation mode, see ``restore.undisturbed``.
-        layers: the target layers.
-        reshape_transform: from a layer's output to ``(B, C, *s)``, or None.
+        record: of the target layers, not used yet. Activations and gradients are detached if it says so.
+        network: runs the model on ``(B, C, *S)``, in evaluation mode, see ``restore.undisturbed``.
         inputs: ``(B, C, *S)``.
-        targets: what the user gave, see ``as_targets``.
         uses_targets: False: nothing is asked, so the model may return anything.
         uses_gradients: False: no graph is built.
+        input_gradient: the graph begins at ``inputs``, which then carry a ``.grad`` when asked.
+        relu_rule: how gradients pass ReLUs, see ``engine.relu_rules``.
         undo: for changed views, turns a dense output back to where the targets expect its pixels.
         allow_nonfinite: replace NaN and infinity by 0 instead of raising.
 
     Raises:
         ValueError: for activations of an unusable form, and for NaN or infinity.
     """
-    record = ActivationsAndGradients(model, layers, reshape_transform, gradients=uses_gradients)
-    names = [layer_name(model, layer) for layer in layers]
 
-    def ask(outputs: Any) -> tuple[list[Target], Tensor | None]:
-        if not uses_targets:
+    def __init__(
+        self,
+        record: ActivationsAndGradients,
+        network: Callable[[Tensor], Any],
+        inputs: Tensor,
+        *,
+        uses_targets: bool,
+        uses_gradients: bool,
+        input_gradient: bool = False,
+        relu_rule: Rule = "plain",
+        undo: Callable[[Tensor], Tensor] | None = None,
+        allow_nonfinite: bool = False,
+    ) -> None:
+        self._record, self._network = record, network
+        self.inputs = inputs
+        self._uses_targets, self._uses_gradients = uses_targets, uses_gradients
+        self._input_gradient, self._relu_rule = input_gradient, relu_rule
+        self._undo, self._allow_nonfinite = undo, allow_nonfinite
+        self._names = [layer_name(record.model, layer) for layer in record.target_layers]
+        if input_gradient:
+            self.inputs = inputs.clone()
+            self.inputs.requires_grad = True
+        self.outputs = record.run(partial(network, self.inputs), whole_graph=input_gradient)
+
+    def ask(self, targets: Targets | Turned, again: bool = False) -> Trace:
+        """Score the targets and take the gradients.
+
+        Args:
+            targets: what the user gave, see ``as_targets``.
+            again: whether another question will follow.
+        """
+        record = self._record
+        each, scores = self._scored(targets)
+        if self._uses_gradients and scores is not None and not scores.requires_grad:
+            # A part of the network may run under its own no_grad, and leaving it ended the graph: once more with
+            # gradient mode on outside.
+            self.outputs = record.run(partial(self._network, self.inputs), whole_graph=True)
+            each, scores = self._scored(targets)
+        activations = [
+            _checked(found, name, self.inputs) for found, name in zip(record.activations, self._names, strict=True)
+        ]
+        grads: list[Tensor | None] = [None] * len(activations)
+        if self._uses_gradients and scores is not None:
+            apply_relu_rule(scores, self._relu_rule)
+            grads = record.gradients_of(scores, again or self._input_gradient)
+            if self._input_gradient:
+                self.inputs.grad = None
+                (self.inputs.grad,) = torch.autograd.grad(
+                    scores, self.inputs, torch.ones_like(scores), retain_graph=again or not record.detach
+                )
+        found = tuple(
+            self._layer(index, values, grad, each, scores)
+            for index, (values, grad) in enumerate(zip(activations, grads, strict=True))
+        )
+        if scores is not None and record.detach:
+            scores = scores.detach()
+        return Trace(detached(self.outputs) if record.detach else self.outputs, each, scores, found)
+
+    def _scored(self, targets: Targets | Turned) -> tuple[list[Target], Tensor | None]:
+        if not self._uses_targets:
             return [], None
-        with torch.set_grad_enabled(uses_gradients):
-            return asked(outputs, targets, inputs, undo)
+        with torch.set_grad_enabled(self._uses_gradients):
+            return asked(self.outputs, targets, self.inputs, self._undo)
 
-    outputs = record(inputs)
-    each, scores = ask(outputs)
-    if uses_gradients and scores is not None and not scores.requires_grad:
-        # A part of the network may run under its own no_grad, and leaving it ended the graph: once more with
-        # gradient mode on outside.
-        outputs = record(inputs, whole_graph=True)
-        each, scores = ask(outputs)
-    activations = [_checked(found, name, inputs) for found, name in zip(record.activations, names, strict=True)]
-    grads: list[Tensor | None] = [None] * len(names)
-    if uses_gradients and scores is not None:
-        grads = record.gradients_of(scores)
-        scores = scores.detach()
+    def _layer(
+        self, index: int, values: Tensor, grad: Tensor | None, each: list[Target], scores: Tensor | None
+    ) -> TracedLayer:
+        name, module = self._names[index], self._record.target_layers[index]
 
-    def why_zero(index: int, /) -> str:
-        if grads[index] is not None:
-            return UNUSED_TOKENS if record.gradient_left_out(index) else ZERO
-        assert scores is not None
-        return why_no_gradient(layers[index], lambda: scores_of(model(inputs), each), scores)
+        def why_zero() -> str:
+            if grad is not None:
+                return UNUSED_TOKENS if self._record.gradient_left_out(index) else ZERO
+            assert scores is not None
+            return why_no_gradient(module, lambda: scores_of(self._network(self.inputs), each), scores)
 
-    found = []
-    for index, (layer, name) in enumerate(zip(layers, names, strict=True)):
-        values, bad_values = _finite(activations[index], f"activations of layer {name!r}", allow_nonfinite)
-        grad, bad_grads = None, bad_values
-        if uses_gradients:
-            given = grads[index]
-            given = torch.zeros_like(values) if given is None else given
-            grad, bad_grads = _finite(given, f"gradients at layer {name!r}", allow_nonfinite)
-        nonfinite = tuple(a or b for a, b in zip(bad_values, bad_grads, strict=True))
-        found.append(TracedLayer(layer, name, values, grad, nonfinite, partial(why_zero, index)))
-    return Trace(detached(outputs), each, scores, tuple(found))
+        values, bad = finite_values(values, f"activations of layer {name!r}", self._allow_nonfinite)
+        grads, bad_grads = None, bad
+        if self._uses_gradients:
+            given = torch.zeros_like(values) if grad is None else grad
+            grads, bad_grads = finite_values(given, f"gradients at layer {name!r}", self._allow_nonfinite)
+        nonfinite = tuple(a or b for a, b in zip(bad, bad_grads, strict=True))
+        return TracedLayer(module, name, values, grads, nonfinite, why_zero)
 
 
 def asked(
-    outputs: Any, targets: Targets, inputs: Tensor, undo: Callable[[Tensor], Tensor] | None
+    outputs: Any, targets: Targets | Turned, inputs: Tensor, undo: Callable[[Tensor], Tensor] | None
 ) -> tuple[list[Target], Tensor]:
-    """Resolve the targets on a model's outputs and score them, in the caller's gradient mode; see ``trace``."""
+    """Resolve the targets on a model's outputs and score them, in the caller's gradient mode; see ``Pass``."""
     if undo is not None and isinstance(outputs, Tensor) and outputs.ndim == inputs.ndim:
         outputs = undo(outputs)
     each = as_targets(targets, detached(outputs), len(inputs))
@@ -131,7 +166,7 @@ def _checked(activations: Tensor, name: str, inputs: Tensor) -> Tensor:
     )
 
 
-def _finite(tensor: Tensor, what: str, allow: bool) -> tuple[Tensor, tuple[str | None, ...]]:
+def finite_values(tensor: Tensor, what: str, allow: bool) -> tuple[Tensor, tuple[str | None, ...]]:
     """Refuse NaN and infinity, or replace them by 0 and say per image where."""
     good = finite(tensor).tolist()
     tensor = working_precision(tensor)

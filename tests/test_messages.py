@@ -184,7 +184,7 @@ class TestTargets:
             ([0, 1, 2], ValueError, r"3 targets for a batch of 2 images"),
             (torch.tensor([1]), ValueError, r"1 targets for a batch of 2"),
             ([ClassifierOutputTarget(1)], ValueError, r"1 targets for a batch of 2"),
-            (3, IndexError, r"class 3 does not exist: the model has 3 outputs, 0 to 2"),
+            (3, IndexError, r"class 3 does not exist: the model has 3 classes, 0 to 2"),
             (-1, IndexError, r"class -1 does not exist"),
             (ClassifierOutputTarget(3), IndexError, r"class 3 does not exist: the model has 3 outputs"),
             ("dog", TypeError, r"class index or a callable .* not 'dog'"),
@@ -201,17 +201,18 @@ class TestTargets:
             GradCAM(net, net.conv2)(inputs(), targets)
 
     def test_no_top_class(self) -> None:
-        with pytest.raises(ValueError, match=r"returns dict, not one score per class .* give a target"):
-            GradCAM(build(DictNet), "conv2")(inputs())
-        with pytest.raises(ValueError, match=r"returns a tensor \(2, 3, 11, 14\), not one score per class"):
-            GradCAM(build(UNet), "up")(inputs())
-        with pytest.raises(ValueError, match=r"target 1 is a class, but .* SemanticSegmentationTarget"):
-            GradCAM(build(UNet), "up")(inputs(), 1)
+        with pytest.raises(ValueError, match=r"the top class is explained, but the model returns dict, not one score"):
+            GradCAM(build(DictNet), "conv2", output=lambda outputs: {"unknown": outputs["logits"]})(inputs())
+        tokens = {"output": lambda outputs: outputs.flatten(2)}  # (B, M, N): tokens, boxes or a signal's classes
+        with pytest.raises(ValueError, match=r"returns a tensor \(2, 3, 154\), not one score per class"):
+            GradCAM(build(UNet), "up", **tokens)(inputs())
+        with pytest.raises(ValueError, match=r"target 1 is a class, but .* give a target"):
+            GradCAM(build(UNet), "up", **tokens)(inputs(), 1)
         EigenCAM(build(DictNet), "conv2")(inputs())  # asks nothing, so anything may come out
 
-    def test_a_mask_of_another_size(self) -> None:
-        with pytest.raises(ValueError, match=r"mask is \(3, 3\), the model's output for one class \(11, 14\)"):
-            GradCAM(build(UNet), "up")(inputs(), SemanticSegmentationTarget(1, np.ones((3, 3))))
+    def test_a_mask_with_other_axes(self) -> None:
+        with pytest.raises(ValueError, match=r"mask is \(1, 3, 3\), the model's output for one class \(11, 14\)"):
+            GradCAM(build(UNet), "up")(inputs(), SemanticSegmentationTarget(1, np.ones((1, 3, 3))))
 
     def test_one_number_per_image(self) -> None:
         net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1))
@@ -221,7 +222,7 @@ class TestTargets:
         against = HiResCAM(net, net[0]).explain(x, BinaryClassifierOutputTarget(0), relu=False, normalize="none")
         assert torch.equal(one.maps, flat.maps)
         assert torch.equal(one.maps, -against.maps)
-        assert (one.classes, flat.classes) == ((0, 0), (None, None))
+        assert one.classes == flat.classes == (None, None)  # a number, not a class
 
 
 class TestArguments:

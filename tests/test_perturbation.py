@@ -288,3 +288,15 @@ def test_smoothing_costs_one_pass_per_view() -> None:
     net.register_forward_hook(lambda *args: calls.append(1))
     GradCAM(net, "act2")(inputs(), aug_smooth=True)
     assert len(calls) == 6
+
+
+def test_a_network_that_views_its_activations() -> None:
+    """``Tensor.view`` refuses channels last in memory, which ScoreCAM tries first."""
+
+    class Viewing(ConvNet):
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.act3(self.conv3(self.features(x)))
+            return self.head(x.view(len(x), x.shape[1], -1).mean(2))
+
+    net, twin, x = build(Viewing), build(ConvNet), inputs()
+    np.testing.assert_allclose(ScoreCAM(net, "conv2")(x, 1), ScoreCAM(twin, "conv2")(x, 1), atol=1e-5)

@@ -32,10 +32,3 @@ def _flip_and_scale(flip: bool, factor: float) -> View:
         return tensor.flip(-1) if flip else tensor
 
     return View(lambda inputs: turn(inputs) * factor, turn)
-
-
-def undo_on_outputs(view: View, outputs: Any, rank: int) -> Any:
-    """Turn a dense output ``(B, M, *S)`` back, so that a target finds its pixels where they are in the clean input."""
-    if isinstance(outputs, torch.Tensor) and outputs.ndim == rank:
-        return view.undo(outputs)
-    return outputs

@@ -16,13 +16,14 @@ def device_of(model: nn.Module) -> torch.device:
     return torch.device("cpu") if first is None else first.device
 
 
-def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool) -> Tensor:
+def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool, keep_graph: bool = False) -> Tensor:
     """Return the input on the model's device, in its floating type and cut from any graph; the caller's is untouched.
 
     Args:
         model: the network.
         input_tensor: ``(B, C, *S)`` with one to three spatial axes.
         allow_nonfinite: let NaN and infinity pass.
+        keep_graph: do not cut it from its graph.
 
     Raises:
         TypeError: for anything but a tensor.
@@ -46,13 +47,13 @@ def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool)
         )
     weights = next((p for p in model.parameters() if p.is_floating_point()), None)
     dtype = weights.dtype if weights is not None and input_tensor.is_floating_point() else input_tensor.dtype
-    inputs = input_tensor.detach()
+    inputs = input_tensor if keep_graph else input_tensor.detach()
     if inputs.is_inference():
         with torch.inference_mode(False):
             inputs = inputs.clone()  # out of inference mode, which no gradient can enter
     inputs = inputs.to(device_of(model), dtype)
     if not allow_nonfinite and inputs.is_floating_point():
-        good = finite(inputs).tolist()
+        good = finite(inputs.detach()).tolist()
         if not all(good):
             bad = listed([index for index, is_good in enumerate(good) if not is_good])
             raise ValueError(

@@ -36,6 +36,7 @@ class Replay:
         model: in evaluation mode.
         layer: a module of the model. If it runs several times, its last call is meant.
         image: ``(1, C, *S)``.
+        run: runs the model on images ``(K, C, *S)``; None: the model itself, which takes nothing else.
 
     Attributes:
         outputs: what the model returned for the image.
@@ -43,12 +44,14 @@ class Replay:
         exact: whether replays run; False: whole passes.
     """
 
-    def __init__(self, model: nn.Module, layer: nn.Module, image: Tensor) -> None:
-        self._model, self._layer, self._image = model, layer, image
+    def __init__(
+        self, model: nn.Module, layer: nn.Module, image: Tensor, run: Callable[[Tensor], Any] | None = None
+    ) -> None:
+        self._run, self._layer, self._image = run or model, layer, image
         beside = _beside_the_path(model, layer)
         record = _Record(layer)
         with torch.no_grad(), hooked([*beside, layer], record.keep):
-            self.outputs = model(image)
+            self.outputs = self._run(image)
         self._tapes = record.finished()
         self.activations = self._tapes[layer][-1].output
         # Views cost nothing, and writing to one is an error that the check meets; copies are the second try.
@@ -79,7 +82,7 @@ class Replay:
                 if module is self._layer:
                     outputs[-1] = activations
                 stack.enter_context(replaced_forward(module, _Tape(outputs)))
-            return self._model(_repeated(self._image, count))
+            return self._run(_repeated(self._image, count))
 
     def _trouble(self) -> str:
         """Replay the unchanged activations for two images and compare; say what is wrong, nothing if all is well."""

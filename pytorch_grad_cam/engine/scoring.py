@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,11 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.engine.trees import one_image
+
+# Chunks of more values are slower on a CPU: they fall out of its caches. 8 pictures of 224 x 224 pixels.
+_CPU_VALUES = 8 * 3 * 224 * 224
+
+log = logging.getLogger(__name__)
 
 Target = Callable[[Any], Tensor]
 
@@ -74,6 +80,31 @@ def scores_of_variants(
             scores.append(scores_of(run(make(chunk)), [target] * size))
             advance(size)
     return torch.cat(scores)  # (count,)
+
+
+def chunk_size(batch_size: int, image: Tensor) -> int:
+    """Return how many changed versions of an image ``(C, *S)`` to run at once: ``batch_size``, on a CPU maybe fewer."""
+    return min(batch_size, max(1, _CPU_VALUES // image.numel())) if image.device.type == "cpu" else batch_size
+
+
+def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """Hand ``run`` pictures ``(N, C, H, W)`` with channels last in memory, on which convolutions on a CPU are faster.
+
+    A network that asks for the usual layout, as ``Tensor.view`` does, gets that from then on.
+    """
+    faster = True
+
+    def either(images: Tensor) -> Any:
+        nonlocal faster
+        if faster and images.ndim == 4:
+            try:
+                return run(images.contiguous(memory_format=torch.channels_last))
+            except RuntimeError as error:  # the usual layout, tried next, raises it again if that was not the reason
+                log.info("the network does not take channels last (%s)", error)
+                faster = False
+        return run(images)
+
+    return either
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,9 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from tensors_in(item)
+    elif _is_record(value):
+        for field in dataclasses.fields(value):
+            yield from tensors_in(getattr(value, field.name))
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
@@ -31,7 +35,14 @@ def map_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
         return type(value)(*(map_tensors(item, change) for item in value))
     if isinstance(value, (tuple, list)):
         return type(value)(map_tensors(item, change) for item in value)
+    if _is_record(value):
+        parts = {field.name: map_tensors(getattr(value, field.name), change) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **parts)
     return value
+
+
+def _is_record(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def detached(value: Any) -> Any:
