@@ -51,8 +51,9 @@ def show_factorization_on_image(
 
     Args:
         img: the picture, RGB ``(H, W, 3)``, of any kind that `show_cam_on_image` takes.
-        explanations: ``(K, h, w)`` in [0, 1], one map per concept; resized to the picture, never changed.
-        colors: ``K`` colours (red, green, blue, ...) in [0, 1]; None takes hues at equal distances.
+        explanations: ``(K, h, w)`` in [0, 1], one map per concept; resized to the picture, never changed. Where one is
+            NaN the picture shows as it is.
+        colors: ``K`` colours (red, green, blue, ...) in [0, 1]; None takes those of `concept_colours`.
         image_weight: 1 gives the picture alone, 0 the concepts alone.
         concept_labels: ``K`` texts, of one line or more: a legend is drawn on the right.
 
@@ -64,22 +65,31 @@ def show_factorization_on_image(
     """
     picture = unit_picture(img)
     strengths = array_of(explanations).astype(np.float32)
-    if strengths.ndim != 3 or not (strengths.min() >= 0 and strengths.max() <= 1 + 1e-5):
+    if strengths.ndim != 3 or not (
+        np.nanmin(strengths, initial=1) >= 0 and np.nanmax(strengths, initial=0) <= 1 + 1e-5
+    ):
         raise ValueError("explanations must have shape (K, h, w) and lie in the range [0, 1]; see scale_cam_image")
     if not 0 <= image_weight <= 1:
         raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
     count = len(strengths)
-    palette = np.array([colour[:3] for colour in colors] if colors is not None else _hues(count), dtype=np.float32)
+    palette = np.array(
+        [colour[:3] for colour in colors] if colors is not None else concept_colours(count), dtype=np.float32
+    )
     if len(palette) != count or (concept_labels is not None and len(concept_labels) != count):
         raise ValueError(f"{count} concepts need {count} colors and concept_labels, one each")
     strengths = maps.resize(torch.from_numpy(strengths), picture.shape[:2]).clamp(0, 1).numpy()
+    unseen = np.isnan(strengths).any(0)
+    strengths[:, unseen] = 0
     strongest = strengths.argmax(0)  # (H, W)
     coloured = palette[strongest] * strengths.max(0)[:, :, None]
-    blend: NDArray[np.uint8] = np.round(255 * (image_weight * picture + (1 - image_weight) * coloured)).astype(np.uint8)
+    mixed = image_weight * picture + (1 - image_weight) * coloured
+    mixed[unseen] = picture[unseen]
+    blend: NDArray[np.uint8] = np.round(255 * mixed).astype(np.uint8)
     return blend if concept_labels is None else np.hstack([blend, _legend(len(blend), palette, concept_labels)])
 
 
-def _hues(count: int) -> list[tuple[float, float, float]]:
+def concept_colours(count: int) -> list[tuple[float, float, float]]:
+    """Return hues at equal distances, each (red, green, blue) in [0, 1]."""
     return [colorsys.hsv_to_rgb(index / count, 1, 1) for index in range(count)]
 
 

@@ -1,0 +1,107 @@
+"""Activations as a sum of concepts, and what a network says of a concept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.perturb import Channels
+from pytorch_grad_cam.engine.replay import Replay
+from pytorch_grad_cam.engine.trees import map_tensors
+from pytorch_grad_cam.feature_factorization.nmf import nmf
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """``A(b, p)`` is about ``offset + sum_k maps(b, k, p) (vectors_k - offset)``; the strongest concept comes first.
+
+    Attributes:
+        vectors: ``(K, C)``: what the layer returns where a concept is at its strongest and alone.
+        maps: ``(B, K, *s)`` in [0, 1]: where each concept is, at the layer's resolution. The largest value of a
+            concept over all images is 1, so images can be compared.
+        energy: ``(K,)``: how much of the activations each concept explains, as a share of all concepts'.
+        error: what no concept explains: norm of the rest over norm of the activations, 0 to 1.
+    """
+
+    vectors: Tensor
+    maps: Tensor
+    energy: Tensor
+    error: float
+
+
+def factorized(activations: Tensor, components: int, seed: int = 0) -> Concepts:
+    """Factorise the activations of several images together, so that a concept is the same in all of them.
+
+    Channels with negative values are shifted to begin at 0, and shifted back in ``vectors``; others are taken as they
+    are. NaN and infinity count as 0.
+
+    Args:
+        activations: ``(B, C, *s)``, not changed.
+        components: number of concepts ``K``, up to the number of channels and of positions.
+        seed: see ``nmf``.
+
+    Raises:
+        ValueError: for a number of concepts that cannot be.
+    """
+    values = working_precision(activations.detach()).nan_to_num(0.0, 0.0, 0.0)
+    batch, channels, *size = values.shape
+    rows = values.transpose(0, 1).reshape(channels, -1)  # (C, B n)
+    if not 1 <= components <= min(rows.shape):
+        raise ValueError(
+            f"{components} concepts were asked for, but {channels} channels at {rows.shape[1]} positions can have 1 to "
+            f"{min(rows.shape)}; ask for fewer, or choose an earlier layer"
+        )
+    offset = rows.amin(1, keepdim=True).clamp_max(0)
+    found = nmf(rows - offset, components, seed=seed)
+    maps = found.right.reshape(components, batch, *size).transpose(0, 1).contiguous()
+    return Concepts((found.left + offset).T.contiguous(), maps, found.energy, found.error)
+
+
+def outputs_for(
+    model: nn.Module,
+    layer: nn.Module,
+    reshape_transform: Callable[[Any], Tensor] | None,
+    image: Tensor,
+    vectors: Tensor,
+) -> Any:
+    """Ask what the network would say if the layer saw one concept, and nothing else, everywhere.
+
+    Only what follows the layer runs. After the last convolution of a network that pools and ends in a linear layer,
+    this is that linear layer applied to the concept's vector.
+
+    Args:
+        model: in evaluation mode, see ``restore.undisturbed``.
+        layer: of the model.
+        reshape_transform: from the layer's output to ``(1, C, *s)``, or None.
+        image: ``(1, C, *S)``; what the layer does not decide (branches around it, class tokens) is taken from it.
+        vectors: ``(K, C)``.
+
+    Returns:
+        The model's outputs for ``K`` images.
+    """
+    replay = Replay(model, layer, image)
+    return replay(_Filled(replay.activations, reshape_transform).with_vectors(vectors))
+
+
+class _Filled(Channels):
+    """A layer's output for one image, with the same vector at every position."""
+
+    def with_vectors(self, vectors: Tensor) -> Any:
+        """Return the output once per vector ``(K, C)``."""
+        count = len(vectors)
+        values = vectors.to(self._flat)[:, :, None].expand(-1, -1, self._places.shape[1])  # (K, C, n)
+        places = self._places.flatten().expand(count, -1)
+        flat = self._flat.repeat(count, 1).scatter_(1, places, values.flatten(1))  # (K, N)
+        start = 0
+
+        def part(tensor: Tensor) -> Tensor:
+            nonlocal start
+            piece = flat[:, start : start + tensor.numel()]
+            start += tensor.numel()
+            return piece.reshape(count * tensor.shape[0], *tensor.shape[1:])
+
+        return map_tensors(self._output, part)

@@ -1,0 +1,203 @@
+"""Deep Feature Factorization: what a layer tells apart in a set of pictures, without asking for a class.
+
+Source: E. Collins, R. Achanta, S. Susstrunk, 2018, "Deep Feature Factorization For Concept Discovery",
+    arXiv:1806.10206.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
+from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.inputs import checked_input
+from pytorch_grad_cam.engine.layers import LayerSpec, last_spatial_layer, resolve_layers
+from pytorch_grad_cam.engine.restore import evaluating, undisturbed
+from pytorch_grad_cam.feature_factorization.concepts import Concepts, factorized, outputs_for
+
+
+def dff(
+    activations: Any, n_components: int = 5, *, seed: int = 0
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+    """Factorise activations into concepts.
+
+    Args:
+        activations: ``(B, C, *s)``, array or tensor; it is not changed.
+        n_components: number of concepts ``K``.
+        seed: see ``nmf``.
+
+    Returns:
+        The concepts ``(C, K)`` and where they are, ``(B, K, *s)`` in [0, 1]; see `Concepts`. The strongest concept
+        comes first.
+    """
+    found = factorized(torch.as_tensor(activations), n_components, seed)
+    return found.vectors.T.cpu().numpy(), found.maps.cpu().numpy()
+
+
+class DeepFeatureFactorization:
+    """Splits what a layer returns for a batch of images into concepts, and shows where each of them is.
+
+    ``A ~ W H`` with ``W, H >= 0``: a column of ``W`` is a concept, a row of ``H`` its map over all images.
+
+    Args:
+        model: the network; it is never changed.
+        target_layer: a module or its dotted name; None takes the last layer with spatial output.
+        reshape_transform: from the layer's output to ``(B, C, *s)``; None if it is that already.
+        computation_on_concepts: applied to the concepts ``(K, C)``, usually the network's last linear layer: tells
+            which class a concept speaks for.
+        seed: see ``nmf``.
+
+    Note:
+        A map is relative to the concept's strongest place in all images, where grad-cam stretches every map of every
+        image: a concept that is absent from an image stays dark there.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layer: LayerSpec | None = None,
+        reshape_transform: ReshapeTransform | None = None,
+        computation_on_concepts: Callable[[Tensor], Tensor] | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.target_layer = None if target_layer is None else resolve_layers(model, target_layer)[0]
+        self.reshape_transform = reshape_transform
+        self.computation_on_concepts = computation_on_concepts
+        self.seed = seed
+        self.batch_size = 32  # images per forward pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Do nothing: hooks exist only during a call. Kept for code that was written to release them."""
+
+    def __call__(self, input_tensor: Tensor, n_components: int = 16) -> tuple[Any, ...]:
+        """Find the concepts of a batch.
+
+        Args:
+            input_tensor: ``(B, C, *S)``.
+            n_components: number of concepts ``K``.
+
+        Returns:
+            The concepts ``(C, K)``; per image their maps, float32 ``(K, *S)`` in [0, 1]; and, if there is a
+            ``computation_on_concepts``, what it returned, as an array ``(K, ...)``.
+        """
+        found = self.concepts(input_tensor, n_components)
+        explanations = [_at(each, input_tensor.shape[2:]) for each in found.maps]
+        vectors: NDArray[np.floating[Any]] = found.vectors.T.cpu().numpy()
+        if self.computation_on_concepts is None:
+            return vectors, explanations
+        return vectors, explanations, self._computed(found.vectors)
+
+    def concepts(self, input_tensor: Tensor, n_components: int = 16) -> Concepts:
+        """Find the concepts of a batch, as tensors, with the maps at the layer's resolution.
+
+        Raises:
+            TypeError, ValueError: for inputs or layers that cannot be; the message says why.
+        """
+        inputs = checked_input(self.model, input_tensor, False)
+        with undisturbed(self.model, inputs.device):
+            layer = self._layer(inputs)
+            record = ActivationsAndGradients(self.model, [layer], self.reshape_transform, gradients=False)
+            found = []
+            for start in range(0, len(inputs), self.batch_size):
+                record(inputs[start : start + self.batch_size])
+                found += record.activations
+            activations = torch.cat(found)
+            if activations.ndim != inputs.ndim or len(activations) != len(inputs):
+                raise ValueError(
+                    f"the layer gives {tuple(activations.shape)}, not (B, C, *S) with B = {len(inputs)} and "
+                    f"{inputs.ndim - 2} spatial axes; choose another layer, or give a reshape_transform"
+                )
+            return factorized(activations, n_components, self.seed)
+
+    def outputs(self, input_tensor: Tensor, vectors: Tensor) -> Any:
+        """Ask the network itself about concepts ``(K, C)``: its outputs for ``K`` images that show nothing else.
+
+        What does not pass through the layer (branches around it, class tokens) is taken from the first image.
+        """
+        inputs = checked_input(self.model, input_tensor[:1], False)
+        with undisturbed(self.model, inputs.device):
+            return outputs_for(self.model, self._layer(inputs), self.reshape_transform, inputs, vectors)
+
+    def _layer(self, inputs: Tensor) -> nn.Module:
+        if self.target_layer is None:
+            image = inputs[:1]
+            self.target_layer = last_spatial_layer(self.model, lambda: self.model(image), image).module
+        return self.target_layer
+
+    def _computed(self, vectors: Tensor) -> NDArray[Any]:
+        compute = self.computation_on_concepts
+        assert compute is not None
+        head = compute if isinstance(compute, nn.Module) else self.model
+        weight = next((each for each in head.parameters() if each.is_floating_point()), vectors)
+        with undisturbed(self.model, vectors.device), evaluating(head):
+            answers = compute(vectors.to(weight))
+        result: NDArray[Any] = answers.detach().float().cpu().numpy()
+        return result
+
+
+def run_dff_on_image(
+    model: nn.Module,
+    target_layer: LayerSpec,
+    classifier: Callable[[Tensor], Tensor] | None,
+    img_pil: Any,
+    img_tensor: Tensor,
+    reshape_transform: ReshapeTransform | None = None,
+    n_components: int = 5,
+    top_k: int = 2,
+    *,
+    labels: Mapping[int, str] | Sequence[str] | None = None,
+) -> NDArray[np.uint8]:
+    """Draw the concepts of one picture, with the classes that they speak for.
+
+    Args:
+        model: the network.
+        target_layer: a module or its dotted name.
+        classifier: from concepts ``(K, C)`` to logits ``(K, classes)``; None asks the network itself.
+        img_pil: the picture, of any kind that `show_cam_on_image` takes.
+        img_tensor: the same, as the network takes it: ``(C, H, W)``.
+        reshape_transform: from the layer's output to ``(B, C, h, w)``; None if it is that already.
+        n_components: number of concepts ``K``.
+        top_k: classes that are named per concept.
+        labels: class names, by index; None takes ``model.config.id2label`` if there is one, else numbers.
+
+    Returns:
+        uint8 RGB: the picture, the picture with the concepts, and the legend, side by side.
+    """
+    from pytorch_grad_cam.utils.concepts import create_labels_legend, show_factorization_on_image
+    from pytorch_grad_cam.utils.pixels import unit_picture
+
+    factorization = DeepFeatureFactorization(model, target_layer, reshape_transform, classifier)
+    found = factorization.concepts(img_tensor[None], n_components)
+    if classifier is None:
+        logits = torch.as_tensor(factorization.outputs(img_tensor[None], found.vectors)).float().cpu()
+    else:
+        logits = torch.from_numpy(factorization._computed(found.vectors))
+    if labels is None:
+        labels = getattr(getattr(model, "config", None), "id2label", None) or [str(n) for n in range(logits.shape[1])]
+    legend = create_labels_legend(torch.softmax(logits, 1), labels, top_k)
+    picture = unit_picture(img_pil)
+    drawn = show_factorization_on_image(picture, found.maps[0], image_weight=0.3, concept_labels=legend)
+    return np.hstack([np.round(255 * picture).astype(np.uint8), drawn])
+
+
+def _at(concept_maps: Tensor, size: Sequence[int]) -> NDArray[np.float32]:
+    """Resize the maps of one image ``(K, *s)`` to its size, as an array."""
+    result: NDArray[np.float32] = maps.resize(concept_maps.float(), size).clamp(0, 1).cpu().numpy()
+    return result

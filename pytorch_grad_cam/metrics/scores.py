@@ -1,0 +1,67 @@
+"""What all metrics do: check the maps, run the model as a guest, read the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pytorch_grad_cam.engine.inputs import checked_input
+from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.trees import one_image
+from pytorch_grad_cam.utils.asking import as_targets
+from pytorch_grad_cam.utils.model_targets import Target, Targets
+
+Model = Callable[[Tensor], Any]  # mostly an nn.Module
+
+
+def inputs_for(model: Model, input_tensor: Tensor) -> Tensor:
+    """Return the input as the model takes it, cut from any graph; errors are those of ``engine.inputs``."""
+    return checked_input(model, input_tensor, False) if isinstance(model, nn.Module) else input_tensor.detach()
+
+
+def outputs_of(model: Model, inputs: Tensor) -> Any:
+    """Run the model in evaluation mode, without a graph; its flags and the random state stay as they are."""
+    if not isinstance(model, nn.Module):
+        with torch.no_grad():
+            return model(inputs)
+    with undisturbed(model, inputs.device):
+        return model(inputs)
+
+
+def fixed_targets(model: Model, input_tensor: Tensor, targets: Targets) -> list[Target]:
+    """Turn targets into one callable per image. The top class, where asked for, is that of the unchanged images."""
+    if callable(targets) or (isinstance(targets, Sequence) and all(map(callable, targets))):
+        return as_targets(targets, None, len(input_tensor))  # no need to run the model
+    return as_targets(targets, outputs_of(model, inputs_for(model, input_tensor)), len(input_tensor))
+
+
+def scores_from(outputs: Any, targets: Sequence[Target]) -> NDArray[np.float32]:
+    """Ask each image's target: ``(B,)``, or ``(B, ...)`` for targets that return more than one number."""
+    with torch.no_grad():
+        answers = [target(one_image(outputs, index, len(targets))) for index, target in enumerate(targets)]
+    found: NDArray[np.float32] = torch.stack([torch.as_tensor(each).float().cpu() for each in answers]).numpy()
+    return found.reshape(len(found)) if found.size == len(found) else found
+
+
+def checked_maps(cams: Any, input_tensor: Tensor) -> Tensor:
+    """Return the maps as a tensor ``(B, *S)`` on the CPU.
+
+    Raises:
+        ValueError: if their number or size is not that of the images, or one contains NaN or infinity.
+    """
+    maps = cams.detach().cpu().clone() if isinstance(cams, Tensor) else torch.from_numpy(np.array(cams))
+    expected = (len(input_tensor), *input_tensor.shape[2:])
+    if tuple(maps.shape) != expected:
+        raise ValueError(
+            f"the maps have the shape {tuple(maps.shape)}; for an input {tuple(input_tensor.shape)} they must be "
+            f"{expected}: one per image, of its size"
+        )
+    if not bool(maps.isfinite().all()):
+        bad = [index for index, each in enumerate(maps) if not bool(each.isfinite().all())]
+        raise ValueError(f"the maps of images {bad} contain NaN or infinity; leave these images out")
+    return maps
