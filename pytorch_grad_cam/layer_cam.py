@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.options import SCALES, How
 from pytorch_grad_cam.utils.model_targets import Target
 
 
@@ -15,10 +19,26 @@ class LayerCAM(BaseCAM):
 
     ``w_k(p) = relu(G_k(p))``; ``L(p) = relu(sum_k w_k(p) A_k(p))``. Made for early layers too.
 
+    Args:
+        fusion: how several layers become one map: "mean" as for every method, or "max", the paper's: the largest of
+            ``tanh(gamma L / max L)`` at each place, so that a fine early layer sharpens what a late one found.
+        gamma: of that scale; larger values lift the weak places more. All other arguments as for ``BaseCAM``.
+
+    Raises:
+        ValueError: for an unknown fusion, or a gamma that is not positive.
+
     Source: P.-T. Jiang et al., 2021, "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", IEEE
     Transactions on Image Processing 30, doi:10.1109/TIP.2021.3089943.
-    Note: several layers are averaged as for every method, not fused by tanh and maximum as in the paper.
+    Note: the paper scales its shallow stages only; which these are no network says, so every layer is scaled.
     """
+
+    def __init__(self, *args: Any, fusion: Literal["mean", "max"] = "mean", gamma: float = 2.0, **kwargs: Any) -> None:
+        if fusion not in ("mean", "max"):
+            raise ValueError(f"fusion={fusion!r} is unknown; choose 'mean' or 'max'")
+        if not gamma > 0:
+            raise ValueError(f"gamma={gamma} must be positive; the paper takes 2")
+        super().__init__(*args, **kwargs)
+        self.fusion, self.gamma = fusion, gamma
 
     def get_cam_weights(
         self,
@@ -29,3 +49,10 @@ class LayerCAM(BaseCAM):
         grads: Tensor,
     ) -> Tensor:
         return grads.relu()
+
+    def _finished(self, inputs: Tensor, targets: list[Target], raws: Sequence[Tensor], how: How) -> Tensor:
+        if self.fusion == "mean":
+            return super()._finished(inputs, targets, raws, how)
+        scaled = [torch.tanh(self.gamma * maps.unit_peak(raw.relu() if how.relu else raw)) for raw in raws]
+        fused = torch.stack([maps.resize(each, how.size) for each in scaled]).amax(0)
+        return SCALES[how.scale](fused).float()

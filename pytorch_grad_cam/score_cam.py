@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,10 @@ from torch.nn import functional as F
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
 from pytorch_grad_cam.engine.perturb import strongest
-from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
+from pytorch_grad_cam.engine.scoring import chunk_size, on_faster_layout, progress_bar, scores_of_variants
 from pytorch_grad_cam.utils.model_targets import Target
 
-# Larger chunks of whole images are slower on a CPU: they fall out of its caches.
-CPU_CHUNK = 8
+Change = Callable[[Tensor, Tensor], Tensor]
 
 
 class ScoreCAM(BaseCAM):
@@ -47,6 +46,11 @@ class ScoreCAM(BaseCAM):
         super().__init__(*args, **kwargs)
         self.batch_size, self.channels, self.progress = batch_size, channels, progress
 
+    @property
+    def versions(self) -> int:
+        """How many changed images each mask makes; their scores are averaged."""
+        return 1
+
     def get_cam_weights(
         self,
         input_tensor: Tensor,
@@ -56,34 +60,48 @@ class ScoreCAM(BaseCAM):
         grads: Tensor,
     ) -> Tensor:
         scores = activations.new_full(activations.shape[:2], -torch.inf)
-        tried = [self._distinct(image) for image in activations]
-        with progress_bar(sum(len(runs) for runs, _ in tried), "ScoreCAM", self.progress) as advance:
+        chosen = self._chosen(activations, grads)
+        tried = [self._distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
+        total = self.versions * sum(len(runs) for runs, _ in tried)
+        with progress_bar(total, type(self).__name__, self.progress) as advance:
             for row, (runs, same) in enumerate(tried):
                 image = input_tensor[row : row + 1]
+                network = self.network.of_row(row)
+                run = on_faster_layout(network) if image.device.type == "cpu" else network
                 found = scores_of_variants(
-                    len(runs),
-                    partial(_masked, image, activations[row, runs]),
-                    self.model,
+                    len(runs) * self.versions,
+                    partial(_masked, image.shape[2:], activations[row, runs], self.versions, self._change(image)),
+                    run,
                     targets[row],
-                    min(self.batch_size, CPU_CHUNK) if image.device.type == "cpu" else self.batch_size,
+                    chunk_size(self.batch_size, image),
                     advance,
                 ).to(scores)
-                scores[row, same] = found[-1]
-                scores[row, runs] = found
+                means = found.reshape(len(runs), self.versions).mean(1)
+                scores[row, same] = means[-1]
+                scores[row, runs] = means
         return scores.softmax(1)
 
-    def _distinct(self, activations: Tensor) -> tuple[Tensor, Tensor]:
+    def _chosen(self, activations: Tensor, grads: Tensor) -> list[Tensor]:
+        """Return per image the channels to try; the others get weight 0."""
+        return [strongest(image, self.channels) for image in activations]
+
+    def _change(self, image: Tensor) -> Change:
+        """Return how masks ``(K, *S)`` in [0, 1] and the numbers of their versions ``(K,)`` change an image."""
+        return lambda masks, versions: image * masks[:, None].to(image.dtype)
+
+    def _distinct(self, activations: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
         """Return which channels of ``(C, *S)`` to run, and which share the last run's mask: constant ones give 0."""
-        channels = strongest(activations, self.channels)
         flat = is_constant(activations[channels])
         return torch.cat([channels[~flat], channels[flat][:1]]), channels[flat]
 
 
-def _masked(image: Tensor, channels: Tensor, chunk: slice) -> Tensor:
-    """Multiply an image ``(1, C, *S)`` by some of ``K`` channels ``(K, *s)``, resized and stretched to [0, 1]."""
-    channels = channels[chunk]
-    size = tuple(image.shape[2:])
-    grown = F.interpolate(channels[:, None], size=size, mode=LINEAR[len(size)], align_corners=True)
-    variants = image * unit_range(grown[:, 0])[:, None].to(image.dtype)  # (K, C, *S)
-    # Convolutions on a CPU are faster on this layout; the user's model is never converted.
-    return variants.contiguous(memory_format=torch.channels_last) if len(size) == 2 else variants
+def _masked(size: Sequence[int], channels: Tensor, versions: int, change: Change, chunk: slice) -> Tensor:
+    """Change an image by some of ``K`` channels ``(K, *s)``, resized and stretched to [0, 1], each ``versions`` times.
+
+    Args:
+        chunk: of the ``K * versions`` variants: version ``i % versions`` of channel ``i // versions``.
+    """
+    first, last = chunk.start // versions, (chunk.stop - 1) // versions
+    numbers = torch.arange(chunk.start, chunk.stop, device=channels.device)
+    grown = F.interpolate(channels[first : last + 1, None], size=size, mode=LINEAR[len(size)], align_corners=True)
+    return change(unit_range(grown[:, 0])[numbers // versions - first], numbers % versions)  # (K, C, *S)

@@ -1,0 +1,84 @@
+"""Recipro-CAM."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, masks_around
+from pytorch_grad_cam.engine.replay import Replay
+from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
+from pytorch_grad_cam.explanation import Explanation
+from pytorch_grad_cam.options import How
+from pytorch_grad_cam.trace import Trace
+from pytorch_grad_cam.utils.model_targets import Target
+
+log = logging.getLogger(__name__)
+
+
+class ReciproCAM(BaseCAM):
+    """Highlights the positions whose features alone, everything else dark, bring the score. No gradient.
+
+    ``L(p) = s(T(A * m_p))``, ``T`` what follows the layer, ``m_p`` a mask that keeps position ``p`` only; no ReLU.
+
+    Args:
+        batch_size: masked activations per forward pass through what follows the layer, at most.
+        spread: keep a binomial kernel around ``p`` instead, (1 2 1) / 4 along each axis, cut at the border.
+        progress: show a bar on stderr. All other arguments as for ``BaseCAM``.
+
+    Source: S.-Y. Byun and W. Lee, 2022, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural
+    networks", arXiv:2209.14074.
+    Note: the score is the target's, by default the logit; the paper takes the probability, which is
+    ``targets=ClassifierOutputSoftmaxTarget(c)``. Under the kernel every neighbour keeps its own features, where the
+    authors' code copies those of ``p``. There are no channels here, so ``eigen_smooth`` is ignored.
+    """
+
+    uses_gradients = False
+
+    def __init__(
+        self, *args: Any, batch_size: int = 32, spread: bool = False, progress: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.batch_size, self.spread, self.progress = batch_size, spread, progress
+
+    def get_cam_image(
+        self,
+        input_tensor: Tensor,
+        target_layer: nn.Module,
+        targets: Sequence[Target],
+        activations: Tensor,
+        grads: Tensor,
+        eigen_smooth: bool = False,
+    ) -> Tensor:
+        if eigen_smooth:
+            log.info("%s has no channels; eigen_smooth is ignored", type(self).__name__)
+        grid = activations.shape[2:]
+        count, kernel = math.prod(grid), BINOMIAL if self.spread else SINGLE
+        maps = []
+        with progress_bar(count * len(targets), type(self).__name__, self.progress) as advance:
+            for row, target in enumerate(targets):
+                replay = Replay(self.model, target_layer, input_tensor[row : row + 1], self.network.of_row(row))
+                positions = Positions(replay.activations, self._layout(input_tensor))
+
+                def masks(chunk: slice) -> Tensor:
+                    return masks_around(grid, chunk, kernel, activations)
+
+                run = self._runner(target_layer, replay, positions)
+                scores = scores_of_variants(count, masks, run, target, self.batch_size, advance)
+                maps.append(scores.to(activations).reshape(grid))
+        return torch.stack(maps)  # (B, *s)
+
+    def _explained(self, inputs: Tensor, traced: Trace, how: How) -> Explanation:
+        # A score has no zero of its own: the paper stretches its map from the darkest place to the brightest.
+        return super()._explained(inputs, traced, dataclasses.replace(how, relu=False))
+
+    def _runner(self, layer: nn.Module, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
+        """Return what turns masks ``(K, n)`` into the network's outputs for ``K`` images."""
+        return lambda masks: replay(positions.lit(masks))
