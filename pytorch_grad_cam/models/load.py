@@ -16,6 +16,7 @@ from pytorch_grad_cam.models.from_file import fill, read_weights
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
 BUILT_IN = "shapes"
+NNP = ".nnp"
 _FILES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 
 
@@ -33,8 +34,8 @@ def load_model(
     """Load a network by name.
 
     Args:
-        spec: "shapes" (built in, needs no download), a torchvision name ("resnet50"), or your own network as
-            "package.module:factory".
+        spec: "shapes" (built in, needs no download), a torchvision name ("resnet50"), a file of Neural Network
+            Console ("results.nnp"), or your own network as "package.module:factory".
         weights: a file of weights; for torchvision also the name of published ones ("IMAGENET1K_V2").
         device: where the network goes; None leaves it where it was made.
         trust_pickle: unpickle more than tensors from the file of weights, which can run any code in it.
@@ -53,6 +54,8 @@ def load_model(
     """
     if spec.lower() == BUILT_IN:
         loaded = _built_in(weights, trust_pickle)
+    elif spec.lower().endswith(NNP):
+        loaded = _nnp(spec, weights)
     elif ":" in spec:
         loaded = load_factory(spec)
         if weights is not None:
@@ -82,6 +85,14 @@ def _built_in(weights: str | None, trust_pickle: bool) -> LoadedModel:
     return LoadedModel(model, preprocessing, SHAPES, source=source, multi_label=True)
 
 
+def _nnp(spec: str, weights: str | None) -> LoadedModel:
+    from pytorch_grad_cam.models.nnp.load import load_nnp
+
+    if weights is not None:
+        raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
+    return load_nnp(spec)
+
+
 def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedModel:
     from pytorch_grad_cam.models.from_torchvision import load_torchvision, names
 
@@ -96,8 +107,8 @@ def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedMo
     close = difflib.get_close_matches(spec.lower(), [*known, BUILT_IN], n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ValueError(
-        f"the model {spec!r} is unknown; {hint}Known are {BUILT_IN}, torchvision's classification networks and "
-        "package.module:factory for your own"
+        f"the model {spec!r} is unknown; {hint}Known are {BUILT_IN}, torchvision's classification networks, "
+        "package.module:factory for your own, and .nnp files of Neural Network Console"
     )
 
 

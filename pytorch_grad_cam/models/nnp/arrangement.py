@@ -1,0 +1,278 @@
+"""Functions that move values about: join, cut, pad, reshape. None mixes images, and none fixes the batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pytorch_grad_cam.models.nnp.call import Builder, Call, Operation, Shape
+from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
+from pytorch_grad_cam.models.nnp.reshape import tail
+
+_WHOLE = 0x7FFFFFFF  # in a slice: from the start, to the end, or every one
+
+
+class Concatenate(Operation):
+    """Inputs one behind the other on an axis."""
+
+    def __init__(self, inputs: Sequence[Shape | Tensor], axis: int) -> None:
+        super().__init__(inputs)
+        self.axis = axis
+
+    def forward(self, *activations: Tensor) -> Tensor:
+        return torch.cat(self.operands(activations), self.axis)
+
+
+class Stack(Concatenate):
+    """Inputs on a new axis."""
+
+    def forward(self, *activations: Tensor) -> Tensor:
+        return torch.stack(self.operands(activations), self.axis)
+
+
+class Split(nn.Module):
+    """An axis taken apart: one output per place."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        parts: tuple[Tensor, ...] = x.unbind(self.axis)
+        return parts
+
+
+class Reshape(nn.Module):
+    """``(B, ...)`` to ``(B', *tail)``, where B' holds what is left."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.tail = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(-1, *self.tail)
+
+    def extra_repr(self) -> str:
+        return f"{self.tail}"
+
+
+class Transpose(nn.Module):
+    """Axes in another order."""
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        super().__init__()
+        self.axes = tuple(axes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.axes)
+
+    def extra_repr(self) -> str:
+        return f"{self.axes}"
+
+
+class Broadcast(nn.Module):
+    """Axes of one place repeated, all but the batch."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.tail = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.expand(x.shape[0], *self.tail)
+
+
+class Gather(nn.Module):
+    """Places of several axes, in any order and number: slices and padding by what is there.
+
+    Args:
+        places: the places to take, by axis.
+    """
+
+    def __init__(self, places: dict[int, Sequence[int]]) -> None:
+        super().__init__()
+        self.axes = tuple(places)
+        for axis, which in places.items():
+            self.register_buffer(f"places{axis}", torch.tensor(list(which)), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis in self.axes:
+            x = x.index_select(axis, self.get_buffer(f"places{axis}"))
+        return x
+
+
+class ConstantPad(nn.Module):
+    """A border of one value.
+
+    Args:
+        width: before and behind each of the last axes, the outermost first.
+        value: what stands in the border.
+    """
+
+    def __init__(self, width: Sequence[tuple[int, int]], value: float) -> None:
+        super().__init__()
+        self.width = [each for pair in reversed(width) for each in pair]  # F.pad counts axes from the last
+        self.value = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, self.width, value=self.value)
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.width)}, value={self.value}"
+
+
+def concatenate(call: Call) -> nn.Module:
+    """Concatenate."""
+    rank = max(given.ndim if isinstance(given, Tensor) else len(given) for given in call.inputs)
+    return Concatenate(call.inputs, _new_axis(call, rank - 1))
+
+
+def stack(call: Call) -> nn.Module:
+    """Stack."""
+    return Stack(call.inputs, _new_axis(call, len(call.shape())))
+
+
+def reshape(call: Call) -> nn.Module:
+    """Reshape."""
+    return Reshape(tail(call.param.shape("shape"), call.per_image, call.batch_size, len(call.declared)))
+
+
+def transpose(call: Call) -> nn.Module:
+    """Transpose; the batch stays where it is."""
+    axes, rank = call.param.integers("axes"), len(call.shape())
+    if sorted(axes) != list(range(rank)) or axes[0] != 0:
+        raise ValueError(f"its axes {axes} must be 0 and then 1 to {rank - 1} in some order: the batch stays first")
+    return Transpose(axes)
+
+
+def broadcast(call: Call) -> nn.Module:
+    """Broadcast."""
+    shape, wanted = call.shape(), call.param.shape("shape")
+    fits = len(wanted) == len(shape) and all(
+        old in (1, new) and new >= 1 for old, new in zip(shape[1:], wanted[1:], strict=True)
+    )
+    if not fits or math.prod(wanted[1:]) > MAX_ACTIVATION:
+        raise ValueError(f"its shape {wanted} does not fit an input of the shape {shape[1:]}")
+    return Broadcast(tuple(wanted[1:]))
+
+
+def slicing(call: Call) -> nn.Module:
+    """Slice of the last axes by start, stop and step, as NumPy's; all images are kept."""
+    shape = call.shape()
+    starts, stops, steps = (call.param.integers(name) for name in ("start", "stop", "step"))
+    steps = steps or [1] * len(starts)
+    first = len(shape) - len(starts)
+    if first < 0 or not len(starts) == len(stops) == len(steps):
+        raise ValueError(f"its start {starts}, stop {stops} and step {steps} do not fit {len(shape)} axes")
+    places: dict[int, Sequence[int]] = {}
+    for axis, (start, stop, step) in enumerate(zip(starts, stops, steps, strict=True), first):
+        if axis == 0:
+            if start not in (0, _WHOLE) or step not in (1, _WHOLE) or stop not in (_WHOLE, call.batch_size):
+                raise ValueError(
+                    f"it takes some images of the batch ({start} to {stop}); images are explained one by one"
+                )
+            continue
+        which = _places(start, stop, step, shape[axis])
+        if not which:
+            raise ValueError(f"it takes nothing of the axis {axis} ({start} to {stop} of {shape[axis]}, step {step})")
+        if which != range(shape[axis]):
+            places[axis] = which
+    return Gather(places)
+
+
+def pad(call: Call) -> nn.Module:
+    """Pad of the last axes, by a constant, by reflection, or by repeating the outermost value."""
+    shape, flat = call.shape(), call.param.integers("pad_width")
+    width = list(zip(flat[::2], flat[1::2], strict=False))
+    first = len(shape) - len(width)
+    if len(flat) % 2 or first < 0 or min(flat, default=0) < 0 or (first == 0 and width[0] != (0, 0)):
+        raise ValueError(f"its pad_width {flat} must be pairs from 0 for the last axes, without the batch")
+    sizes = [sum(pair) + length for pair, length in zip(width, shape[first:], strict=True)]
+    if math.prod(sizes) * math.prod(shape[1:first]) > MAX_ACTIVATION * 2:
+        raise ValueError(f"its pad_width {flat} would give more than {MAX_ACTIVATION} values for an image")
+    mode = call.param.text("mode") or "constant"
+    if mode == "constant":
+        return ConstantPad(width, call.param.number("constant_value"))
+    if mode not in ("reflect", "repeat"):
+        raise ValueError(f"its mode {mode!r:.60} is none of constant, reflect and repeat")
+    places: dict[int, Sequence[int]] = {}
+    for axis, (before, behind) in enumerate(width, first):
+        if before or behind:
+            last = shape[axis] - 1
+            run = range(-before, last + 1 + behind)
+            places[axis] = [_reflected(at, last) if mode == "reflect" else min(max(at, 0), last) for at in run]
+    return Gather(places)
+
+
+def identity(call: Call) -> nn.Module:
+    """Functions that do nothing when a network is used."""
+    call.at_most(1)
+    call.shape()
+    return nn.Identity()
+
+
+def image_augmentation(call: Call) -> nn.Module:
+    """ImageAugmentation; what changes pictures at random in training is left out, so it must keep their size."""
+    wanted = tuple(call.param.shape("shape"))
+    if wanted and math.prod(wanted[-len(call.shape()) + 1 :]) != call.per_image:
+        raise ValueError(
+            f"it makes pictures of the shape {wanted} of {call.shape()[1:]}; without it the sizes do not fit"
+        )
+    return identity(call)
+
+
+def flatten(call: Call) -> nn.Module:
+    """Flatten: all axes but the batch become one."""
+    call.at_most(1)
+    call.shape()
+    return nn.Flatten()
+
+
+def _new_axis(call: Call, last: int) -> int:
+    axis = call.param.integer("axis")
+    axis += last + 1 if axis < 0 else 0
+    if not 1 <= axis <= last:
+        raise ValueError(f"its axis {call.param.integer('axis')} is not one of 1 to {last}: images stay apart")
+    return axis
+
+
+def _places(start: int, stop: int, step: int, length: int) -> range:
+    """Return the places that a slice of an axis takes."""
+    step = 1 if step == _WHOLE else step
+    if step == 0:
+        raise ValueError("its step is 0")
+    start = (0 if step > 0 else length - 1) if start == _WHOLE else start + (length if start < 0 else 0)
+    whole = length if step > 0 else -1
+    stop = whole if stop == _WHOLE else min(stop + (length if stop < 0 else 0), length)
+    if not 0 <= start < length:
+        return range(0)
+    return range(start, max(stop, -1), step)
+
+
+def _reflected(place: int, last: int) -> int:
+    """Fold a place back into 0..last, turning at both ends."""
+    if last == 0:
+        return 0
+    place = abs(place) % (2 * last)
+    return min(place, 2 * last - place)
+
+
+ARRANGEMENT: dict[str, Builder] = {
+    "Concatenate": concatenate,
+    "Stack": stack,
+    "Split": lambda call: Split(call.axis()),
+    "Slice": slicing,
+    "Reshape": reshape,
+    "Transpose": transpose,
+    "Broadcast": broadcast,
+    "Pad": pad,
+    "Flatten": flatten,
+    "Identity": identity,
+    "Dropout": identity,
+    "ImageAugmentation": image_augmentation,
+    "RepeatStart": identity,
+    "RepeatEnd": identity,
+}

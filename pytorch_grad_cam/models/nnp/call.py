@@ -1,0 +1,136 @@
+"""One function about to be built: what its builder may ask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pytorch_grad_cam.models.nnp.text import Message
+
+BATCH = 2  # images in the shapes that builders see; more than one, so that no axis can be mistaken for the batch
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function, the shapes of the activations and the weights it gets.
+
+    Attributes:
+        param: its arguments.
+        inputs: in order, the shape of an activation for `BATCH` images, or a weight (a float32 tensor).
+        batch_size: that the file was saved with.
+        declared: shape of its first output as the file declares it, batch first; may be empty.
+    """
+
+    param: Message
+    inputs: Sequence[Shape | Tensor]
+    batch_size: int
+    declared: Shape
+
+    def _input(self, place: int) -> Shape | Tensor:
+        if place >= len(self.inputs):
+            raise ValueError(f"it has {len(self.inputs)} inputs, which is too few")
+        return self.inputs[place]
+
+    def shape(self, place: int = 0) -> Shape:
+        """Return the shape of an input that must be an activation."""
+        given = self._input(place)
+        if isinstance(given, Tensor):
+            raise ValueError(f"its input {place + 1} must be an activation, not a parameter")
+        return given
+
+    def weight(self, place: int, shape: Sequence[int] | None = None) -> Tensor:
+        """Return an input that must be a parameter, of a certain shape if one is given."""
+        given = self._input(place)
+        if not isinstance(given, Tensor):
+            raise ValueError(f"its input {place + 1} must be a parameter, not something that the network computes")
+        if shape is not None and given.shape != tuple(shape):
+            raise ValueError(f"its parameter {place} has the shape {tuple(given.shape)} instead of {tuple(shape)}")
+        return given
+
+    def bias(self, place: int, channels: int) -> Tensor | None:
+        """Return an optional parameter with one number per channel."""
+        if len(self.inputs) <= place:
+            return None
+        given = self.weight(place)
+        if given.numel() != channels:
+            raise ValueError(f"its bias has {given.numel()} numbers for {channels} channels")
+        return given.flatten()
+
+    def at_most(self, count: int) -> None:
+        """Refuse more inputs than the function has."""
+        if not 1 <= len(self.inputs) <= count:
+            raise ValueError(f"it has {len(self.inputs)} inputs; {count} at most are known")
+
+    def sizes(self, name: str, count: int, default: int, least: int) -> Shape:
+        """Return an argument with one number per spatial axis.
+
+        Raises:
+            ValueError: if there is another number of them, or one is below ``least``.
+        """
+        values = self.param.shape(name) or [default] * count
+        if len(values) != count or min(values) < least:
+            raise ValueError(f"its {name} {tuple(values)} must be {count} numbers of at least {least}")
+        return tuple(values)
+
+    def axis(self, name: str = "axis") -> int:
+        """Return an argument that names an axis other than the batch, counted from 0."""
+        rank = len(self.shape())
+        axis = self.param.integer(name)
+        axis += rank if axis < 0 else 0
+        if not 1 <= axis < rank:
+            raise ValueError(
+                f"its {name} {self.param.integer(name)} is not one of the axes 1 to {rank - 1} of its input"
+            )
+        return axis
+
+    def axes(self) -> list[int]:
+        """Return the axes of a reduction, which must leave the batch alone."""
+        rank = len(self.shape())
+        axes = [axis + rank if axis < 0 else axis for axis in self.param.integers("axes")]
+        if not axes or not all(1 <= axis < rank for axis in axes) or len(set(axes)) < len(axes):
+            raise ValueError(
+                f"its axes {self.param.integers('axes')} must be some of 1 to {rank - 1}: images stay apart"
+            )
+        return axes
+
+    def first_only(self) -> None:
+        """Refuse data with channels last."""
+        if self.param.flag("channel_last"):
+            raise ValueError(
+                "its channels come last (channel_last), which is not supported; export it with channels first"
+            )
+
+    @property
+    def per_image(self) -> int:
+        """How many numbers its first input has for one image."""
+        return math.prod(self.shape()) // BATCH
+
+
+Builder = Callable[[Call], nn.Module]
+
+
+class Operation(nn.Module):
+    """A function some of whose inputs may be weights, which it keeps and puts in their places.
+
+    Args:
+        inputs: as `Call.inputs`.
+    """
+
+    def __init__(self, inputs: Sequence[Shape | Tensor]) -> None:
+        super().__init__()
+        self._places = tuple(isinstance(given, Tensor) for given in inputs)
+        for place, given in enumerate(inputs):
+            if isinstance(given, Tensor):
+                self.register_parameter(f"input{place}", nn.Parameter(given))
+
+    def operands(self, activations: Sequence[Tensor]) -> list[Tensor]:
+        """Return all inputs in order."""
+        following = iter(activations)
+        # not get_parameter: while shapes are tried, something else stands in for the weights
+        return [
+            getattr(self, f"input{place}") if fixed else next(following) for place, fixed in enumerate(self._places)
+        ]
