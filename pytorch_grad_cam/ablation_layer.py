@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,22 @@ class AblationLayerVit(AblationLayer):
             self.activations[row, ..., channel] = 0
         activations: Tensor = self.activations
         return activations
+
+
+class AblationLayerFasterRCNN(AblationLayer):
+    """The same for a feature pyramid, a dict of levels ``(B, C_l, h_l, w_l)``: channels are counted level by level."""
+
+    def set_next_batch(
+        self, input_batch_index: int, activations: Mapping[str, Tensor], num_channels_to_ablate: int
+    ) -> None:
+        one = slice(input_batch_index, input_batch_index + 1)
+        levels = [(name, level[one].repeat(num_channels_to_ablate, 1, 1, 1)) for name, level in activations.items()]
+        self.activations = type(activations)(levels)  # type: ignore[call-arg]
+
+    def __call__(self, x: Any) -> Any:
+        levels = list(self.activations.values())
+        places = [(level, channel) for level in levels for channel in range(level.shape[1])]
+        for row, channel in enumerate(self.indices[: len(levels[0])]):
+            level, inside = places[channel]
+            level[row, inside] = 0
+        return self.activations

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd import Function
 
-from pytorch_grad_cam.engine.inputs import checked_input
+from pytorch_grad_cam.engine.inputs import checked_input, device_of
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.trace import asked
+from pytorch_grad_cam.utils.find_layers import replace_all_layer_type_recursive
 from pytorch_grad_cam.utils.model_targets import Targets
+
+
+class GuidedBackpropReLU(Function):
+    """A ReLU whose gradient passes only where its input and the gradient are positive; use it by ``apply``.
+
+    For networks of your own making. ``GuidedBackpropReLUModel`` needs no other ReLUs in the network.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, input_img: Tensor) -> Tensor:
+        output = input_img.clamp_min(0)
+        ctx.save_for_backward(output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        grad: Tensor = grad_output.clamp_min(0) * (output > 0)
+        return grad
+
+
+class GuidedBackpropReLUasModule(nn.Module):
+    """``GuidedBackpropReLU`` as a layer."""
+
+    def forward(self, input_img: Tensor) -> Tensor:
+        output: Tensor = GuidedBackpropReLU.apply(input_img)
+        return output
 
 
 class GuidedBackpropReLUModel:
@@ -32,6 +63,23 @@ class GuidedBackpropReLUModel:
     def __init__(self, model: nn.Module, device: torch.device | str | None = None, *, rule: Rule = "guided") -> None:
         self.model = model if device is None else model.to(device)
         self.rule = rule
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return device_of(self.model)
+
+    def forward(self, input_img: Tensor) -> Any:
+        """Run the model, unchanged."""
+        return self.model(input_img)
+
+    def recursive_replace_relu_with_guidedrelu(self, module_top: nn.Module) -> None:
+        """Put guided ReLUs into a module for good. Nothing here needs it; kept for code that calls it."""
+        replace_all_layer_type_recursive(module_top, nn.ReLU, GuidedBackpropReLUasModule())
+
+    def recursive_replace_guidedrelu_with_relu(self, module_top: nn.Module) -> None:
+        """Put ordinary ReLUs in place of guided ones for good."""
+        replace_all_layer_type_recursive(module_top, GuidedBackpropReLUasModule, nn.ReLU())
 
     def gradients(self, input_tensor: Tensor, targets: Targets = None) -> Tensor:
         """Return the gradients ``(B, C, *S)`` of the targets' scores by the input.

@@ -20,9 +20,11 @@ class Method:
         path: "module:Class".
         summary: one line: what is highlighted.
         passes: per image: F and B forward and backward, Ft and Bt only through what follows the layer,
-            K channels.
+            K channels, n positions, N changed images.
         source: authors, year, arXiv id or DOI.
         aliases: other spellings.
+        needs: what a network must have, empty if any will do: "pooled head" (global average pooling and one linear
+            layer), "attention" (self-attention over all tokens).
     """
 
     name: str
@@ -31,6 +33,7 @@ class Method:
     passes: str
     source: str
     aliases: tuple[str, ...] = ()
+    needs: str = ""
 
     def load(self) -> type[BaseCAM]:
         """Import the method's class."""
@@ -84,6 +87,14 @@ _ROWS = (
         "variant of the package grad-cam",
     ),
     Method(
+        "shapleycam",
+        "pytorch_grad_cam.shapley_cam:ShapleyCAM",
+        "channels weighted by gradient and curvature: GradCAM that sees saturation",
+        "F + 3 Bt",
+        "Cai 2025, arXiv:2501.06261",
+        ("shapley",),
+    ),
+    Method(
         "scorecam",
         "pytorch_grad_cam.score_cam:ScoreCAM",
         "channels that keep the score up when they mask the image",
@@ -117,6 +128,182 @@ _ROWS = (
         "what stands out in gradient times activation",
         "F + Bt",
         "variant of the package grad-cam",
+    ),
+    Method(
+        "segeigencam",
+        "pytorch_grad_cam.seg_eigen_cam:SegEigenCAM",
+        "what stands out where the score is sensitive; for segmentation",
+        "F + Bt",
+        "Chung and Ying 2025, doi:10.3390/app15137562",
+    ),
+    Method(
+        "kpcacam",
+        "pytorch_grad_cam.kpca_cam:KPCA_CAM",
+        "what stands out in the activations along a curve, whatever the class",
+        "F",
+        "Karmani et al. 2024, arXiv:2410.00267",
+        ("kpca",),
+    ),
+    Method(
+        "fem",
+        "pytorch_grad_cam.fem:FEM",
+        "places where channels are rarely as active, whatever the class",
+        "F",
+        "Fuad et al. 2020, doi:10.1109/IPTA50016.2020.9286629",
+    ),
+    Method(
+        "finercam",
+        "pytorch_grad_cam.finer_cam:FinerCAM",
+        "what distinguishes a class from the three most similar ones; GradCAM inside",
+        "F + Bt",
+        "Zhang et al. 2025, arXiv:2501.11309",
+        ("finer",),
+    ),
+    Method(
+        "refinecam",
+        "pytorch_grad_cam.refine_cam:RefineCAM",
+        "what all layers agree on; GradCAM++ inside",
+        "F + Bt",
+        "Domeniconi et al. 2026, arXiv:2605.14641",
+        ("refine",),
+    ),
+    Method(
+        "sess",
+        "pytorch_grad_cam.sess:SESS",
+        "objects of any size in any place, by N windows at 12 scales; GradCAM inside",
+        "(1 + N) (F + Bt)",
+        "Tursun et al. 2022, arXiv:2207.01769",
+    ),
+    Method(
+        "vanillagradient",
+        "pytorch_grad_cam.vanilla_gradient:VanillaGradient",
+        "input values that change the score most when they change a little",
+        "F + B",
+        "Simonyan et al. 2013, arXiv:1312.6034",
+        ("gradient", "saliency"),
+    ),
+    Method(
+        "smoothgrad",
+        "pytorch_grad_cam.smooth_grad:SmoothGrad",
+        "input gradients averaged over N noisy copies (N = 25)",
+        "F + N (F + B)",
+        "Smilkov et al. 2017, arXiv:1706.03825",
+    ),
+    Method(
+        "vargrad",
+        "pytorch_grad_cam.var_grad:VarGrad",
+        "where input gradients vary between N noisy copies (N = 25)",
+        "F + N (F + B)",
+        "Adebayo et al. 2018, arXiv:1810.03292",
+    ),
+    Method(
+        "integratedgradients",
+        "pytorch_grad_cam.integrated_gradients:IntegratedGradients",
+        "what accounts for the difference from a blank image, in N steps (N = 50)",
+        "2 F + N (F + B)",
+        "Sundararajan et al. 2017, arXiv:1703.01365",
+        ("ig",),
+    ),
+    Method(
+        "guidedgradcam",
+        "pytorch_grad_cam.guided_grad_cam:GuidedGradCAM",
+        "edges and details inside the map of GradCAM; ReLU networks",
+        "2 F + Bt + B",
+        "Selvaraju et al. 2017, arXiv:1610.02391",
+    ),
+    Method(
+        "rise",
+        "pytorch_grad_cam.rise:RISE",
+        "places that raise the score when N random masks show them (N = 1000)",
+        "(1 + N) F",
+        "Petsiuk et al. 2018, arXiv:1806.07421",
+    ),
+    Method(
+        "cam",
+        "pytorch_grad_cam.class_activation_mapping:CAM",
+        "what the network's last linear layer counts for the class; after global average pooling",
+        "2 F",
+        "Zhou et al. 2016, arXiv:1512.04150",
+        needs="pooled head",
+    ),
+    Method(
+        "smoothgradcam++",
+        "pytorch_grad_cam.smooth_grad_cam_plusplus:SmoothGradCAMPlusPlus",
+        "what GradCAM++ shows, from gradients of N noisy copies (N = 8)",
+        "F + N (F + Bt)",
+        "Omeiza et al. 2019, arXiv:1908.01224",
+        ("smoothgradcamplusplus", "smoothgradcampp"),
+    ),
+    Method(
+        "sscam",
+        "pytorch_grad_cam.ss_cam:SSCAM",
+        "channels that keep the score up as N noisy masks of the image (N = 35)",
+        "(1 + N K) F",
+        "Wang et al. 2020, arXiv:2006.14255",
+    ),
+    Method(
+        "iscam",
+        "pytorch_grad_cam.is_cam:ISCAM",
+        "channels that keep the score up while the masked image fades in, in N steps (N = 10)",
+        "(1 + N K) F",
+        "Naidu et al. 2020, arXiv:2010.03023",
+    ),
+    Method(
+        "gscorecam",
+        "pytorch_grad_cam.gscore_cam:GScoreCAM",
+        "what ScoreCAM shows, from the channels with the largest mean gradient (K = 300)",
+        "(1 + K) F + Bt",
+        "Chen et al. 2022, ACCV",
+    ),
+    Method(
+        "reciprocam",
+        "pytorch_grad_cam.recipro_cam:ReciproCAM",
+        "positions whose features alone bring the score",
+        "2 F + n Ft",
+        "Byun and Lee 2022, arXiv:2209.14074",
+        ("recipro",),
+    ),
+    Method(
+        "vitreciprocam",
+        "pytorch_grad_cam.vit_recipro_cam:ViTReciproCAM",
+        "patches that alone, next to the class token, bring the score",
+        "2 F + n Ft",
+        "Byun and Lee 2023, arXiv:2310.02588",
+        ("vitrecipro",),
+        needs="attention",
+    ),
+    Method(
+        "opticam",
+        "pytorch_grad_cam.opti_cam:OptiCAM",
+        "the sum of channels that is the best mask, found in N steps (N = 100)",
+        "F + N (F + B)",
+        "Zhang et al. 2023, arXiv:2301.07002",
+    ),
+    Method(
+        "attentionrollout",
+        "pytorch_grad_cam.attention_rollout:AttentionRollout",
+        "patches that reach the head through the attention of all blocks, whatever the class",
+        "F",
+        "Abnar and Zuidema 2020, arXiv:2005.00928",
+        ("rollout",),
+        needs="attention",
+    ),
+    Method(
+        "attentionrelevance",
+        "pytorch_grad_cam.attention_relevance:AttentionRelevance",
+        "patches that attention brings to the head where that raises the score",
+        "F + B",
+        "Chefer et al. 2021, arXiv:2103.15679",
+        ("chefer",),
+        needs="attention",
+    ),
+    Method(
+        "legrad",
+        "pytorch_grad_cam.le_grad:LeGrad",
+        "patches to which more attention would raise the score",
+        "F + 2 Bt",
+        "Bousselham et al. 2024, arXiv:2404.03214",
+        needs="attention",
     ),
     Method(
         "randomcam",

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.inputs import checked_input
-from pytorch_grad_cam.engine.layers import LayerSpec, last_spatial_layer, resolve_layers
+from pytorch_grad_cam.engine.choice import automatic_layer
+from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.restore import evaluating, undisturbed
 from pytorch_grad_cam.feature_factorization.concepts import Concepts, factorized, outputs_for
 
@@ -138,7 +139,7 @@ class DeepFeatureFactorization:
     def _layer(self, inputs: Tensor) -> nn.Module:
         if self.target_layer is None:
             image = inputs[:1]
-            self.target_layer = last_spatial_layer(self.model, lambda: self.model(image), image).module
+            self.target_layer = automatic_layer(self.model, lambda: self.model(image), image).module
         return self.target_layer
 
     def _computed(self, vectors: Tensor) -> NDArray[Any]:

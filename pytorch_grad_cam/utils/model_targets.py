@@ -10,6 +10,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytorch_grad_cam.utils.detection_targets import FasterRCNNBoxScoreTarget
+from pytorch_grad_cam.utils.segmentation_targets import SemanticSegmentationTarget
+
+__all__ = [
+    "BinaryClassifierOutputTarget",
+    "ClassifierOutputReST",
+    "ClassifierOutputSoftmaxTarget",
+    "ClassifierOutputTarget",
+    "FasterRCNNBoxScoreTarget",
+    "FinerWeightedTarget",
+    "RawScoresOutputTarget",
+    "SemanticSegmentationTarget",
+    "SoftmaxOutputTarget",
+    "Target",
+    "Targets",
+    "category_of",
+]
+
 Target = Callable[[Any], Tensor]
 Targets = None | int | Tensor | NDArray[np.integer] | Target | Sequence[int | Tensor | Target]
 
@@ -80,91 +98,39 @@ class RawScoresOutputTarget:
         return model_output
 
 
-class SemanticSegmentationTarget:
-    """The score of one class, summed over the pixels of a mask.
+class FinerWeightedTarget:
+    """What distinguishes a class from similar ones: its score less a weighted mean of theirs.
+
+    ``y_c - alpha sum_d p_d y_d / sum_d p_d`` with the softmax probabilities ``p`` as constant weights.
 
     Args:
-        category: class index; the output is ``(M, *S)``.
-        mask: ``(*S)`` of the output's size, bool or float, array or tensor on any device.
+        main_category: the class ``c``.
+        comparison_categories: the similar classes ``d``; without any it is the score alone.
+        alpha: strength of the comparison.
 
-    Raises:
-        ValueError: when called, if mask and output differ in size.
+    Source: Z. Zhang et al., 2025, "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
+    arXiv:2501.11309.
     """
 
-    def __init__(self, category: int, mask: NDArray[Any] | Tensor) -> None:
-        self.category = category
-        self.mask = torch.as_tensor(mask)
+    def __init__(self, main_category: int, comparison_categories: Sequence[int], alpha: float) -> None:
+        self.main_category = main_category
+        self.comparison_categories = comparison_categories
+        self.alpha = alpha
+
+    @property
+    def category(self) -> int:
+        return self.main_category
 
     def __call__(self, model_output: Tensor) -> Tensor:
-        scores = model_output[self.category]
-        if scores.shape != self.mask.shape:
-            raise ValueError(
-                f"the mask is {tuple(self.mask.shape)}, the model's output for one class {tuple(scores.shape)}; "
-                "give a mask of the output's size"
-            )
-        return (scores * self.mask.to(scores.device, scores.dtype)).sum()
-
-
-def as_targets(targets: Targets, outputs: Any, batch: int) -> list[Target]:
-    """Turn what a user may give as ``targets`` into one callable per image.
-
-    Args:
-        targets: None (the class with the highest score), an int or a callable for all images, or one of these per
-            image (sequence, array or tensor of ints).
-        outputs: the model's outputs for ``batch`` images.
-        batch: number of images ``B``.
-
-    Raises:
-        TypeError: for a target that is neither an int nor a callable.
-        ValueError: for a wrong number of targets, or None and outputs without one score per class.
-        IndexError: for a class that the model does not have.
-    """
-    if targets is None:
-        return _top_classes(outputs)
-    if isinstance(targets, (Tensor, np.ndarray)):
-        targets = targets.tolist()  # a 0-d tensor becomes an int, for all images
-    each = list(targets) if isinstance(targets, Sequence) and not isinstance(targets, str) else [targets] * batch
-    if len(each) != batch:
-        raise ValueError(
-            f"{len(each)} targets for a batch of {batch} images; give one per image, a single one for all "
-            "(not in a list), or None for the top class"
-        )
-    return [_as_target(target, outputs) for target in each]
+        score = model_output[..., self.main_category]
+        if len(self.comparison_categories) == 0:
+            return score
+        others = model_output[..., list(self.comparison_categories)]
+        weights = others.detach().softmax(-1)  # p_d / sum_d p_d: what is left out of the softmax cancels
+        return score - self.alpha * (weights * others).sum(-1)
 
 
 def category_of(target: Target) -> int | None:
     """Return the class that a target asks for, None if it does not say."""
     category = getattr(target, "category", None)
     return int(category) if isinstance(category, (int, np.integer)) else None
-
-
-def _top_classes(outputs: Any) -> list[Target]:
-    if isinstance(outputs, Tensor) and outputs.ndim == 1:
-        return [RawScoresOutputTarget() for _ in outputs]  # one number per image: a regression
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        form = f"a tensor {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ValueError(
-            f"the model returns {form}, not one score per class (B, M), so there is no top class; give a target: a "
-            "callable from one image's output to a scalar (see pytorch_grad_cam.utils.model_targets)"
-        )
-    return [ClassifierOutputTarget(category) for category in outputs.argmax(dim=1).tolist()]
-
-
-def _as_target(target: Any, outputs: Any) -> Target:
-    if isinstance(target, Tensor) and target.ndim == 0 and not target.is_floating_point():
-        target = int(target)
-    if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
-        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-            form = f"a tensor {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
-            raise ValueError(
-                f"target {target} is a class, but the model returns {form}, not one score per class (B, M); give a "
-                "callable from one image's output to a scalar, e.g. SemanticSegmentationTarget"
-            )
-        if not 0 <= target < outputs.shape[1]:
-            raise IndexError(
-                f"class {target} does not exist: the model has {outputs.shape[1]} outputs, 0 to {outputs.shape[1] - 1}"
-            )
-        return ClassifierOutputTarget(int(target))
-    if callable(target):
-        return target  # type: ignore[no-any-return]
-    raise TypeError(f"a target must be a class index or a callable from one image's output to a scalar, not {target!r}")

@@ -1,0 +1,216 @@
+"""SESS."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.network import Network
+from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
+from pytorch_grad_cam.engine.trees import map_tensors
+from pytorch_grad_cam.engine.windows import blurred, cut, resized, scaled_size, window_starts, windows_of
+from pytorch_grad_cam.explanation import Explanation
+from pytorch_grad_cam.grad_cam import GradCAM
+from pytorch_grad_cam.meta_cam import MetaCAM
+from pytorch_grad_cam.options import SCALES, How
+from pytorch_grad_cam.trace import asked
+from pytorch_grad_cam.utils.asking import class_scores
+from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
+
+Pool = Literal["mean", "max"]
+Place = tuple[tuple[int, ...], tuple[int, ...]]  # where a window begins, and the size of the picture it is cut from
+BLUR, RADIUS = 5.0, 5  # of the smoothing at the end, in pixels
+UNSEEN = "no window's map says anything: each is empty, or its window does not show the target"
+
+
+class SESS(MetaCAM):
+    """Highlights an object at any scale and in every place: a base method's maps of many windows, put together.
+
+    The picture is resized to several scales and cut into windows; each window's map, weighted by the target's score
+    there, goes back to where the window came from: ``L = minmax(mean_i a_i U(L_i))`` over the windows ``i`` that say
+    something at a position.
+
+    Args:
+        model, target_layers, reshape_transform: as for ``BaseCAM``.
+        base_method: the class of the method that makes the windows' maps.
+        scales: lengths of the picture's shorter side, in pixels; None: ``num_scales`` of them, from the window's size
+            upward in steps of ``scale_step_ratio`` windows.
+        num_scales, scale_step_ratio: see ``scales``.
+        window_size: side of the windows in pixels, or one side per spatial axis for a network that takes no squares;
+            None: the picture's shorter side.
+        step_size: how far windows are apart; None: one window. The last one is moved back inside.
+        pre_filter_ratio: share of the windows, those with the lowest scores, that are left out; in [0, 1).
+        theta: a weighted map counts at a position only above this, in [0, 1).
+        pool: "mean" of what counts at a position, or "max".
+        smooth: blur the result a little.
+        use_softmax_scores: weigh windows by the target of the softmax of the outputs; False: by the target itself,
+            negative ones as 0.
+        batch_size: windows per forward pass.
+        progress: show a bar on stderr.
+        **kwargs: handed to the base method.
+
+    Raises:
+        ValueError: for an option outside its range; when called, for a scale that is smaller than the window.
+
+    Source: O. Tursun et al., 2022, "SESS: Saliency Enhancing with Scaling and Sliding", arXiv:2207.01769.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Any = None,
+        reshape_transform: Any = None,
+        base_method: Callable[..., BaseCAM] = GradCAM,
+        scales: Sequence[int] | None = None,
+        num_scales: int = 12,
+        scale_step_ratio: float = 2 / 7,
+        window_size: int | Sequence[int] | None = None,
+        step_size: int | None = None,
+        pre_filter_ratio: float = 0.0,
+        theta: float = 0.0,
+        pool: Pool = "mean",
+        smooth: bool = True,
+        use_softmax_scores: bool = True,
+        batch_size: int = 32,
+        *,
+        progress: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if pool not in get_args(Pool):
+            raise ValueError(f"pool={pool!r} is unknown; choose 'mean' or 'max'")
+        if not 0 <= pre_filter_ratio < 1:
+            raise ValueError(f"pre_filter_ratio={pre_filter_ratio} is not a share to leave out; give one in [0, 1)")
+        if num_scales < 1:
+            raise ValueError(f"num_scales={num_scales} must be at least 1")
+        super().__init__(model, target_layers, reshape_transform, base_method, **kwargs)
+        self.uses_targets = True  # the weights of the windows do, whatever the base
+        self.scales, self.num_scales, self.scale_step_ratio = scales, num_scales, scale_step_ratio
+        self.window_size, self.step_size, self.pre_filter_ratio = window_size, step_size, pre_filter_ratio
+        self.theta, self.pool, self.smooth = theta, pool, smooth
+        self.use_softmax_scores, self.batch_size, self.progress = use_softmax_scores, batch_size, progress
+
+    def _explain_view(
+        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Explanation, list[Target]]:
+        whole, each = self._base_view(inputs, targets, how, undo)
+        if not self.base_cam.uses_targets:
+            each, scores = asked(whole.outputs, targets, inputs, undo)
+            whole = dataclasses.replace(whole, scores=scores, classes=tuple(map(category_of, each)))
+        raw = torch.stack(
+            [
+                self._of_one(inputs[row : row + 1], each[row], how, self.network.of_row(row))
+                for row in range(len(inputs))
+            ]
+        )
+        notes = tuple((UNSEEN,) if flat else () for flat in maps.is_constant(raw).tolist())
+        found = SCALES[how.scale](maps.resize(raw, how.size)).float()
+        return dataclasses.replace(whole, maps=found, raw=(raw,), weights=(None,), notes=notes), each
+
+    def _of_one(self, image: Tensor, target: Target, how: How, network: Network) -> Tensor:
+        """Return the map ``(*S)`` of one image ``(1, C, *S)``."""
+        window = self._window(image)
+        crops, places = self._crops(image, window)
+        how = dataclasses.replace(how, size=window)
+        scores = []
+        if self.pre_filter_ratio:
+            for chunk in _chunks(len(crops), self.batch_size):
+                with torch.no_grad():
+                    scores.append(self._scores(network(torch.cat(crops[chunk])), target, chunk))
+            # The order of equal scores is that of the windows.
+            kept = torch.cat(scores).argsort(stable=True)[int(len(crops) * self.pre_filter_ratio) :].tolist()
+            crops, places = [crops[index] for index in kept], [places[index] for index in kept]
+            scores = []
+        found = []
+        with progress_bar(len(crops), "SESS", self.progress) as advance:
+            for chunk in _chunks(len(crops), self.batch_size):
+                count = len(crops[chunk])
+                seen, _ = self._base_view(
+                    torch.cat(crops[chunk]), [target] * count, how, network=_of_many(network, count)
+                )
+                found.append(seen.maps)
+                scores.append(self._scores(seen.outputs, target, chunk))
+                advance(count)
+        return self._fused(torch.cat(found), torch.cat(scores), places, tuple(image.shape[2:]))
+
+    def _fused(self, found: Tensor, scores: Tensor, places: Sequence[Place], size: tuple[int, ...]) -> Tensor:
+        """Put the windows' maps ``(N, *w)``, weighted by scores ``(N,)``, together to one of the picture's size."""
+        highest = scores.max()
+        weights = torch.where(highest > 0, scores / highest, 1.0).to(found)
+        total, count = found.new_zeros(size), found.new_zeros(size)
+        for one, weight, (start, whole) in zip(found, weights, places, strict=True):
+            pasted = one.new_zeros(whole)
+            cut(pasted, start, tuple(one.shape)).copy_(one * weight)
+            vote = maps.resize(pasted[None], size)[0]
+            if self.pool == "max":
+                total = torch.where(vote.abs() > total.abs(), vote, total)
+            else:
+                counts = vote.abs() > self.theta
+                total += vote * counts
+                count += counts
+        mean = total if self.pool == "max" else total / count.clamp_min(1)
+        return blurred(mean, BLUR, RADIUS) if self.smooth else mean
+
+    def _scores(self, outputs: Any, target: Target, chunk: slice) -> Tensor:
+        """Return the weights ``(K,)`` of some windows, from what the model returns for them."""
+        count = chunk.stop - chunk.start
+        with torch.no_grad():
+            if not self.use_softmax_scores:
+                return maps.working_precision(scores_of(outputs, [target] * count)).clamp_min(0)
+            found, _ = class_scores(outputs, "the softmax weighs the windows (unless use_softmax_scores=False)")
+            if found.shape[1] == 1:  # yes or no: the probability of what was asked
+                return maps.working_precision(scores_of(outputs, [target] * count)).sigmoid()
+            likely = map_tensors(outputs, lambda tensor: tensor.softmax(1) if tensor is found else tensor)
+            return maps.working_precision(scores_of(likely, [target] * count)).clamp_min(0)
+
+    def _window(self, image: Tensor) -> tuple[int, ...]:
+        size = tuple(image.shape[2:])
+        if self.window_size is None or isinstance(self.window_size, int):
+            return (self.window_size or min(size),) * len(size)
+        if len(self.window_size) != len(size):
+            raise ValueError(f"window_size={tuple(self.window_size)} must have {len(size)} sides, or be one number")
+        return tuple(self.window_size)
+
+    def get_scales(self, window_size: int) -> list[int]:
+        """Return the lengths of the shorter side for windows whose shorter side is this."""
+        if self.scales is not None:
+            return list(self.scales)
+        step = round(window_size * self.scale_step_ratio)
+        return [window_size + step * index for index in range(self.num_scales)]
+
+    def _crops(self, image: Tensor, window: tuple[int, ...]) -> tuple[list[Tensor], list[Place]]:
+        """Cut the windows ``(1, C, *w)`` out of one image at every scale."""
+        crops, places = [], []
+        for scale in self.get_scales(min(window)):
+            whole = scaled_size(tuple(image.shape[2:]), scale)
+            if any(side < needed for side, needed in zip(whole, window, strict=True)):
+                raise ValueError(
+                    f"at scale {scale} the picture is {whole}, smaller than the window {window}; give larger scales "
+                    "or a smaller window_size"
+                )
+            scaled = resized(image, whole)
+            for start in windows_of(whole, window, self.step_size):
+                crops.append(cut(scaled, start, window))
+                places.append((start, whole))
+        return crops, places
+
+
+def sliding_window(height: int, width: int, step_size: int, window_size: int) -> list[tuple[int, int]]:
+    """Return the left upper corners (x, y) of the square windows that cover a picture, row by row."""
+    rows, columns = (window_starts(length, step_size, window_size) for length in (height, width))
+    return [(x, y) for y in rows for x in columns]
+
+
+def _of_many(network: Network, count: int) -> Network:
+    """Turn the network for versions of one image into that for a batch of ``count`` of them."""
+    args, keywords = network._held(count)
+    return dataclasses.replace(network, args=tuple(args), keywords=keywords, batch=count, row=None)
+
+
+def _chunks(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
