@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -75,7 +75,7 @@ def explain(request: dict[str, Any]) -> dict[str, Any]:
         targets = [scaled_target(category, request.get("scale", 1.0)) for category in targets]
     flags = {name: request[name] for name in ("eigen_smooth", "aug_smooth") if name in request}
     try:
-        with drawing(request.get("weights", [])):
+        with drawing(request["weights"]) if "weights" in request else nullcontext():
             maps = cam(input_tensor=request["input"].clone(), targets=targets, **flags)
         return {"maps": torch.from_numpy(maps), "raw": raw, "outputs": cam.outputs.detach()}
     finally:

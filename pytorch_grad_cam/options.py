@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,8 +66,14 @@ class How:
             **elsewhere: the options that are no matter of maps.
 
         Raises:
+            TypeError: for an unknown option.
             ValueError: for an unknown way to scale, or a size that does not fit the input's axes.
         """
+        unknown = elsewhere.keys() - MapOptions.__annotations__.keys()
+        if unknown:
+            close = difflib.get_close_matches(min(unknown), MapOptions.__annotations__, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(MapOptions.__annotations__)}"
+            raise TypeError(f"there is no option {min(unknown)!r}; {hint}")
         relu = contrast is None if relu is None else relu
         scale = normalize or ("minmax" if relu else "max")
         if scale not in SCALES:

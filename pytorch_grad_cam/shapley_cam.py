@@ -13,53 +13,17 @@ from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.maps import spatial_mean
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
-from pytorch_grad_cam.options import How
 from pytorch_grad_cam.trace import Pass, Trace
 from pytorch_grad_cam.utils.asking import Turned
 from pytorch_grad_cam.utils.class_targets import ClassTarget, class_targets
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputReST, Target, Targets
 
 
-class ShapleyCAM(BaseCAM):
-    """Highlights active channels by what they contribute up to the second order: GradCAM that sees saturation.
+class _ReST(ClassTarget):
+    """A class by the score of the paper."""
 
-    ``w_k = mean_p (G - H A / 2)_k(p)`` with ``H`` the Hessian of the score in the activations;
-    ``L = relu(sum_k w_k A_k)``. ``A (G - H A / 2)`` is the Shapley value of the score's second-order expansion.
-
-    Args:
-        model, target_layers, reshape_transform: as for ``BaseCAM``.
-
-    Source: H. Cai, 2025, "CAMs as Shapley Value-based Explainers", arXiv:2501.06261.
-    Note: a class (None, int) is explained by the paper's score, ``y_c + log softmax(y)_c``; a callable as it is. For a
-    logit of a network that is piecewise linear behind the layer ``H`` is 0 and the map is that of GradCAM. Only what
-    follows the layer is differentiated twice; ``Explanation.weights`` holds ``w``.
-    """
-
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
-        return spatial_mean(grads)  # of G - H A / 2, see _SecondOrder
-
-    def _pass(self, inputs: Tensor, how: How, undo: Callable[[Tensor], Tensor] | None = None) -> Pass:
-        self._record = _SecondOrder(
-            self.model, self.target_layers or [], self._layout(inputs), self.detach and not how.differentiable
-        )
-        return _PassForClasses(
-            self._record,
-            self.network,
-            inputs,
-            uses_targets=True,
-            uses_gradients=True,
-            input_gradient=self.compute_input_gradient,
-            relu_rule=self.relu_rule,
-            undo=undo,
-            allow_nonfinite=how.allow_nonfinite,
-        )
+    def score(self, scores: Tensor, category: int) -> Tensor:
+        return ClassifierOutputReST(category)(scores)
 
 
 class _PassForClasses(Pass):
@@ -118,8 +82,30 @@ class _SecondOrder(ActivationsAndGradients):
         return map_tensors(output, halfway)
 
 
-class _ReST(ClassTarget):
-    """A class by the score of the paper."""
+class ShapleyCAM(BaseCAM):
+    """Highlights active channels by what they contribute up to the second order: GradCAM that sees saturation.
 
-    def score(self, scores: Tensor, category: int) -> Tensor:
-        return ClassifierOutputReST(category)(scores)
+    ``w_k = mean_p (G - H A / 2)_k(p)`` with ``H`` the Hessian of the score in the activations;
+    ``L = relu(sum_k w_k A_k)``. ``A (G - H A / 2)`` is the Shapley value of the score's second-order expansion.
+
+    Args:
+        model, target_layers, reshape_transform: as for ``BaseCAM``.
+
+    Source: H. Cai, 2025, "CAMs as Shapley Value-based Explainers", arXiv:2501.06261.
+    Note: a class (None, int) is explained by the paper's score, ``y_c + log softmax(y)_c``; a callable as it is. For a
+    logit of a network that is piecewise linear behind the layer ``H`` is 0 and the map is that of GradCAM. Only what
+    follows the layer is differentiated twice; ``Explanation.weights`` holds ``w``.
+    """
+
+    _record_kind = _SecondOrder
+    _pass_kind = _PassForClasses
+
+    def get_cam_weights(
+        self,
+        input_tensor: Tensor,
+        target_layer: nn.Module,
+        targets: Sequence[Target],
+        activations: Tensor,
+        grads: Tensor,
+    ) -> Tensor:
+        return spatial_mean(grads)  # of G - H A / 2, see _SecondOrder

@@ -306,15 +306,17 @@ class TestLayers:
     def test_an_output_of_another_form(self) -> None:
         net = build(TinyViT)
         x = inputs(size=TinyViT.size)
-        with pytest.raises(ValueError, match=r"layer 'norm' gives \(2, 16, 8\), not \(B, C, \*S\).*reshape_transform"):
+        with pytest.raises(ValueError, match=r"after layer 'norm' the head reads only tokens .* choose the layer 'blocks.1.norm1'"):
             GradCAM(net, net.norm)(x, 1)
         with pytest.raises(ValueError, match=r"layer 'head' gives \(2, 3\)"):
             GradCAM(net, net.head)(x, 1)
 
     def test_no_automatic_choice(self) -> None:
-        net = build(TinyViT)
-        with pytest.raises(ValueError, match=r"last spatial layer 'patches' it goes on in tokens .*first norm"):
-            GradCAM(net)(inputs(size=TinyViT.size))
         flat = nn.Sequential(nn.Flatten(), nn.Linear(2 * 11 * 14, 3))
         with pytest.raises(ValueError, match=r"no layer of Sequential returns .* more than one position"):
             GradCAM(flat)(inputs())
+
+
+def test_an_unknown_option() -> None:
+    with pytest.raises(TypeError, match=r"there is no option 'normalise'; did you mean 'normalize'\?"):
+        GradCAM(build(ConvNet), "conv2")(inputs(), normalise="max")  # type: ignore[call-arg]

@@ -143,10 +143,10 @@ def predicted(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, 
         return None
     scores = outputs[0].float().cpu()
     if loaded.multi_label or len(scores) == 1:
-        shares = scores.sigmoid()
+        shares = scores if loaded.probabilities else scores.sigmoid()
         indices = [index for index in shares.argsort(descending=True).tolist() if shares[index] > 0.5]
     else:
-        shares = scores if _are_shares(scores) else torch.softmax(scores, 0)
+        shares = scores if loaded.probabilities or _are_shares(scores) else torch.softmax(scores, 0)
         indices = shares.topk(min(count, len(shares))).indices.tolist()
     return [(index, float(shares[index])) for index in indices]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytorch_grad_cam.cli.classes import named, predicted
 from pytorch_grad_cam.cli.maps import Found
 from pytorch_grad_cam.cli.outputs import TOP
+from pytorch_grad_cam.input_method import INPUT
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.models.loaded import LoadedModel
 
@@ -29,13 +30,17 @@ def in_full(maps: Sequence[Found], loaded: LoadedModel, chosen: bool) -> Iterato
     if classes:
         top = " (the top class)" if all(each.index is None for each in maps) else ""
         yield from listed("explained", [named(index, loaded.categories) + top for index in classes])
+    elif maps[0].score is not None:
+        yield "explained:  the network's one output"
     else:
         yield f"explained:  no class; {METHODS[methods[0]].summary}"
     if len(methods) > 1:
         yield f"methods:    {', '.join(methods)}"
-    layers = min((each.layers for each in maps), key=len)  # FullGrad looks at all of them
+    at_layers = [each.layers for each in maps if each.layers != (INPUT,)]
+    layers = min(at_layers, key=len, default=())  # FullGrad looks at all of them
     more = f", ... ({len(layers)} in all)" if len(layers) > _SHOWN else ""
-    yield f"layer:      {', '.join(layers[:_SHOWN])}{more}{' (chosen automatically)' if chosen else ''}"
+    how = " (chosen automatically)" if chosen else ""
+    yield f"layer:      {', '.join(layers[:_SHOWN])}{more}{how}" if layers else "layer:      none, the picture itself"
 
 
 def predictions(found: Found, loaded: LoadedModel) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.engine.maps import CONSTANT
+from pytorch_grad_cam.engine.maps import oriented
 
 # From rows (n, C) and gamma to the kernel matrix (n, n).
 KERNELS: dict[str, Callable[[Tensor, float], Tensor]] = {
@@ -53,11 +53,7 @@ def kernel_projection(tensor: Tensor, kernel: str = "sigmoid", gamma: float | No
     factor = 1 / rows.shape[2] if gamma is None else gamma
     with torch.autocast(rows.device.type, enabled=False):
         found = torch.stack([_first_score(KERNELS[kernel](each, factor), each.sum(1)) for each in rows])  # (B, n)
-    along = (found * rows.sum(2)).sum(1, keepdim=True)
-    # After a norm the channels may sum to 0 everywhere; then the place that stands out most is the bright one.
-    blind = along.abs() <= CONSTANT * found.norm(dim=1, keepdim=True) * rows.norm(dim=(1, 2))[:, None]
-    peak = found.gather(1, found.abs().argmax(1, keepdim=True))
-    found = torch.where(torch.where(blind, peak, along) < 0, -found, found)
+    found = oriented(found, rows.transpose(1, 2))
     return found.to(tensor.dtype).reshape(tensor.shape[0], *tensor.shape[2:])
 
 

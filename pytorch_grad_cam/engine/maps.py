@@ -114,13 +114,17 @@ def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
         else:
             _, vectors = torch.linalg.eigh(rows @ rows.transpose(1, 2))  # (B, C, C)
             projection = (vectors[:, :, -1:] * rows).sum(1)  # L = X v_1
-    plain = rows.sum(1)  # (B, n)
-    along = (projection * plain).sum(1, keepdim=True)
+    projection = oriented(projection, rows) * scale[:, 0]
+    return projection.to(tensor.dtype).reshape(tensor.shape[0], *tensor.shape[2:])
+
+
+def oriented(projection: Tensor, rows: Tensor) -> Tensor:
+    """Choose the sign of projections ``(B, n)`` of rows ``(B, C, n)``; see ``principal_projection``."""
+    along = (projection * rows.sum(1)).sum(1, keepdim=True)
     # After a norm the channels may sum to 0 everywhere; then the place that stands out most is the bright one.
     blind = along.abs() <= CONSTANT * projection.norm(dim=1, keepdim=True) * rows.norm(dim=(1, 2))[:, None]
     peak = projection.gather(1, projection.abs().argmax(1, keepdim=True))
-    projection = torch.where(torch.where(blind, peak, along) < 0, -projection, projection) * scale[:, 0]
-    return projection.to(tensor.dtype).reshape(tensor.shape[0], *tensor.shape[2:])
+    return torch.where(torch.where(blind, peak, along) < 0, -projection, projection)
 
 
 def combined(weights: Tensor, activations: Tensor, eigen_smooth: bool) -> Tensor:

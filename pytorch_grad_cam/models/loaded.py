@@ -22,6 +22,7 @@ class LoadedModel:
         reshape_transform: from a target layer's output to ``(B, C, *S)``; None if it has that form.
         source: where it came from, for people, e.g. "resnet50, weights IMAGENET1K_V1".
         multi_label: each output is a yes or no of its own (sigmoid), instead of one class winning (softmax).
+        probabilities: the network's own last layer is that sigmoid or softmax.
     """
 
     model: nn.Module
@@ -31,6 +32,7 @@ class LoadedModel:
     reshape_transform: Callable[[Tensor], Tensor] | None = None
     source: str = ""
     multi_label: bool = False
+    probabilities: bool = False
 
 
 def in_evaluation(model: nn.Module) -> nn.Module:

@@ -51,6 +51,7 @@ def load_nnp(path: str | Path) -> LoadedModel:
         target_layers=None if model.last_convolution is None else (model.last_convolution,),
         source=f"{path}, network {plan.network.name}",
         multi_label=model.closing == "Sigmoid",
+        probabilities=model.closing in ("Sigmoid", "Softmax"),
     )
 
 
