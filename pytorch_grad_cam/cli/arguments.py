@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from argparse import ArgumentParser
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pytorch_grad_cam.methods import METHODS, method_name
 
 T = TypeVar("T")
 
+TASKS = ("classification", "segmentation", "detection")
 ALL = "all"
 # What can be saved, and what for.
 KINDS = {
@@ -53,15 +54,16 @@ COLORMAPS = (
 )
 
 
-def network(parser: ArgumentParser) -> None:
-    """Add what describes the network, and --debug."""
+def network(parser: ArgumentParser, *short: str, default: str = "resnet50") -> None:
+    """Add what describes the network, and --debug; ``short`` are other names of --model."""
     group = parser.add_argument_group("network")
     group.add_argument(
+        *short,
         "--model",
-        default="resnet50",
+        default=default,
         metavar="NAME",
-        help="a torchvision network (default: resnet50), package.module:factory for your own, or shapes: built in, "
-        "needs no download",
+        help="a torchvision network such as resnet50, package.module:factory for your own, a .nnp file, or shapes: "
+        f"built in, needs no download (default: {default})",
     )
     group.add_argument(
         "--weights", metavar="FILE", help="state dict (.pth, .safetensors), or published ones by name (IMAGENET1K_V2)"
@@ -110,6 +112,21 @@ def explanation(parser: ArgumentParser) -> None:
         "(default: the top class)",
     )
     group.add_argument(
+        "--contrast",
+        nargs=2,
+        metavar=("A", "B"),
+        help="what speaks for class A rather than class B: red for A, blue for B; takes the place of --target",
+    )
+    group.add_argument(
+        "--against", action="store_true", help="what speaks against the class, not for it (see --target)"
+    )
+    group.add_argument(
+        "--task",
+        choices=TASKS,
+        help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
+        "detection each object that is found, with its box (default: what the network is known for)",
+    )
+    group.add_argument(
         "--target-layers",
         nargs="+",
         metavar="LAYER",
@@ -127,7 +144,31 @@ def explanation(parser: ArgumentParser) -> None:
         metavar="N",
         help="changed inputs per forward pass, at most, for scorecam, ablationcam and the like",
     )
-    group.add_argument("--seed", type=_as(_whole), default=0, metavar="N", help="for randomcam (default: 0)")
+    group.add_argument(
+        "--num-samples",
+        type=_as(_positive("number of samples")),
+        metavar="N",
+        help="noisy copies for smoothgrad and the like (default: 25), masks for rise (default: 1000)",
+    )
+    group.add_argument(
+        "--noise-level",
+        type=_as(_share),
+        metavar="X",
+        help="noise for smoothgrad and the like, as a share of the picture's range (default: 0.15)",
+    )
+    group.add_argument(
+        "--seed", type=_as(_whole), default=0, metavar="N", help="of noise, masks and random weights (default: 0)"
+    )
+
+
+def check_explanation(parser: ArgumentParser, options: dict[str, Any]) -> None:
+    """Refuse options that do not go together, as argparse refuses one."""
+    if options["contrast"] and options["target"]:
+        parser.error("--contrast takes the place of --target; give one of the two")
+    if options["contrast"] and options["against"]:
+        parser.error("--contrast with --against is the contrast the other way round; exchange its two classes")
+    if "guided" in (options["save"] or []) and (options["contrast"] or options["against"]):
+        parser.error("--save guided shows what speaks for one class; it goes with neither --contrast nor --against")
 
 
 def output(parser: ArgumentParser) -> None:
@@ -172,7 +213,9 @@ def output(parser: ArgumentParser) -> None:
 def chosen_methods(given: list[str] | None) -> list[str]:
     """Return the names of the methods to run, each once, in the order given."""
     names = given or ["gradcam"]
-    return list(METHODS) if ALL in names else list(dict.fromkeys(names))
+    return (
+        [name for name, method in METHODS.items() if not method.needs] if ALL in names else list(dict.fromkeys(names))
+    )
 
 
 def _method(text: str) -> str:

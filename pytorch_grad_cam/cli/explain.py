@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytorch_grad_cam.cli import report
-from pytorch_grad_cam.cli.classes import named
+from pytorch_grad_cam.cli.contrast import Contrast
 from pytorch_grad_cam.cli.errors import in_one_line
 from pytorch_grad_cam.cli.maps import Explainer
 from pytorch_grad_cam.cli.network import described, device_of, load
 from pytorch_grad_cam.cli.options import ExplainOptions
 from pytorch_grad_cam.cli.picture import explain_picture
 from pytorch_grad_cam.cli.sheets import Sheets
+from pytorch_grad_cam.cli.tasks import label
 from pytorch_grad_cam.data.images import check_writable, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 
@@ -37,11 +39,14 @@ def explain(options: ExplainOptions) -> int:
     picture = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
     device = device_of(options)
     loaded = load(options, device)
+    if options.task is not None:
+        loaded = replace(loaded, task=options.task)
     explainer = Explainer(loaded, options, device, bars=not many and sys.stderr.isatty())
     if picture is None:
         return _many(explainer, options, samples, problems)
     source, folder = str(samples[0].path), Path(options.output_dir)
-    kinds = options.save or ["overlay", "guided"]
+    one_class = loaded.task == "classification" and not (options.contrast or options.against)
+    kinds = options.save or (["overlay", "guided"] if one_class else ["overlay"])
     done = explain_picture(explainer, options, source, picture, folder, kinds, replace=True)
     print(f"picture:    {source}")
     print(f"model:      {described(loaded, done.size)}")
@@ -119,6 +124,7 @@ def _one_of_many(
         say(f"{note} ({sample.path})")
     best = next((each for each in done.maps if each.map is not None), None)
     if best is not None and best.map is not None and "overlay" in kinds:
-        what = "" if best.explained is None else f": {named(best.explained, explainer.loaded.categories)}"
-        sheets.add(done.drawing.overlay(best.map), f"{sample.id}{what}")
+        asked = best.index if isinstance(best.index, Contrast) else best.explained
+        what = "" if asked is None else f": {'not ' if best.against else ''}{label(asked, explainer.loaded.categories)}"
+        sheets.add(done.drawing.overlay(best), f"{sample.id}{what}")
     return done.problems, len(done.written)

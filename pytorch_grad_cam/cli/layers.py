@@ -8,8 +8,10 @@ from pytorch_grad_cam.cli.catalog import table
 from pytorch_grad_cam.cli.network import device_of, load
 from pytorch_grad_cam.cli.options import LayersOptions
 from pytorch_grad_cam.data.images import read_image
-from pytorch_grad_cam.engine.layers import last_spatial_layer, layer_name, resolve_layers, survey_layers
+from pytorch_grad_cam.engine.choice import automatic_layer
+from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.survey import LayerReport, survey_layers
 
 SIDE = 224  # pixels of the gray picture that stands in where the network does not say its size
 
@@ -29,7 +31,7 @@ def layers(options: LayersOptions) -> int:
             chosen = {layer_name(loaded.model, each) for each in resolve_layers(loaded.model, loaded.target_layers)}
         else:
             try:
-                chosen = {last_spatial_layer(loaded.model, lambda: loaded.model(inputs), inputs).name}
+                chosen = {automatic_layer(loaded.model, lambda: loaded.model(inputs), inputs).name}
             except ValueError:  # then the list shows why
                 chosen = set()
     height, width = inputs.shape[2:]
@@ -37,8 +39,14 @@ def layers(options: LayersOptions) -> int:
     rows = [("layer", "type", "output", "target layer?")]
     for report in reports:
         shape = "" if report.shape is None else " x ".join(map(str, report.shape))
-        usable = "yes, the automatic choice" if report.name in chosen else f"no: {report.problem}"
-        rows.append((report.name, report.kind, shape, usable if report.problem or report.name in chosen else "yes"))
+        rows.append((report.name, report.kind, shape, _usable(report, report.name in chosen)))
     for line in table(rows):
         print(line)
     return 0
+
+
+def _usable(report: LayerReport, is_chosen: bool) -> str:
+    if report.problem and not is_chosen:
+        return f"no: {report.problem}"
+    words = ["yes", *(["the automatic choice"] if is_chosen else []), *([report.reading] if report.reading else [])]
+    return ", ".join(words)

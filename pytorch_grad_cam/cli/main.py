@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pytorch_grad_cam.cli.errors import in_one_line
-from pytorch_grad_cam.cli.options import ExplainOptions, LayersOptions, Options, parse
+from pytorch_grad_cam.cli.options import ConceptsOptions, ExplainOptions, LayersOptions, NncOptions, Options, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +48,14 @@ def _run(options: Options) -> int:
         from pytorch_grad_cam.cli.layers import layers
 
         return layers(options)
+    if isinstance(options, ConceptsOptions):
+        from pytorch_grad_cam.cli.concepts import concepts
+
+        return concepts(options)
+    if isinstance(options, NncOptions):
+        from pytorch_grad_cam.cli.nnc import nnc
+
+        return nnc(options)
     from pytorch_grad_cam.cli.catalog import methods
 
     return methods()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,12 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.classes import Wanted, check_names, classes_of, wanted_classes
+from pytorch_grad_cam.cli.classes import Wanted, check_names, wanted_classes
+from pytorch_grad_cam.cli.contrast import Contrast, contrast_of
 from pytorch_grad_cam.cli.options import ExplainOptions
+from pytorch_grad_cam.cli.tasks import Question, check_task, questions, target_of
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.options import MapOptions
 
 
 @dataclass(frozen=True)
@@ -29,23 +31,30 @@ class Found:
 
     Attributes:
         method: its name.
-        index: the class that was asked for; None for the top class, or for a method that looks at no class.
-        map: ``(h, w)`` in [0, 1], at the network's resolution; None if it means nothing.
+        index: the class or object that was asked for; None for the top class, or for a method that looks at no class.
+        map: ``(h, w)`` in [0, 1], of a contrast in [-1, 1], at the network's resolution; None if it means nothing.
         notes: what is wrong with it, if anything.
         explained: the class that is explained; None for a method that looks at no class.
         score: of that class.
         layers: their names.
         outputs: what the network returned.
+        against: whether the map shows what speaks against it.
     """
 
     method: str
-    index: int | None
+    index: Question
     map: NDArray[np.float32] | None
     notes: str
     explained: int | None
     score: float | None
     layers: tuple[str, ...]
     outputs: Any
+    against: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether the map shows what speaks for one class and what for another."""
+        return isinstance(self.index, Contrast)
 
 
 class Explainer:
@@ -64,46 +73,58 @@ class Explainer:
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, bars: bool) -> None:
         self.loaded, self.device = loaded, device
         self.wanted: list[Wanted] = wanted_classes(options.target, loaded.categories)
+        self.contrast = contrast_of(options.contrast, loaded.categories, loaded.task)
+        self.against = options.against
         self.aug_smooth, self.eigen_smooth = options.aug_smooth, options.eigen_smooth
         layers = options.target_layers or loaded.target_layers
         self.cams = {name: _cam(name, loaded, layers, options, bars) for name in options.method}
         self._guided = GuidedBackpropReLUModel(loaded.model)
         blind = [name for name, cam in self.cams.items() if not cam.uses_targets]
-        if blind and self.wanted:
-            print(f"warning: {_all(blind)} at no class; --target is ignored", file=sys.stderr)
+        given = {"--target": self.wanted, "--contrast": self.contrast, "--against": self.against}
+        ignored = " and ".join(name for name, value in given.items() if value)
+        if blind and ignored:
+            verb = "are" if " " in ignored else "is"
+            print(f"warning: {_all(blind)} at no class; {ignored} {verb} ignored", file=sys.stderr)
 
     def inputs(self, picture: NDArray[np.uint8]) -> Tensor:
         """Return what the network takes, ``(1, C, h, w)``."""
         return self.loaded.preprocessing(picture)[None].to(self.device)
 
-    def classes(self, inputs: Tensor) -> list[int | None]:
-        """Return the classes to explain; None stands for the top one. ``top-3`` costs a forward pass."""
-        if not self.wanted:
-            return [None]
-        if all(isinstance(each, int) for each in self.wanted):
-            return list(classes_of(self.wanted, None))
-        with undisturbed(self.loaded.model, self.device):
-            return list(classes_of(self.wanted, self.loaded.model(inputs)))
+    def classes(self, inputs: Tensor) -> list[Question]:
+        """Return the classes or objects to explain; None is the top class. Objects and ``top-3`` need a pass."""
+        if self.contrast is not None:
+            return [self.contrast]
+        if self.loaded.task == "detection" or not all(isinstance(each, int) for each in self.wanted):
+            with undisturbed(self.loaded.model, self.device):
+                return questions(self.loaded, self.wanted, self.loaded.model(inputs))
+        named = [each for each in self.wanted if isinstance(each, int)]
+        return list(dict.fromkeys(named)) or [None]
 
-    def maps(self, inputs: Tensor, classes: list[int | None]) -> Iterator[Found]:
+    def maps(self, inputs: Tensor, classes: list[Question]) -> Iterator[Found]:
         """Explain one picture by each method, for each class; a method that looks at no class comes once."""
         for name, cam in self.cams.items():
             for index in classes if cam.uses_targets else [None]:
                 yield self._map(name, cam, inputs, index)
 
-    def guided(self, inputs: Tensor, index: int | None) -> NDArray[np.float32] | str:
+    def guided(self, inputs: Tensor, index: Question) -> NDArray[np.float32] | str:
         """Return guided backpropagation for a class, ``(h, w, C)``, or why there is none."""
         try:
-            return self._guided.gradients(inputs, index)[0].movedim(0, -1).float().cpu().numpy()
+            return self._guided.gradients(inputs, target_of(index))[0].movedim(0, -1).float().cpu().numpy()
         except ValueError as error:
             if "ReLU" not in str(error):
                 raise
             return "there is no ReLU between the class and the picture"
 
-    def _map(self, name: str, cam: BaseCAM, inputs: Tensor, index: int | None) -> Found:
+    def _map(self, name: str, cam: BaseCAM, inputs: Tensor, index: Question) -> Found:
+        asked: MapOptions = {"against": self.against and cam.uses_targets}
+        if isinstance(index, Contrast):
+            asked["contrast"] = (index.first, index.second)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not every map means something")  # said from the notes
-            explanation = cam.explain(inputs, index, aug_smooth=self.aug_smooth, eigen_smooth=self.eigen_smooth)
+            explanation = cam.explain(
+                inputs, target_of(index), aug_smooth=self.aug_smooth, eigen_smooth=self.eigen_smooth, **asked
+            )
+        check_task(explanation.outputs, self.loaded.task)
         check_names(explanation.outputs, self.loaded.categories)
         map = explanation.numpy()[0]  # (h, w)
         notes = "; ".join(explanation.notes[0])
@@ -116,19 +137,18 @@ class Explainer:
             score=None if explanation.scores is None else float(explanation.scores[0]),
             layers=explanation.layers,
             outputs=explanation.outputs,
+            against=asked["against"],
         )
 
 
 def _cam(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions, bars: bool) -> BaseCAM:
     """Make a method's object, with those of its own options that it has."""
     kind = method_class(name)
-    own: dict[str, Any] = {"seed": options.seed} if "seed" in inspect.signature(kind).parameters else {}
-    cam = kind(loaded.model, layers, loaded.reshape_transform, **own)
-    changes: dict[str, Any] = {"progress": bars}
-    if options.batch_size is not None:
-        changes["batch_size"] = options.batch_size
+    cam = kind(loaded.model, layers, loaded.reshape_transform)
+    changes: dict[str, Any] = {"progress": bars, "seed": options.seed, "batch_size": options.batch_size}
+    changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
     for attribute, value in changes.items():
-        if hasattr(cam, attribute):
+        if value is not None and hasattr(cam, attribute):
             setattr(cam, attribute, value)
     return cam
 

@@ -18,13 +18,17 @@ VERBS = {
     "explain": "draw maps, the same as no command at all",
     "methods": "list the methods: what each highlights, its cost and source",
     "layers": "list the layers of a network, and which can be looked at",
+    "concepts": "split what a layer tells apart in the pictures into concepts (Deep Feature Factorization)",
+    "nnc": "the four XAI plug-ins of Neural Network Console: gradcam, gradcam-batch, smoothgrad, smoothgrad-batch",
 }
 
 EXAMPLES = """examples:
   %(prog)s --image-path dog.jpg
   %(prog)s --image-path dog.jpg --model resnet18 --method layercam --target "tiger cat"
+  %(prog)s --image-path dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"
   %(prog)s --image-path dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4
   %(prog)s --image-path dog.jpg --model mypackage.nets:build --size 96 --target 3
+  %(prog)s --image-path street.jpg --model fasterrcnn_resnet50_fpn --target car
   %(prog)s --image-path photos/ more/*.png --method gradcam layercam --target top-3 --save overlay json
 """
 
@@ -53,10 +57,15 @@ class ExplainOptions(NetworkOptions):
     image_path: list[str]
     method: list[str]
     target: list[str]
+    contrast: list[str] | None
+    against: bool
+    task: str | None
     target_layers: list[str] | None
     eigen_smooth: bool
     aug_smooth: bool
     batch_size: int | None
+    num_samples: int | None
+    noise_level: float | None
     seed: int
     output_dir: str
     save: list[str] | None
@@ -74,16 +83,63 @@ class LayersOptions(NetworkOptions):
 
 
 @dataclass(frozen=True)
+class ConceptsOptions(NetworkOptions):
+    """How to split pictures into concepts; `concept_arguments` says what each means."""
+
+    image_path: list[str]
+    components: int
+    top_k: int
+    target_layer: str | None
+    seed: int
+    output_dir: str
+    image_weight: float
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class NncOptions(NetworkOptions):
+    """One of the four commands of ``nnc``; `nnc_arguments` says what each means. Some belong to a part of them only."""
+
+    command: str
+    output: str
+    target_layers: list[str] | None
+    output_variable: str | None
+    score: str
+    style: str
+    batch_size: int = 1
+    image: str | None = None
+    class_index: int = 0
+    input: str | None = None
+    input_variable: str = "x"
+    label_variable: str = "y"
+    contains_crop: bool = False
+    noise_level: float = 0.15
+    num_samples: int = 25
+    layer_index: int = 0
+    seed: int = 0
+
+    @property
+    def smooth(self) -> bool:
+        """Whether gradients of noisy inputs are wanted, instead of Grad-CAM."""
+        return self.command.startswith("smoothgrad")
+
+    @property
+    def batch(self) -> bool:
+        """Whether a dataset CSV is worked on, instead of one picture."""
+        return self.command.endswith("-batch")
+
+
+@dataclass(frozen=True)
 class MethodsOptions:
     """The verb ``methods`` has nothing to choose."""
 
     debug: bool = False
 
 
-Options = ExplainOptions | LayersOptions | MethodsOptions
+Options = ExplainOptions | LayersOptions | ConceptsOptions | NncOptions | MethodsOptions
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} (--help shows the options)\n")
 
@@ -92,13 +148,23 @@ def parse(argv: Sequence[str]) -> Options:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
     verb, given = (argv[0], argv[1:]) if argv and argv[0] in VERBS else ("explain", argv)
     if verb == "methods":
-        _Parser(prog=f"{_program()} methods", description=_sentence("methods")).parse_args(given)
+        Parser(prog=f"{_program()} methods", description=_sentence("methods")).parse_args(given)
         return MethodsOptions()
     if verb == "layers":
         return LayersOptions(**vars(layers_parser().parse_args(given)))
+    if verb == "concepts":
+        from pytorch_grad_cam.cli.concept_arguments import parse_concepts
+
+        return parse_concepts(f"{_program()} concepts", given)
+    if verb == "nnc":
+        from pytorch_grad_cam.cli.nnc_arguments import parse_nnc
+
+        return parse_nnc(f"{_program()} nnc", given)
     if given and not given[0].startswith("-"):
         _refuse(given[0])
-    options = vars(explain_parser().parse_args(given))
+    parser = explain_parser()
+    options = vars(parser.parse_args(given))
+    arguments.check_explanation(parser, options)
     return ExplainOptions(**options | {"method": arguments.chosen_methods(options["method"])})
 
 
@@ -106,7 +172,7 @@ def explain_parser() -> argparse.ArgumentParser:
     """Describe the options of the command without a verb."""
     methods = "\n".join(f"  {method.name:20}{method.summary}" for method in METHODS.values())
     verbs = "\n".join(f"  {verb:20}{what}" for verb, what in VERBS.items())
-    result = _Parser(
+    result = Parser(
         prog=_program(),
         usage="%(prog)s [COMMAND] --image-path PICTURE [...] [options]",
         description="Show which parts of a picture speak for a class: writes <output-dir>/<method>_cam.jpg.",
@@ -130,7 +196,7 @@ def explain_parser() -> argparse.ArgumentParser:
 
 def layers_parser() -> argparse.ArgumentParser:
     """Describe the options of ``layers``."""
-    result = _Parser(prog=f"{_program()} layers", description=_sentence("layers"))
+    result = Parser(prog=f"{_program()} layers", description=_sentence("layers"))
     result.add_argument("--image-path", metavar="PICTURE", help="the input (default: a gray picture of the usual size)")
     arguments.network(result)
     return result
@@ -143,7 +209,7 @@ def _refuse(word: str) -> NoReturn:
         hint = f"give pictures with --image-path {word}"
     else:
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(VERBS)}"
-    _Parser(prog=_program()).error(f"there is no command {word!r}; {hint}")
+    Parser(prog=_program()).error(f"there is no command {word!r}; {hint}")
 
 
 def _sentence(verb: str) -> str:

@@ -15,18 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.cli.classes import named, predicted
+from pytorch_grad_cam.cli.classes import predicted
+from pytorch_grad_cam.cli.contrast import Contrast
 from pytorch_grad_cam.cli.maps import Found
 from pytorch_grad_cam.cli.options import ExplainOptions
+from pytorch_grad_cam.cli.tasks import Question, Thing, label, shown
 from pytorch_grad_cam.data.images import encoded_image
+from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.utils.colours import DIVERGING
 from pytorch_grad_cam.utils.image import (
+    Box,
     boxes_from_map,
     deprocess_image,
     draw_boxes,
     heat_map,
     labelled_grid,
     show_cam_on_image,
+    show_signed_cam_on_image,
 )
 
 TOP = 5  # predicted classes that are listed
@@ -62,14 +68,16 @@ class Drawing:
     kinds: Sequence[str]
     several: bool
 
-    def name(self, method: str, index: int | None) -> str:
+    def name(self, method: str, index: Question) -> str:
         """Return what the files of one map begin with."""
-        if not self.several or index is None:
+        if self.options.against and method_class(method).uses_targets:
+            method += "_against"
+        if index is None or not (self.several or isinstance(index, Contrast)):
             return method
-        slug = re.sub(r"[^\w]+", "_", named(index, self.loaded.categories).lower())[:_SLUG].strip("_")
+        slug = re.sub(r"[^\w]+", "_", label(index, self.loaded.categories).lower())[:_SLUG].strip("_")
         return f"{method}_{slug}"
 
-    def names(self, method: str, index: int | None) -> list[str]:
+    def names(self, method: str, index: Question) -> list[str]:
         """Return the names of all files of one map."""
         return [self.name(method, index) + ending for kind in self.kinds for ending in ENDINGS[kind]]
 
@@ -77,9 +85,23 @@ class Drawing:
         """Return a map in the picture's pixels, ``(H, W)``, NaN where the network never looked."""
         return self.loaded.preprocessing.to_picture(map, self.picture.shape[:2])
 
-    def overlay(self, map: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Blend a map with the picture."""
-        return show_cam_on_image(self.picture, self.on_picture(map), True, self.colormap, self.options.image_weight)
+    def overlay(self, found: Found) -> NDArray[np.uint8]:
+        """Blend a map with the picture, and draw the box of the object that it explains."""
+        assert found.map is not None
+        heat = self.on_picture(found.map)
+        weight = self.options.image_weight
+        if found.signed:
+            blend = show_signed_cam_on_image(self.picture, heat, True, weight)
+        else:
+            blend = show_cam_on_image(self.picture, heat, True, self.colormap, weight)
+        box = self._object_box(found)
+        return blend if box is None else draw_boxes(blend, [box], colour=(255, 255, 255))
+
+    def _object_box(self, found: Found) -> Box | None:
+        if not isinstance(found.index, Thing) or found.map is None:
+            return None
+        height, width = found.map.shape
+        return found.index.on_picture(self.loaded.preprocessing, (height, width), self.picture.shape[:2])
 
     @property
     def colormap(self) -> int:
@@ -91,9 +113,9 @@ class Drawing:
         assert found.map is not None
         name, heat = self.name(found.method, found.index), self.on_picture(found.map)
         make: dict[str, Callable[[], list[bytes]]] = {
-            "overlay": lambda: [_jpeg(self.overlay(found.map))],  # type: ignore[arg-type]
+            "overlay": lambda: [_jpeg(self.overlay(found))],
             "guided": lambda: self._guided(found.map, guided),  # type: ignore[arg-type]
-            "heatmap": lambda: [encoded_image("a.png", heat_map(heat, self.colormap))],
+            "heatmap": lambda: [encoded_image("a.png", heat_map(heat, DIVERGING if found.signed else self.colormap))],
             "npy": lambda: [_array(heat)],
             "boxes": lambda: self._boxes(heat),
             "json": lambda: [_json(self._record(found, heat))],
@@ -107,18 +129,21 @@ class Drawing:
 
     def grid(self, maps: Sequence[Found]) -> bytes:
         """Return a table of all maps of the picture: methods x classes."""
-        drawn = {(each.method, each.index): each.map for each in maps}
-        classes = list(dict.fromkeys(each.index for each in maps if each.explained is not None)) or [None]
+        drawn = {(each.method, each.index): each for each in maps}
+        classes: list[Question] = list(dict.fromkeys(each.index for each in maps if each.explained is not None)) or [
+            None
+        ]
         cells, rows = [], []
         for method in dict.fromkeys(each.method for each in maps):
             blind = all(each.explained is None for each in maps if each.method == method)
             rows.append(f"{method} (no class)" if blind else method)
             row = [drawn[method, None if blind else index] for index in classes]
-            cells.append([self.picture, *(None if map is None else self.overlay(map) for map in row)])
+            cells.append([self.picture, *(None if each.map is None else self.overlay(each) for each in row)])
         top = next((each.explained for each in maps if each.explained is not None), None)
-        shown = [top if index is None else index for index in classes]
-        columns = ["picture", *("" if index is None else named(index, self.loaded.categories) for index in shown)]
-        return _jpeg(labelled_grid(cells, rows, columns, colormap=self.colormap))
+        explained = [top if index is None else index for index in classes]
+        columns = ["picture", *(label(index, self.loaded.categories) for index in explained)]
+        colormap = DIVERGING if any(each.signed for each in maps) else self.colormap
+        return _jpeg(labelled_grid(cells, rows, columns, colormap=colormap))
 
     def _guided(self, map: NDArray[np.float32], guided: NDArray[np.float32]) -> list[bytes]:
         """Guided backpropagation alone, and times the map."""
@@ -132,28 +157,37 @@ class Drawing:
         return np.repeat(placed, 3, axis=2) if placed.shape[2] == 1 else placed
 
     def _boxes(self, heat: NDArray[np.float32]) -> list[bytes]:
-        boxes = boxes_from_map(heat, self.options.box_threshold, "all")
+        boxes = self._around(heat)
         return [_jpeg(draw_boxes(self.picture, boxes)), _json([asdict(box) for box in boxes])]
+
+    def _around(self, heat: NDArray[np.float32]) -> list[Box]:
+        """Return the boxes around what the map points at; of a contrast, what speaks for its first class."""
+        return boxes_from_map(np.maximum(heat, 0), self.options.box_threshold, "all")
 
     def _record(self, found: Found, heat: NDArray[np.float32]) -> dict[str, Any]:
         """Everything that was found, in numbers."""
-        shares = predicted(found.outputs, self.loaded, TOP) or []
-        options = self.options
+        seen = shown(found.outputs, self.loaded.task, TOP) or predicted(found.outputs, self.loaded, TOP) or []
+        options, box = self.options, self._object_box(found)
         return {
             "picture": self.source,
             "height": self.picture.shape[0],
             "width": self.picture.shape[1],
             "model": self.loaded.source,
-            "predicted": [self._class(index) | {"share": round(share, 6)} for index, share in shares],
+            "predicted": [self._class(index) | {"share": round(share, 6)} for index, share in seen],
             "method": found.method,
             "class": None if found.explained is None else self._class(found.explained),
+            "rather_than": self._class(found.index.second) if isinstance(found.index, Contrast) else None,
+            "against": found.against,
             "score": found.score if found.score is not None and math.isfinite(found.score) else None,
+            "object": None
+            if box is None
+            else {"left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom},
             "layers": list(found.layers),
             "aug_smooth": options.aug_smooth,
             "eigen_smooth": options.eigen_smooth,
             "seed": options.seed,
             "box_threshold": options.box_threshold,
-            "boxes": [asdict(box) for box in boxes_from_map(heat, options.box_threshold, "all")],
+            "boxes": [asdict(box) for box in self._around(heat)],
             "notes": found.notes,
             "version": __version__,
         }

@@ -15,6 +15,7 @@ from pytorch_grad_cam.cli.classes import are_several
 from pytorch_grad_cam.cli.maps import Explainer, Found
 from pytorch_grad_cam.cli.options import ExplainOptions
 from pytorch_grad_cam.cli.outputs import GRID, Drawing
+from pytorch_grad_cam.cli.tasks import Question
 from pytorch_grad_cam.data.images import write_bytes
 
 
@@ -63,7 +64,8 @@ def explain_picture(
         FileExistsError: if a file exists that must not be replaced; nothing has been computed then.
         Exception: from the network or the method, with a message for people.
     """
-    drawing = Drawing(source, picture, explainer.loaded, options, kinds, are_several(explainer.wanted))
+    several = are_several(explainer.wanted) or explainer.loaded.task == "detection"
+    drawing = Drawing(source, picture, explainer.loaded, options, kinds, several)
     inputs = explainer.inputs(picture)
     classes = explainer.classes(inputs)
     if not replace:
@@ -92,8 +94,8 @@ def explain_picture(
 
 
 def _guided(
-    explainer: Explainer, inputs: Tensor, drawn: Sequence[Found], classes: Sequence[int | None]
-) -> dict[int | None, NDArray[np.float32] | str]:
+    explainer: Explainer, inputs: Tensor, drawn: Sequence[Found], classes: Sequence[Question]
+) -> dict[Question, NDArray[np.float32] | str]:
     """Run guided backpropagation once per class; a method that looks at no class gets that of the first one."""
     return {
         index: explainer.guided(inputs, classes[0] if index is None else index)
@@ -101,7 +103,7 @@ def _guided(
     }
 
 
-def _refuse_existing(folder: Path, drawing: Drawing, explainer: Explainer, classes: Sequence[int | None]) -> None:
+def _refuse_existing(folder: Path, drawing: Drawing, explainer: Explainer, classes: Sequence[Question]) -> None:
     names = [
         name
         for method, cam in explainer.cams.items()

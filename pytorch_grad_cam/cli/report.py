@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytorch_grad_cam.cli.classes import named, predicted
+from pytorch_grad_cam.cli.contrast import Contrast
 from pytorch_grad_cam.cli.maps import Found
 from pytorch_grad_cam.cli.outputs import TOP
+from pytorch_grad_cam.cli.tasks import Thing, label, shown
 from pytorch_grad_cam.input_method import INPUT
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.models.loaded import LoadedModel
@@ -29,7 +31,14 @@ def in_full(maps: Sequence[Found], loaded: LoadedModel, chosen: bool) -> Iterato
     methods = list(dict.fromkeys(each.method for each in maps))
     if classes:
         top = " (the top class)" if all(each.index is None for each in maps) else ""
-        yield from listed("explained", [named(index, loaded.categories) + top for index in classes])
+        asked = dict.fromkeys(each.index for each in maps if isinstance(each.index, (Thing, Contrast)))
+        names = [each.name(loaded.categories) for each in asked] or [named(one, loaded.categories) for one in classes]
+        against = "what speaks against " if any(each.against for each in maps) else ""
+        yield from listed("explained", [against + name + top for name in names])
+        for each in asked:
+            if isinstance(each, Contrast):
+                first, second = (named(index, loaded.categories) for index in (each.first, each.second))
+                yield f"colours:    red speaks for {first}, blue for {second}"
     elif maps[0].score is not None:
         yield "explained:  the network's one output"
     else:
@@ -45,7 +54,7 @@ def in_full(maps: Sequence[Found], loaded: LoadedModel, chosen: bool) -> Iterato
 
 def predictions(found: Found, loaded: LoadedModel) -> Iterator[str]:
     """Say what the network sees in the picture."""
-    shares = predicted(found.outputs, loaded, TOP)
+    shares = shown(found.outputs, loaded.task, TOP) or predicted(found.outputs, loaded, TOP)
     if shares is not None:
         lines = [f"{100 * share:5.1f} %  {named(index, loaded.categories)}" for index, share in shares]
         yield from listed("predicted", lines or ["no class above 50 %"])
@@ -60,7 +69,8 @@ def written(paths: Sequence[Path]) -> Iterator[str]:
 
 def in_brief(source: str, maps: Sequence[Found], loaded: LoadedModel, folder: Path, files: int) -> str:
     """Say the same in one line, for one of many pictures."""
-    found = predicted(maps[0].outputs, loaded, 1) or []
+    outputs = maps[0].outputs
+    found = shown(outputs, loaded.task, 1) or predicted(outputs, loaded, 1) or []
     seen = ", ".join(f"{named(index, loaded.categories)} {100 * share:.1f} %" for index, share in found)
     return f"{source}: {seen or 'no class'}; {files} file{'s' if files != 1 else ''} in {folder}"
 
@@ -70,7 +80,8 @@ def problems(maps: Sequence[Found], loaded: LoadedModel) -> list[str]:
     found = []
     for each in maps:
         if each.map is None:
-            index = "" if each.index is None else f", class {named(each.index, loaded.categories)}"
+            kind = "object" if isinstance(each.index, Thing) else "class"
+            index = "" if each.index is None else f", {kind} {label(each.index, loaded.categories)}"
             which = f"{each.method}{index}: " if len(maps) > 1 else ""
             found.append(f"{which}nothing was drawn, the map means nothing: {each.notes}")
     return found

@@ -1,0 +1,1 @@
+"""Work on many pictures that survives interruptions: batches, a journal, and what a run draws."""

@@ -1,0 +1,36 @@
+"""What identifies a network: two runs may share results only if theirs are the same."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pytorch_grad_cam.models.loaded import LoadedModel
+
+
+def fingerprint(loaded: LoadedModel, *files: str | None) -> str:
+    """Hash a network: its layers, parameters, buffers and preprocessing, and the files it came from.
+
+    Args:
+        loaded: the network.
+        files: names that may be those of files; others are left out, with None.
+    """
+    found = hashlib.sha256()
+    found.update(repr((loaded.model, loaded.preprocessing, loaded.target_layers, loaded.source)).encode())
+    for name, value in loaded.model.state_dict().items():
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(_bytes(value))
+    for path in files:
+        if path is not None and Path(path).is_file():
+            with open(path, "rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    content: bytes = flat.view(torch.uint8).numpy().tobytes()  # NumPy knows no bfloat16
+    return content
