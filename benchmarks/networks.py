@@ -15,6 +15,8 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.task_networks import DeepLab, FastestDet
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"  # trained networks and real photos; absent on most machines
 
@@ -82,143 +84,6 @@ class Volume(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(F.adaptive_avg_pool3d(self.pooled(self.conv(x)), 2).flatten(1))
-
-
-class DeepLab(nn.Module):
-    """DeepLabV3 on MobileNetV2 x 0.5, 21 Pascal VOC classes: (B, 3, H, W) in [-1, 1] -> {"out": (B, 21, H, W)}.
-
-    Sides of 16 k + 1; the layer before the pooling branches is `backbone`, of stride 16.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        body = torchvision.models.MobileNetV2(width_mult=0.5, round_nearest=4).features[:18]
-        body[14].conv[1][0].stride = (1, 1)
-        for block in body[15:18]:
-            block.conv[1][0].dilation = block.conv[1][0].padding = (2, 2)
-        self.backbone = body
-        self.aspp0 = nn.Conv2d(160, 256, 1)
-        self.image_pooling = nn.Conv2d(160, 256, 1)
-        self.concat_projection = nn.Conv2d(512, 256, 1)
-        self.logits = nn.Conv2d(256, 21, 1)
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        features = self.backbone(x)  # (B, 160, h, w)
-        whole = F.relu(self.image_pooling(features.mean((2, 3), keepdim=True)))
-        branches = [whole.expand(-1, -1, *features.shape[2:]), F.relu(self.aspp0(features))]
-        scores = self.logits(F.relu(self.concat_projection(torch.cat(branches, 1))))
-        return {"out": F.interpolate(scores, x.shape[2:], mode="bilinear", align_corners=True)}
-
-
-class _Levels(torchvision.models.ShuffleNetV2):
-    """(B, 3, H, W) -> (B, 336, H / 16, W / 16): three stages side by side."""
-
-    def __init__(self) -> None:
-        super().__init__([4, 8, 4], [24, 48, 96, 192, 1024])
-        del self.conv5, self.fc
-
-    def forward(self, x: Tensor) -> Tensor:
-        c3 = self.stage2(self.maxpool(self.conv1(x)))
-        c4 = self.stage3(c3)
-        c5 = self.stage4(c4)
-        return torch.cat([F.avg_pool2d(c3, 3, 2, 1), c4, F.interpolate(c5, scale_factor=2)], 1)
-
-
-class _Pyramid(nn.Module):
-    """FastestDet's three receptive fields: (B, 336, h, w) -> (B, 96, h, w)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reduce = nn.Conv2d(336, 96, 1)
-        self.s1, self.s2, self.s3 = (
-            nn.Sequential(*[nn.Conv2d(96, 96, 5, padding=2, groups=96) for _ in range(count)]) for count in (1, 2, 3)
-        )
-        self.fuse = nn.Conv2d(288, 96, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.reduce(x))
-        branches = []
-        for convs in (self.s1, self.s2, self.s3):
-            seen = x
-            for conv in convs:
-                seen = F.relu(conv(seen))
-            branches.append(seen)
-        return F.relu(x + self.fuse(torch.cat(branches, 1)))
-
-
-class _Branch(nn.Module):
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.dw = nn.Conv2d(96, 96, 5, padding=2, groups=96)
-        self.pw = nn.Conv2d(96, outputs, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pw(F.relu(self.dw(x)))
-
-
-class FastestDet(nn.Module):
-    """80 COCO classes: (B, 3, H, W) in [0, 1] -> boxes (B, D, 4) in pixels and scores (B, D, 80), none suppressed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = _Levels()
-        self.spp = _Pyramid()
-        parts = {"stem": nn.Conv2d(96, 96, 1), "obj": _Branch(1), "reg": _Branch(4), "cls": _Branch(80)}
-        self.head = nn.ModuleDict(parts)
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        head = self.head
-        stem = F.relu(head["stem"](self.spp(self.backbone(x))))
-        sure = head["obj"](stem).sigmoid() ** 0.6 * head["cls"](stem).softmax(1) ** 0.4  # (B, 80, h, w)
-        place = head["reg"](stem)  # (B, 4, h, w)
-        rows, columns = place.shape[2:]
-        row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-        grid = torch.stack([column, row]).to(place)  # (2, h, w)
-        cells = place.new_tensor([columns, rows]).reshape(1, 2, 1, 1)
-        centre = (place[:, :2].tanh() + grid) / cells
-        half = place[:, 2:].sigmoid() / 2
-        pixels = place.new_tensor([x.shape[3], x.shape[2]] * 2)
-        boxes = torch.cat([centre - half, centre + half], 1).flatten(2).transpose(1, 2) * pixels
-        return {"boxes": boxes, "scores": sure.flatten(2).transpose(1, 2)}
-
-
-class Keywords(nn.Module):
-    """(B, 1, 49, 10) MFCC, time down -> (B, 12) logits. `convs` alternates depthwise and 1x1 after the first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        later = ((nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.Conv2d(64, 64, 1)) for _ in range(4))
-        self.convs = nn.ModuleList([nn.Conv2d(1, 64, (10, 4), stride=2), *(conv for pair in later for conv in pair)])
-        self.fc = nn.Linear(64, 12)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (1, 1, 4, 5))
-        for conv in self.convs:
-            x = F.relu(conv(x))  # (B, 64, 25, 5)
-        return self.fc(x.mean((2, 3)))
-
-
-def _meshnet() -> nn.Module:
-    """(B, 1, D, H, W) T1 MRI in [0, 1] -> (B, 3, D, H, W): background, white matter, grey matter."""
-    layers: list[nn.Module] = []
-    for index, dilation in enumerate((1, 2, 4, 8, 4, 2, 2, 1)):
-        layers += [nn.Conv3d(11 if index else 1, 11, 3, padding=dilation, dilation=dilation), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv3d(11, 3, 1))
-
-
-def _fcn1d() -> nn.Module:
-    """(B, 1, 150) -> (B, 2): drawing a gun, pointing a finger."""
-    widths = ((1, 32, 7), (32, 64, 5), (64, 32, 3))
-    blocks = ((nn.Conv1d(a, b, k, padding=k // 2), nn.BatchNorm1d(b), nn.ReLU()) for a, b, k in widths)
-    return nn.Sequential(
-        *(layer for block in blocks for layer in block), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(32, 2)
-    )
-
-
-def _vit() -> nn.Module:
-    """(B, 3, 32, 32) -> (B, 10): a class token and 8 x 8 patches through six blocks."""
-    stem = [torchvision.models.vision_transformer.ConvStemConfig(c, 3, s) for c, s in ((32, 1), (64, 2), (96, 2))]
-    return torchvision.models.VisionTransformer(32, 4, 6, 3, 96, 192, num_classes=10, conv_stem_configs=stem)
 
 
 def _from_file(make: Callable[[], nn.Module], file: str) -> Callable[[], nn.Module]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
 from nets import SIZES, ConvNet, InPlaceNet, build, inputs
 
 from pytorch_grad_cam import GradCAM, GuidedBackpropReLUModel
-from pytorch_grad_cam.methods import METHODS
 
 pytestmark = [
     pytest.mark.gpu,
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("method", ANY_NETWORK.values(), ids=ANY_NETWORK)
 @pytest.mark.parametrize("ndim", SIZES)
 @pytest.mark.parametrize("kind", [ConvNet, InPlaceNet])
 def test_the_map_of_the_cpu(method: Any, ndim: int, kind: Any) -> None:

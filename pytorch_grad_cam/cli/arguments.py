@@ -62,8 +62,9 @@ def network(parser: ArgumentParser, *short: str, default: str = "resnet50") -> N
         "--model",
         default=default,
         metavar="NAME",
-        help="a torchvision network such as resnet50, package.module:factory for your own, a .nnp file, or shapes: "
-        f"built in, needs no download (default: {default})",
+        help="a torchvision network such as resnet50, timm/NAME, hf/NAME or hf/FOLDER (transformers), "
+        "package.module:factory for your own, a .nnp file, or shapes: built in, needs no download "
+        f"(default: {default})",
     )
     group.add_argument(
         "--weights", metavar="FILE", help="state dict (.pth, .safetensors), or published ones by name (IMAGENET1K_V2)"
@@ -101,7 +102,7 @@ def explanation(parser: ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="NAME",
-        help="see below; several, or all (default: gradcam)",
+        help="see below; several, or all that ask for no special network (default: gradcam)",
     )
     group.add_argument(
         "--target",
@@ -214,7 +215,9 @@ def chosen_methods(given: list[str] | None) -> list[str]:
     """Return the names of the methods to run, each once, in the order given."""
     names = given or ["gradcam"]
     return (
-        [name for name, method in METHODS.items() if not method.needs] if ALL in names else list(dict.fromkeys(names))
+        [name for name, method in METHODS.items() if not method.needs or name in names]
+        if ALL in names
+        else list(dict.fromkeys(names))
     )
 
 

@@ -125,6 +125,6 @@ def _one_of_many(
     best = next((each for each in done.maps if each.map is not None), None)
     if best is not None and best.map is not None and "overlay" in kinds:
         asked = best.index if isinstance(best.index, Contrast) else best.explained
-        what = "" if asked is None else f": {'not ' if best.against else ''}{label(asked, explainer.loaded.categories)}"
-        sheets.add(done.drawing.overlay(best), f"{sample.id}{what}")
+        what = "" if asked is None else f"{'not ' if best.against else ''}{label(asked, explainer.loaded.categories)}: "
+        sheets.add(done.drawing.overlay(best), f"{what}{sample.id}")  # the class first: long captions are cut
     return done.problems, len(done.written)

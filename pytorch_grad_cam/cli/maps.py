@@ -127,7 +127,8 @@ class Explainer:
         check_task(explanation.outputs, self.loaded.task)
         check_names(explanation.outputs, self.loaded.categories)
         map = explanation.numpy()[0]  # (h, w)
-        notes = "; ".join(explanation.notes[0])
+        other_way = "" if asked["against"] else " (--against shows it)"
+        notes = "; ".join(explanation.notes[0]).replace(" (relu=False shows it)", other_way)
         return Found(
             method=name,
             index=index,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,7 +142,10 @@ Options = ExplainOptions | LayersOptions | ConceptsOptions | NncOptions | Method
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (--help shows the options)\n")
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        close = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
+        hint = f"; did you mean {close[0]}?" if close else ""
+        self.exit(2, f"error: {message}{hint} (--help shows the options)\n")
 
 
 def parse(argv: Sequence[str]) -> Options:

@@ -27,6 +27,7 @@ from pytorch_grad_cam.utils.colours import DIVERGING
 from pytorch_grad_cam.utils.image import (
     Box,
     boxes_from_map,
+    contact_sheet,
     deprocess_image,
     draw_boxes,
     heat_map,
@@ -37,6 +38,7 @@ from pytorch_grad_cam.utils.image import (
 
 TOP = 5  # predicted classes that are listed
 GRID = "grid.jpg"
+MANY = 8  # methods of one class in a column; more are laid out line by line, to fit on a screen
 ENDINGS = {
     "overlay": ("_cam.jpg",),
     "guided": ("_gb.jpg", "_cam_gb.jpg"),
@@ -128,7 +130,7 @@ class Drawing:
         }
 
     def grid(self, maps: Sequence[Found]) -> bytes:
-        """Return a table of all maps of the picture: methods x classes."""
+        """Return a table of all maps of the picture: methods x classes; of many methods and one class a sheet."""
         drawn = {(each.method, each.index): each for each in maps}
         classes: list[Question] = list(dict.fromkeys(each.index for each in maps if each.explained is not None)) or [
             None
@@ -142,6 +144,10 @@ class Drawing:
         top = next((each.explained for each in maps if each.explained is not None), None)
         explained = [top if index is None else index for index in classes]
         columns = ["picture", *(label(index, self.loaded.categories) for index in explained)]
+        if len(classes) == 1 and len(cells) > MANY:
+            drawings = [(row[1], name) for row, name in zip(cells, rows, strict=True) if row[1] is not None]
+            pictures, names = zip((self.picture, columns[1] or columns[0]), *drawings, strict=True)
+            return _jpeg(contact_sheet(pictures, names, side=224))
         colormap = DIVERGING if any(each.signed for each in maps) else self.colormap
         return _jpeg(labelled_grid(cells, rows, columns, colormap=colormap))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pytorch_grad_cam.cli.arguments import ALL, chosen_methods
+from pytorch_grad_cam.cli.catalog import special_methods
 from pytorch_grad_cam.cli.classes import named, predicted
 from pytorch_grad_cam.cli.contrast import Contrast
 from pytorch_grad_cam.cli.maps import Found
@@ -44,7 +46,11 @@ def in_full(maps: Sequence[Found], loaded: LoadedModel, chosen: bool) -> Iterato
     else:
         yield f"explained:  no class; {METHODS[methods[0]].summary}"
     if len(methods) > 1:
-        yield f"methods:    {', '.join(methods)}"
+        more = f", ... ({len(methods)} in all)" if len(methods) > _SHOWN else ""
+        yield f"methods:    {', '.join(methods[:_SHOWN])}{more}"
+    left = special_methods(methods)
+    if left and set(chosen_methods([ALL])) <= set(methods):
+        yield f"not run:    {left}; they need what is in brackets, name them with --method"
     at_layers = [each.layers for each in maps if each.layers != (INPUT,)]
     layers = min(at_layers, key=len, default=())  # FullGrad looks at all of them
     more = f", ... ({len(layers)} in all)" if len(layers) > _SHOWN else ""

@@ -20,6 +20,10 @@ Hook = Callable[[nn.Module, Any, Any], Any]
 _turns: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _turns_guard = threading.Lock()
 
+# How many recurrent modules run without cuDNN now, and its flag before the first of them began.
+_off: dict[str, int] = {"count": 0, "flag": True}
+_off_guard = threading.Lock()
+
 
 @contextmanager
 def taking_turns(model: nn.Module) -> Iterator[None]:
@@ -87,6 +91,46 @@ def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator
 
 
 @contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Turn cuDNN off while the block runs.
+
+    Its flag is one for the whole process: meanwhile other threads run without cuDNN too, with the same results but
+    slower. Blocks may overlap in any order in several threads: the first saves the flag, the last gives it back.
+    """
+    with _off_guard:
+        if not _off["count"]:
+            _off["flag"] = torch.backends.cudnn.enabled
+            torch.backends.cudnn.enabled = False
+        _off["count"] += 1
+    try:
+        yield
+    finally:
+        with _off_guard:
+            _off["count"] -= 1
+            if not _off["count"]:
+                torch.backends.cudnn.enabled = bool(_off["flag"])
+
+
+@contextmanager
+def differentiable_rnns(model: nn.Module) -> Iterator[None]:
+    """Let the recurrent modules of ``model``, and nothing else, run without cuDNN while the block runs.
+
+    In evaluation mode cuDNN keeps nothing that a gradient through an RNN would need; PyTorch's own kernels do. Only
+    this thread's calls are changed, see ``replaced_forward``.
+    """
+
+    def forward(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with without_cudnn():
+            return original(*args, **kwargs)
+
+    with ExitStack() as stack:
+        for module in model.modules():
+            if isinstance(module, nn.RNNBase):
+                stack.enter_context(replaced_forward(module, forward))
+        yield
+
+
+@contextmanager
 def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
 
@@ -96,6 +140,7 @@ def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     with (
         taking_turns(model),
         evaluating(model),
+        differentiable_rnns(model),
         torch.random.fork_rng(devices=devices),
         torch.inference_mode(False),
         torch.no_grad(),

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytorch_grad_cam.utils.colours import JET, colours_of, lowest_value, ticks_of
 from pytorch_grad_cam.utils.pixels import unit_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-JET = 2  # cv2.COLORMAP_JET
 TEXT = 14  # pixels
 GAP = 6
 _INK = (20, 20, 20)
@@ -36,7 +36,8 @@ def labelled_grid(
         rows: a label for each row, written on its left.
         columns: a label for each column, written above it.
         side: a picture is scaled, its shape kept, to fit into this many pixels each way.
-        colormap: one of OpenCV's ``COLORMAP_...``: its colour bar is drawn on the right; None draws none.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `colours.DIVERGING`: its colour bar is drawn on the right;
+            None draws none.
 
     Returns:
         uint8 RGB ``(H, W, 3)``, on white.
@@ -53,16 +54,16 @@ def labelled_grid(
     drawn = [tile for row in tiles for tile in row if tile is not None]
     wide = max((tile.width for tile in drawn), default=side)
     high = max((tile.height for tile in drawn), default=side)
-    left = GAP + max(map(_length, rows)) + (GAP if any(rows) else 0)
+    left = GAP + max(map(text_width, rows)) + (GAP if any(rows) else 0)
     above = GAP + (TEXT + GAP if any(columns) else 0)
     bar = None if colormap is None else colour_bar(high, colormap)
     width = left + len(columns) * (wide + GAP) + (0 if bar is None else bar.shape[1] + GAP)
     sheet = _sheet(width, above + len(rows) * (high + GAP))
     for index, label in enumerate(columns):
-        _write(sheet, left + index * (wide + GAP), GAP, label, wide)
+        write_text(sheet, left + index * (wide + GAP), GAP, label, wide)
     for y, (label, row) in enumerate(zip(rows, tiles, strict=True)):
         top = above + y * (high + GAP)
-        _write(sheet, GAP, top + (high - TEXT) // 2, label)
+        write_text(sheet, GAP, top + (high - TEXT) // 2, label)
         for x, tile in enumerate(row):
             _place(sheet, tile, left + x * (wide + GAP), top, wide, high)
     if bar is not None:
@@ -100,35 +101,34 @@ def contact_sheet(
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x, y = GAP + index % across * (side + GAP), GAP + index // across * step
         _place(sheet, _fitted(picture, side), x, y, side, side)
-        _write(sheet, x, y + side + GAP // 2, caption, side)
+        write_text(sheet, x, y + side + GAP // 2, caption, side)
     return np.array(sheet)
 
 
 def colour_bar(
-    height: int = 224, colormap: int = JET, ticks: Sequence[str] = ("0", "0.5", "1"), width: int = 14
+    height: int = 224, colormap: int = JET, ticks: Sequence[str] | None = None, width: int = 14
 ) -> NDArray[np.uint8]:
     """Show which colour stands for which value.
 
     Args:
         height: in pixels.
-        colormap: one of OpenCV's ``COLORMAP_...``.
-        ticks: written beside the bar at equal distances, the first at the bottom.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `colours.DIVERGING`.
+        ticks: written beside the bar at equal distances, the first at the bottom; None: the lowest, middle and highest
+            value of a map.
         width: of the bar alone; the ticks are added to it.
 
     Returns:
         uint8 RGB ``(height, W, 3)``, on white.
     """
-    import cv2
-
-    levels = np.linspace(255, 0, height).round().astype(np.uint8)[:, None]
-    colours = cv2.applyColorMap(levels, colormap)[:, :, ::-1]  # BGR to RGB
-    bar = _sheet(width + GAP + max(map(_length, ticks), default=0), height)
+    ticks = ticks_of(colormap) if ticks is None else ticks
+    colours = colours_of(np.linspace(1, lowest_value(colormap), height)[:, None], colormap)
+    bar = _sheet(width + GAP + max(map(text_width, ticks), default=0), height)
     from PIL import Image
 
     bar.paste(Image.fromarray(np.repeat(colours, width, axis=1)), (0, 0))
     for index, tick in enumerate(ticks):
         share = index / max(len(ticks) - 1, 1)
-        _write(bar, width + GAP // 2, round((1 - share) * max(height - TEXT - 2, 0)), tick)
+        write_text(bar, width + GAP // 2, round((1 - share) * max(height - TEXT - 2, 0)), tick)
     return np.array(bar)
 
 
@@ -154,21 +154,22 @@ def _place(sheet: Image, tile: Image | None, x: int, y: int, wide: int, high: in
         sheet.paste(tile, (x + (wide - tile.width) // 2, y + (high - tile.height) // 2))
         return
     sheet.paste(_EMPTY, (x, y, x + wide, y + high))
-    _write(sheet, x + (wide - _length("no map")) // 2, y + (high - TEXT) // 2, "no map")
+    write_text(sheet, x + (wide - text_width("no map")) // 2, y + (high - TEXT) // 2, "no map")
 
 
-def _write(sheet: Image, x: int, y: int, text: str, room: int | None = None) -> None:
-    """Write one line, shortened with dots if it is wider than the room."""
+def write_text(sheet: Image, x: int, y: int, text: str, room: int | None = None) -> None:
+    """Write one line onto a picture, shortened with dots if it is wider than the room."""
     from PIL import ImageDraw
 
-    if room is not None and _length(text) > room:
-        while text and _length(f"{text}...") > room:
+    if room is not None and text_width(text) > room:
+        while text and text_width(f"{text}...") > room:
             text = text[:-1]
         text = f"{text}..."
     ImageDraw.Draw(sheet).text((x, y), text, fill=_INK, font=_font())
 
 
-def _length(text: str) -> int:
+def text_width(text: str) -> int:
+    """Return how many pixels a line takes."""
     return math.ceil(_font().getlength(text))
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.utils.boxes import Box, boxes_from_map, draw_boxes, mask_from_map
+from pytorch_grad_cam.utils.colours import DIVERGING, colours_of, lowest_value
 from pytorch_grad_cam.utils.concepts import create_labels_legend, show_factorization_on_image
 from pytorch_grad_cam.utils.grid import colour_bar, contact_sheet, labelled_grid
 from pytorch_grad_cam.utils.pixels import array_of, bands_as_rgb, highest_value, picture_array, unit_picture
@@ -37,6 +38,7 @@ __all__ = [
     "scale_cam_image",
     "show_cam_on_image",
     "show_factorization_on_image",
+    "show_signed_cam_on_image",
 ]
 
 _HALF = [0.5, 0.5, 0.5]
@@ -66,33 +68,44 @@ def show_cam_on_image(
     Raises:
         ValueError: if a shape, a range or the weight is not as described.
     """
-    if not 0 <= image_weight <= 1:
-        raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
-    picture = unit_picture(img)
-    heat_at = _unit_mask(mask, picture.shape[:2])
-    unseen = np.isnan(heat_at)
-    heat = _coloured(heat_at, colormap).astype(np.float32) / 255  # BGR
-    if use_rgb:
-        heat = heat[:, :, ::-1]
-    blend = image_weight * picture + (1 - image_weight) * heat
-    blend[unseen] = picture[unseen]
-    result: NDArray[np.uint8] = np.round(255 * blend).astype(np.uint8)
-    return result
+    return _blended(img, mask, use_rgb, colormap, image_weight)
+
+
+def show_signed_cam_on_image(
+    img: Any, mask: Any, use_rgb: bool = False, image_weight: float = 0.5
+) -> NDArray[np.uint8]:
+    """Blend a signed map with its picture: red speaks for the target, blue against it, white says nothing.
+
+    Such maps come of ``relu=False``, or of ``contrast=(a, b)``: red for a, blue for b.
+
+    Args:
+        img, use_rgb, image_weight: as for `show_cam_on_image`.
+        mask: ``(h, w)`` in [-1, 1], array or tensor; resized to the picture. Where it is NaN the picture shows as it
+            is. Divide a map that is larger by its largest absolute value: 0 has to stay 0.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+
+    Raises:
+        ValueError: if a shape, a range or the weight is not as described.
+    """
+    return _blended(img, mask, use_rgb, DIVERGING, image_weight)
 
 
 def heat_map(mask: Any, colormap: int = cv2.COLORMAP_JET, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Colour a map alone, without a picture.
 
     Args:
-        mask: ``(h, w)`` in [0, 1], array or tensor. Where it is NaN the result is gray.
-        colormap: one of OpenCV's ``COLORMAP_...``.
+        mask: ``(h, w)`` in [0, 1], array or tensor; in [-1, 1] for `colours.DIVERGING`. Where it is NaN the result is
+            gray.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `colours.DIVERGING`.
         size: height and width of the result; None keeps the map's.
 
     Returns:
         uint8 RGB ``(H, W, 3)``.
     """
-    values = _unit_mask(mask, size or array_of(mask).shape)
-    colours: NDArray[np.uint8] = _coloured(values, colormap)[:, :, ::-1].copy()
+    values = _checked_mask(mask, size or array_of(mask).shape, lowest_value(colormap))
+    colours = colours_of(values, colormap)
     colours[np.isnan(values)] = _UNSEEN
     return colours
 
@@ -167,21 +180,31 @@ def scale_accross_batch_and_channels(tensor: Any, target_size: Sequence[int]) ->
     return scaled.reshape(*array.shape[:2], *scaled.shape[1:])
 
 
-def _coloured(values: NDArray[np.float32], colormap: int) -> NDArray[np.uint8]:
-    """Return the colours of values in [0, 1], BGR; NaN counts as 0."""
-    levels = (255 * np.nan_to_num(values)).astype(np.uint8)
-    return np.asarray(cv2.applyColorMap(levels, colormap), np.uint8)
+def _blended(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight: float) -> NDArray[np.uint8]:
+    if not 0 <= image_weight <= 1:
+        raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
+    picture = unit_picture(img)
+    values = _checked_mask(mask, picture.shape[:2], lowest_value(colormap))
+    unseen = np.isnan(values)
+    heat = colours_of(values, colormap).astype(np.float32) / 255  # RGB
+    if not use_rgb:
+        heat = heat[:, :, ::-1]
+    blend = image_weight * picture + (1 - image_weight) * heat
+    blend[unseen] = picture[unseen]
+    result: NDArray[np.uint8] = np.round(255 * blend).astype(np.uint8)
+    return result
 
 
-def _unit_mask(mask: Any, size: tuple[int, ...]) -> NDArray[np.float32]:
-    """The mask as float32 in [0, 1], NaN kept, resized to the picture ``(H, W)``."""
+def _checked_mask(mask: Any, size: tuple[int, ...], low: int) -> NDArray[np.float32]:
+    """The mask as float32 between ``low`` and 1, NaN kept, resized to the picture ``(H, W)``."""
     array = array_of(mask)
     if array.ndim != 2:
         raise ValueError(f"mask must have shape (h, w), not {array.shape}; give one map, e.g. maps[0]")
     values = array.astype(np.float32)
-    if np.nanmin(values, initial=0) < -1e-5 or np.nanmax(values, initial=1) > 1 + 1e-5:
+    if np.nanmin(values, initial=low) < low - 1e-5 or np.nanmax(values, initial=1) > 1 + 1e-5:
+        hint = "divide it by its largest absolute value" if low else "see scale_cam_image, or show_signed_cam_on_image"
         raise ValueError(
-            f"mask must be in the range [0, 1], not {np.nanmin(values):g}..{np.nanmax(values):g}; see scale_cam_image"
+            f"mask must be in the range [{low}, 1], not {np.nanmin(values):g}..{np.nanmax(values):g}; {hint}"
         )
     resized: NDArray[np.float32] = maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
-    return np.clip(resized, 0, 1)
+    return np.clip(resized, low, 1)

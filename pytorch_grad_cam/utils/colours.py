@@ -1,0 +1,43 @@
+"""From values to colours: OpenCV's colour maps for [0, 1], and blue, white, red for signed values in [-1, 1]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+JET = 2  # cv2.COLORMAP_JET
+DIVERGING = -1  # no number of OpenCV's: blue speaks against, white says nothing, red speaks for
+
+
+def colours_of(values: Any, colormap: int) -> NDArray[np.uint8]:
+    """Colour an array of numbers.
+
+    Args:
+        values: ``(*S)`` in [0, 1], or in [-1, 1] for `DIVERGING`; NaN counts as 0.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`.
+
+    Returns:
+        uint8 RGB ``(*S, 3)``.
+    """
+    numbers = np.nan_to_num(np.asarray(values, dtype=np.float32))
+    if colormap != DIVERGING:
+        import cv2
+
+        levels = (255 * numbers).astype(np.uint8).reshape(-1, 1)
+        found: NDArray[np.uint8] = np.asarray(cv2.applyColorMap(levels, colormap), np.uint8)  # (n, 1, BGR)
+        return found[:, 0, ::-1].reshape(*numbers.shape, 3).copy()
+    fading = 1 - np.abs(numbers)
+    red, blue = np.where(numbers < 0, fading, 1), np.where(numbers > 0, fading, 1)
+    return np.round(255 * np.stack([red, fading, blue], axis=-1)).astype(np.uint8)
+
+
+def lowest_value(colormap: int) -> int:
+    """Return where the values of a map begin: -1 for `DIVERGING`, else 0."""
+    return -1 if colormap == DIVERGING else 0
+
+
+def ticks_of(colormap: int) -> tuple[str, str, str]:
+    """Return what stands beside a colour bar, from below."""
+    return ("-1", "0", "1") if colormap == DIVERGING else ("0", "0.5", "1")
