@@ -78,7 +78,7 @@ class FullGrad(BaseCAM):
         drawn = [(name, term) for name, term in terms if term.ndim == inputs.ndim]
         shares = torch.stack([maps.resize(_rescaled(term).sum(1), how.size) for _, term in drawn], 1)  # (B, L, *S)
         whole = maps.principal_projection(shares) if how.eigen_smooth else shares.sum(1)
-        notes = _gaps(scores.detach(), torch.stack([term.flatten(1).sum(1) for _, term in terms]).sum(0))
+        notes = _gaps(scores.detach(), torch.stack([_by_image(term, len(inputs)) for _, term in terms]).sum(0))
         explanation = Explanation(
             maps=how.finish([whole]),
             raw=tuple(term.sum(1) for _, term in drawn),
@@ -110,6 +110,16 @@ def _placed(module: nn.Module, output: Tensor) -> Tensor:
     if isinstance(module, (nn.Linear, nn.LayerNorm)):
         return bias  # the last axes
     return bias.reshape(-1, *[1] * (output.ndim - 2))
+
+
+def _by_image(term: Tensor, batch: int) -> Tensor:
+    """Sum a layer's contributions per image ``(B,)``; a layer may have several rows of each (windows, frames)."""
+    if len(term) % batch:
+        raise ValueError(
+            f"a layer has {len(term)} rows for a batch of {batch} images, so its biases belong to none of them; explain "
+            "one image at a time"
+        )
+    return term.reshape(batch, -1).sum(1)
 
 
 def _rescaled(term: Tensor) -> Tensor:
