@@ -86,6 +86,45 @@ class Volume(nn.Module):
         return self.head(F.adaptive_avg_pool3d(self.pooled(self.conv(x)), 2).flatten(1))
 
 
+class Keywords(nn.Module):
+    """(B, 1, 49, 10) MFCC, time down -> (B, 12) logits. `convs` alternates depthwise and 1x1 after the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        later = ((nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.Conv2d(64, 64, 1)) for _ in range(4))
+        self.convs = nn.ModuleList([nn.Conv2d(1, 64, (10, 4), stride=2), *(conv for pair in later for conv in pair)])
+        self.fc = nn.Linear(64, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (1, 1, 4, 5))
+        for conv in self.convs:
+            x = F.relu(conv(x))  # (B, 64, 25, 5)
+        return self.fc(x.mean((2, 3)))
+
+
+def _meshnet() -> nn.Module:
+    """(B, 1, D, H, W) T1 MRI in [0, 1] -> (B, 3, D, H, W): background, white matter, grey matter."""
+    layers: list[nn.Module] = []
+    for index, dilation in enumerate((1, 2, 4, 8, 4, 2, 2, 1)):
+        layers += [nn.Conv3d(11 if index else 1, 11, 3, padding=dilation, dilation=dilation), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv3d(11, 3, 1))
+
+
+def _fcn1d() -> nn.Module:
+    """(B, 1, 150) -> (B, 2): drawing a gun, pointing a finger."""
+    widths = ((1, 32, 7), (32, 64, 5), (64, 32, 3))
+    blocks = ((nn.Conv1d(a, b, k, padding=k // 2), nn.BatchNorm1d(b), nn.ReLU()) for a, b, k in widths)
+    return nn.Sequential(
+        *(layer for block in blocks for layer in block), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(32, 2)
+    )
+
+
+def _vit() -> nn.Module:
+    """(B, 3, 32, 32) -> (B, 10): a class token and 8 x 8 patches through six blocks."""
+    stem = [torchvision.models.vision_transformer.ConvStemConfig(c, 3, s) for c, s in ((32, 1), (64, 2), (96, 2))]
+    return torchvision.models.VisionTransformer(32, 4, 6, 3, 96, 192, num_classes=10, conv_stem_configs=stem)
+
+
 def _from_file(make: Callable[[], nn.Module], file: str) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         model = make()

@@ -75,7 +75,7 @@ class AblationCAM(BaseCAM):
             for row, target in enumerate(targets):
                 replay = Replay(self.model, target_layer, input_tensor[row : row + 1], self.network.of_row(row))
                 score = scores_of(replay.outputs, [target])  # (1,)
-                without = self._without(replay, tried[row])
+                without = self._without(replay, tried[row], self._layout(input_tensor))
                 scores = scores_of_variants(len(tried[row]), without, replay, target, self.batch_size, advance)
                 drop = (score - scores) / torch.where(score == 0, 1, score.abs())
                 weights[row, tried[row]] = drop.to(weights)
@@ -90,11 +90,11 @@ class AblationCAM(BaseCAM):
         chosen = layer.activations_to_be_ablated(activations.cpu().numpy(), self.ratio_channels_to_ablate)
         return torch.as_tensor(np.asarray(chosen), dtype=torch.long, device=activations.device)[: self.channels]
 
-    def _without(self, replay: Replay, channels: Tensor) -> Callable[[slice], Any]:
+    def _without(self, replay: Replay, channels: Tensor, layout: Callable[[Any], Tensor]) -> Callable[[slice], Any]:
         """Return what makes a chunk of changed activations for one image."""
         layer = self.ablation_layer
         if layer is None:
-            output = Channels(replay.activations, self.reshape_transform)
+            output = Channels(replay.activations, layout)
             return lambda chunk: output.without(channels[chunk])
         layer.indices = channels.cpu().numpy()
 

@@ -79,7 +79,7 @@ class IntegratedGradients(InputMethod):
 
     def _baselines(self, inputs: Tensor) -> Tensor:
         """Return one baseline per image, ``(B, C, *S)``."""
-        given = torch.as_tensor(self.baseline).detach().to(inputs)
+        given = torch.as_tensor(self.baseline, device=inputs.device).detach().to(inputs)
         try:
             return given.expand(inputs.shape)
         except RuntimeError as error:

@@ -19,13 +19,16 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import augment, diagnosis, maps
-from pytorch_grad_cam.engine.layers import last_spatial_layer, layer_name
+from pytorch_grad_cam.engine.choice import automatic_layer
+from pytorch_grad_cam.engine.layers import layer_name
+from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.network import Network, Pick, door
 from pytorch_grad_cam.engine.relu_rules import Rule
 from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.twins import uncompiled
 from pytorch_grad_cam.explanation import Explanation, stacked
 from pytorch_grad_cam.options import How, MapOptions
-from pytorch_grad_cam.trace import Pass, Trace, TracedLayer
+from pytorch_grad_cam.trace import Pass, Trace, TracedLayer, refuse_unread
 from pytorch_grad_cam.utils.asking import Turned, class_count
 from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
 
@@ -49,6 +52,8 @@ class MapPath:
     output: Pick | None
     relu_rule: Rule
     outputs: Any
+    _record_kind: type[ActivationsAndGradients] = ActivationsAndGradients
+    _pass_kind: type[Pass] = Pass
     _record: ActivationsAndGradients | None = None
     _network: Network | None = None
 
@@ -131,7 +136,7 @@ class MapPath:
         if targets is not None and not self.uses_targets:
             log.info("%s shows what stands out whatever the target; targets are ignored", type(self).__name__)
         against, contrast = options.get("against", False), options.get("contrast")
-        with undisturbed(self.model, inputs.device), self._calling(network):
+        with undisturbed(self.model, inputs.device), uncompiled(), self._calling(network):
             if self.target_layers is None:
                 chosen = self._choose_layer(inputs)
                 log.info("target layer chosen: %s", layer_name(self.model, chosen))
@@ -158,7 +163,11 @@ class MapPath:
 
     def _choose_layer(self, inputs: Tensor) -> nn.Module:
         """Find a target layer on the user's own input, where none was given."""
-        return last_spatial_layer(self.model, lambda: self.network(inputs), inputs).module
+        return automatic_layer(self.model, lambda: self.network(inputs), inputs).module
+
+    def _layout(self, inputs: Tensor) -> ReshapeTransform:
+        """Return what makes ``(B, C, *s)`` of a layer's output for these inputs: what was given, or found by shapes."""
+        return self.reshape_transform or Layout(self.model, inputs, self.target_layers or [])
 
     def _explain_targets(self, inputs: Tensor, targets: Sequence[Targets] | None, how: How) -> Explanation:
         """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""
@@ -198,14 +207,14 @@ class MapPath:
 
     def _pass(self, inputs: Tensor, how: How, undo: Callable[[Tensor], Tensor] | None = None) -> Pass:
         """Run the model once and record the target layers."""
-        self._record = ActivationsAndGradients(
+        self._record = self._record_kind(
             self.model,
             self.target_layers or [],
-            self.reshape_transform,
+            self._layout(inputs),
             self.detach and not how.differentiable,
             gradients=self.uses_gradients,
         )
-        return Pass(
+        return self._pass_kind(
             self._record,
             self.network,
             inputs,
@@ -219,6 +228,8 @@ class MapPath:
 
     def _explained(self, inputs: Tensor, traced: Trace, how: How) -> Explanation:
         """Make the maps of one question."""
+        if self.reshape_transform is None and self.uses_layers:
+            refuse_unread(traced, lambda: layer_name(self.model, self._choose_layer(inputs)))
         found = [self._layer_map(inputs, traced.targets, layer, how.eigen_smooth) for layer in traced.layers]
         raws = tuple(raw for _, raw in found)
         notes = [

@@ -88,8 +88,8 @@ class NoisyGradients(InputMethod):
         size = chunk_size(self.batch_size, image)
         for start in range(0, self.num_samples, size):
             numbers = range(start, min(start + size, self.num_samples))
-            added = torch.stack([torch.as_tensor(noise(image, number)) for number in numbers])  # (n, C, *S)
-            noisy = working_precision(image) + added.to(image.device)
+            drawn = (torch.as_tensor(noise(image, number), device=image.device) for number in numbers)
+            noisy = working_precision(image) + torch.stack(list(drawn))  # (n, C, *S)
             asked_each = [target] * len(numbers)
             yield input_gradients(network, noisy.to(image.dtype), asked_each, undo, self.relu_rule).values
             advance(len(numbers))
@@ -101,6 +101,6 @@ class NoisyGradients(InputMethod):
         deviation = self.noise_level * (high - low)
 
         def draw(image: Tensor, number: int) -> Tensor:
-            return torch.randn(image.shape, generator=generator).to(image.device) * deviation
+            return torch.randn(image.shape, generator=generator, device="cpu").to(image.device) * deviation
 
         return draw

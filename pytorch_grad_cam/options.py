@@ -20,6 +20,13 @@ SCALES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+_NEWER = {
+    "target_layer": "use target_layers=[layer] where the method is made",
+    "target_category": "use cam(input_tensor, targets=...)",
+    "class_idx": "use cam(input_tensor, targets=...)",  # as in other libraries
+}
+
+
 class MapOptions(TypedDict, total=False):
     """The keyword options of a call; ``BaseCAM.explain`` says what they mean."""
 
@@ -73,6 +80,7 @@ class How:
         if unknown:
             close = difflib.get_close_matches(min(unknown), MapOptions.__annotations__, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(MapOptions.__annotations__)}"
+            hint = _NEWER.get(min(unknown), hint)
             raise TypeError(f"there is no option {min(unknown)!r}; {hint}")
         relu = contrast is None if relu is None else relu
         scale = normalize or ("minmax" if relu else "max")
@@ -101,7 +109,6 @@ def refuse_older_names(method: str, given: dict[str, Any]) -> None:
             DeprecationWarning,
             stacklevel=3,
         )
-    newer = {"target_layer": "target_layers=[layer]", "target_category": "cam(input_tensor, targets=...)"}
     for name in given:
-        hint = f"; use {newer[name]}" if name in newer else ""
+        hint = f"; {_NEWER[name]}" if name in _NEWER else ""
         raise TypeError(f"{method}() does not take the argument {name!r}{hint}")

@@ -40,5 +40,5 @@ class RandomCAM(BaseCAM):
         grads: Tensor,
     ) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
-        weights = torch.rand(1, activations.shape[1], generator=generator) * 2 - 1
+        weights = torch.rand(1, activations.shape[1], generator=generator, device="cpu") * 2 - 1
         return weights.to(activations).expand(len(activations), -1)  # (B, C)

@@ -123,8 +123,9 @@ class Masks:
         generator = torch.Generator().manual_seed(seed)
         grid = [min(cells, length) for length in size]
         cell = [-(-length // number) for length, number in zip(size, grid, strict=True)]  # rounded up
-        ones = torch.rand((count, *grid), generator=generator) < probability
-        shifts = torch.stack([torch.randint(0, length, (count,), generator=generator) for length in cell], 1)
+        drawn: dict[str, Any] = {"generator": generator, "device": "cpu"}
+        ones = torch.rand((count, *grid), **drawn) < probability
+        shifts = torch.stack([torch.randint(0, length, (count,), **drawn) for length in cell], 1)
         enlarged = tuple((number + 1) * length for number, length in zip(grid, cell, strict=True))
         return cls(ones, shifts.tolist(), enlarged, size)
 

@@ -64,8 +64,8 @@ class SmoothGradCAMPlusPlus(BaseCAM):
         dtype = activations.dtype if activations.device.type == "mps" else torch.float64
         first, second, third = (torch.zeros_like(activations, dtype=dtype) for _ in range(3))
         for _ in range(self.num_samples):
-            noise = torch.randn(input_tensor.shape[1:], generator=generator).to(input_tensor)  # the same for all images
-            grad = self._grads(input_tensor + noise * scale, target_layer, targets).to(dtype)
+            noise = torch.randn(input_tensor.shape[1:], generator=generator, device="cpu")  # the same for all images
+            grad = self._grads(input_tensor + noise.to(input_tensor) * scale, target_layer, targets).to(dtype)
             first, second, third = first + grad, second + grad**2, third + grad**3
         ratio = third / torch.where(second > 0, second, 1)  # D_3 / D_2
         denominator = (2 + spatial_sum(activations) * ratio).clamp_min(SMALLEST)

@@ -58,7 +58,7 @@ class SSCAM(ScoreCAM):
         generator = torch.Generator().manual_seed(self.seed)
         on_mask = self.noise_on == "mask"
         shape = (self.versions, 1 if on_mask else image.shape[1], *image.shape[2:])
-        noise = (torch.randn(shape, generator=generator) * self.std).to(image)  # (N, 1 or C, *S)
+        noise = (torch.randn(shape, generator=generator, device="cpu") * self.std).to(image)  # (N, 1 or C, *S)
 
         def on_masks(masks: Tensor, versions: Tensor) -> Tensor:
             return image * (masks[:, None].to(image.dtype) + noise[versions])

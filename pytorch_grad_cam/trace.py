@@ -16,7 +16,7 @@ from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
 from pytorch_grad_cam.engine.scoring import scores_of
-from pytorch_grad_cam.engine.trees import detached
+from pytorch_grad_cam.engine.trees import detached, map_tensors
 from pytorch_grad_cam.utils.asking import Turned, as_targets
 from pytorch_grad_cam.utils.model_targets import Target, Targets
 
@@ -149,10 +149,33 @@ def asked(
     outputs: Any, targets: Targets | Turned, inputs: Tensor, undo: Callable[[Tensor], Tensor] | None
 ) -> tuple[list[Target], Tensor]:
     """Resolve the targets on a model's outputs and score them, in the caller's gradient mode; see ``Pass``."""
-    if undo is not None and isinstance(outputs, Tensor) and outputs.ndim == inputs.ndim:
-        outputs = undo(outputs)
+    if undo is not None:  # dense outputs, also inside a dictionary
+        outputs = map_tensors(outputs, lambda tensor: undo(tensor) if tensor.ndim == inputs.ndim else tensor)
     each = as_targets(targets, detached(outputs), len(inputs))
     return each, scores_of(outputs, each)
+
+
+def refuse_unread(traced: Trace, better: Callable[[], str]) -> None:
+    """Refuse a layer of which the head reads other tokens only than those of the patches, and name a better one.
+
+    Args:
+        traced: one question.
+        better: the name of the layer to choose instead; may raise ValueError where there is none.
+
+    Raises:
+        ValueError: for such a layer.
+    """
+    for layer in traced.layers:
+        if layer.grads is None or layer.grads.any() or layer.why_zero() != UNUSED_TOKENS:
+            continue
+        try:
+            name = repr(better())
+        except ValueError:  # of a network whose layers are unlike those of any other
+            name = "that the last attention takes its tokens from"
+        raise ValueError(
+            f"after layer {layer.name!r} the head reads only tokens that are no patches (often the class token), "
+            f"so no place of the picture matters there; choose the layer {name}"
+        )
 
 
 def _checked(activations: Tensor, name: str, inputs: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
 from colour_net import NET, red_and_blue
 from numpy.typing import NDArray
 from PIL import Image
@@ -111,16 +112,29 @@ def test_the_layer_is_chosen_and_named(here: Path, capsys: pytest.CaptureFixture
     assert "layer:      colours (chosen automatically)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ANY_NETWORK)
 def test_every_method_writes_its_picture(method: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     layers = ["--target-layers", "colours", "colours[0]"]
     assert main(["--image-path", "both.png", *NET, "--method", method.upper(), *layers, "--output-dir", "new/one"]) == 0
     found = {path.name for path in Path("new/one").iterdir()}
     assert found == {f"{method}_cam.jpg", f"{method}_gb.jpg", f"{method}_cam_gb.jpg"}
     captured = capsys.readouterr()
-    assert not captured.err
-    if method != "fullgrad":  # which looks at every layer
+    if method == "fem":  # weighs by mean activations, which are negative before the ReLU
+        assert captured.err == "note: all evidence at layer 'colours.0' is negative\n"
+    else:
+        assert not captured.err
+    if METHODS[method].load().uses_layers:
         assert "layer:      colours, colours.0\n" in captured.out
+
+
+def test_noise_and_samples_reach_the_method(here: Path) -> None:
+    maps = []
+    for number, options in enumerate((["--noise-level", "0"], ["--num-samples", "2"], ["--num-samples", "2"])):
+        seed = ["--seed", str(number % 2), "--output-dir", f"out{number}", "--save", "npy"]
+        assert main(["--image-path", "both.png", *NET, "--method", "rise", "smoothgrad", *options, *seed]) == 0
+        maps.append([np.load(f"out{number}/{name}_cam.npy") for name in ("rise", "smoothgrad")])
+    assert not np.array_equal(maps[0][0], maps[1][0], equal_nan=True)  # masks: 1000 and 2
+    assert not np.array_equal(maps[1][0], maps[2][0], equal_nan=True)  # seeds
 
 
 def test_a_method_without_a_class_says_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +204,7 @@ def test_weights_of_a_torchvision_network(here: Path, capsys: pytest.CaptureFixt
     assert "model:      squeezenet1_1, weights from mine.pth; sees its centre at 96 x 96" in out
     assert "layer:      features.12\n" in out
     assert out.count("%") == 3
-    for target, message in (("3", "class 3 does not exist: the model has 3 outputs"), ("cat", "has no class names")):
+    for target, message in (("3", "class 3 does not exist: the model has 3 classes"), ("cat", "has no class names")):
         assert main([*argv, "--method", "gradcam", "--target", target]) == 1
         assert message in capsys.readouterr().err
 

@@ -16,6 +16,7 @@ from pytorch_grad_cam.data.images import read_image
 
 RED, BLUE, GRAY = (slice(24, 36), slice(28, 36)), (slice(24, 36), slice(60, 66)), (slice(5, 15), slice(20, 70))
 UNSEEN = (slice(0, 60), slice(0, 14))  # what the network's square crop leaves out
+STAR_AND_RING = Path(__file__).resolve().parents[1] / "examples" / "images" / "scene_star_ring.png"
 BOTH = "gradcam_0_red_rather_than_1_dark_blue"
 
 
@@ -129,3 +130,10 @@ def test_what_cannot_be_asked(options: list[str], code: int, message: str, capsy
     assert message in error
     assert error.count("\n") == 1
     assert not Path("output").exists()
+
+
+def test_a_class_with_nothing_for_it_is_better_asked_what_speaks_against_it(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--image-path", str(STAR_AND_RING), "--model", "shapes", "--target", "heart", "--save", "npy"]
+    assert main(asked) == 1
+    assert capsys.readouterr().err.endswith("all evidence at layer 'stage4' is negative (--against shows it)\n")
+    assert main([*asked, "--against"]) == 0

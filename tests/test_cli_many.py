@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.arguments import COLORMAPS, KINDS
+from pytorch_grad_cam.cli.arguments import ALL, COLORMAPS, KINDS, chosen_methods
+from pytorch_grad_cam.cli.catalog import special_methods
 from pytorch_grad_cam.cli.main import main
-from pytorch_grad_cam.cli.outputs import ENDINGS
+from pytorch_grad_cam.cli.outputs import ENDINGS, MANY
 from pytorch_grad_cam.data.images import read_image
+from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.random_cam import RandomCAM
 from pytorch_grad_cam.score_cam import ScoreCAM
 
@@ -143,6 +145,25 @@ def test_a_map_that_means_nothing_does_not_stop_the_others(here: Path, capsys: p
     line = capsys.readouterr().err
     assert line.startswith("error: gradcam, class 2 nothing: nothing was drawn, the map means nothing: constant map")
     assert line.count("\n") == 1
+
+
+def test_many_methods_of_one_class_fit_on_a_screen(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    methods = [name for name in METHODS if name.endswith("cam") or name.endswith("++")][: MANY + 1]
+    assert run("--image-path", "pics/one.png", "--method", *methods, "--target", "red", "--save", "overlay") == 0
+    height, width = read_image("output/grid.jpg").shape[:2]
+    assert width < 2 * height < 4 * width  # not a column
+    assert f", ... ({MANY + 1} in all)\n" in capsys.readouterr().out
+
+
+def test_all_methods_are_those_that_ask_for_no_special_network() -> None:
+    special = {name for name, method in METHODS.items() if method.needs}
+    assert len(special) > 3
+    assert set(chosen_methods([ALL])) == set(METHODS) - special
+    assert set(chosen_methods(["legrad", ALL])) == set(METHODS) - special | {"legrad"}
+    said = special_methods(["legrad"])
+    assert "legrad" not in said
+    assert all(name in said for name in special - {"legrad"})
+    assert not special_methods(special)
 
 
 def test_names_of_another_network(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,6 +48,7 @@ def test_version_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
         (["--image-path", "a", "--method", "gradcan"], "unknown method 'gradcan'; did you mean 'gradcam'?"),
         (["--image-path", "a", "--size", "0"], "'0' is not a positive number of pixels"),
         (["--image-path", "a", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["--image-path", "a", "--targt=3"], "unrecognized arguments: --targt=3; did you mean --target? (--help"),
     ):
         assert main(argv) == 2
         captured = capsys.readouterr()

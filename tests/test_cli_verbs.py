@@ -13,7 +13,7 @@ from colour_net import NET, red_and_blue
 from torch import Tensor, nn
 
 from pytorch_grad_cam.cli.main import main
-from pytorch_grad_cam.engine.layers import survey_layers
+from pytorch_grad_cam.engine.survey import survey_layers
 from pytorch_grad_cam.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,25 +100,26 @@ class Odd(nn.Module):
 
 
 def test_why_a_layer_cannot_be_a_target() -> None:
-    model, inputs = Odd().eval(), torch.zeros(2, 3, 4, 4)
+    model, inputs = Odd().eval(), torch.zeros(2, 3, 4, 5)
     reports = {each.name: each for each in survey_layers(model, lambda: model(inputs), inputs)}
     assert {name: each.problem for name, each in reports.items()} == {
         "conv": "",
         "several": "a container, which has no output of its own",
         "several.0": "",
         "unused": "did not run on this input",
-        "tokens": "returns tokens (B, N, C): needs a reshape_transform",
+        "tokens": "",
         "swapped": "its first axis is not the batch: needs a reshape_transform",
-        "pair": "returns a tuple: needs a reshape_transform",
+        "pair": "",
         "fc": "has no positions",
         "end": "is the model's output",
     }
-    assert reports["conv"].shape == (4, 4, 4)
+    assert reports["conv"].shape == (4, 4, 5)
+    assert reports["tokens"].reading == "tokens in a grid of 4 x 5"
     assert reports["pair"].shape is None
     assert reports["conv"].kind == "Conv2d"
 
     def to_grid(tokens: Tensor) -> Tensor:
-        return tokens.transpose(1, 2).reshape(2, 4, 4, 4)
+        return tokens.transpose(1, 2).reshape(2, 4, 4, 5)
 
     with_grid = {each.name: each.problem for each in survey_layers(model, lambda: model(inputs), inputs, to_grid)}
     assert not with_grid["tokens"]

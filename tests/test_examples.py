@@ -49,6 +49,33 @@ def test_training_with_maps_is_bit_for_bit_training_without() -> None:
         assert torch.equal(one, other), name
 
 
+def test_segmentation(capsys: pytest.CaptureFixture[str]) -> None:
+    maps = example("segmentation").main()
+    assert {name: map.shape for name, map in maps.items()} == dict.fromkeys(maps, (96, 128))
+    assert all(map.any() for map in maps.values())
+    assert "is explained in its region, the left half, one point" in capsys.readouterr().out
+
+
+def test_detection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example("detection").main(tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 1000
+    assert "shows 3 objects" in capsys.readouterr().out
+
+
 def test_own_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert example("own_method").main().shape == (1, 128, 128)
     assert "times the mean of the map" in capsys.readouterr().out
+
+
+def test_signal_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert abs(example("signal_map").main(tmp_path / "map.png") - 230) <= 1
+    assert "at 2.3" in capsys.readouterr().out
+    assert (tmp_path / "map.png").stat().st_size > 1000
+
+
+def test_volume_map(tmp_path: Path) -> None:
+    found = example("volume_map").main(tmp_path / "map.png")
+    assert found[5, 10, 10] > 0.8
+    assert found[14, 20, 28] < -0.8
+    assert abs(found[10, 4, 35]) < 0.05
+    assert (tmp_path / "map.png").stat().st_size > 1000

@@ -148,7 +148,7 @@ def test_planted_blobs_stay_bright(method: str, signed: bool, channels: int, sid
     strength = 1 + torch.rand((20, channels), generator=generator)
     strength[:, channels // 2 :] = 0  # half of the channels do not see the object
     x = x + spread(strength, 2) * inside[:, None]
-    maps = explain(method, Same(torch.ones(channels)), "here", x, 0).maps
+    maps = explain(method, Same(torch.ones(channels)), "here", x).maps
     for bright, blob in zip(maps, inside, strict=True):
         assert bright[blob].mean() > 0.3 + bright[~blob].mean()
 
@@ -183,7 +183,7 @@ def test_singleton_axes_change_nothing(method: str, smooth: bool) -> None:
 def test_constant_activations_give_a_zero_map(method: str, value: float, smooth: bool) -> None:
     x = torch.full((2, 4, 5, 6), value)
     with blank():
-        got = explain(method, Same(torch.tensor([1.0, 2, -1, 0.5])), "here", x, 0, eigen_smooth=smooth)
+        got = explain(method, Same(torch.tensor([1.0, 2, -1, 0.5])), "here", x, eigen_smooth=smooth)
     assert not got.maps.any()
     assert all(got.notes), "a blank map must say why"
 
@@ -192,7 +192,7 @@ def test_constant_activations_give_a_zero_map(method: str, value: float, smooth:
 def test_evidence_all_against_gives_a_zero_map(method: str) -> None:
     x = 1 + torch.rand((2, 4, 5, 6), generator=torch.Generator().manual_seed(0))
     with blank():
-        got = explain(method, Same(-torch.ones(4)), "here", x, 0)
+        got = explain(method, Same(-torch.ones(4)), "here", x)
     assert not got.maps.any()
     assert (got.raw[0] <= 0).all()
     assert all(got.notes)
@@ -203,7 +203,7 @@ def test_evidence_all_against_gives_a_zero_map(method: str) -> None:
 def test_one_position_is_finite(method: str, shape: tuple[int, ...]) -> None:
     x = torch.rand((1, 4, *shape), generator=torch.Generator().manual_seed(0))
     with blank():
-        got = explain(method, Same(torch.ones(4)), "here", x, 0)
+        got = explain(method, Same(torch.ones(4)), "here", x)
     assert got.maps.shape == (1, *shape)
     assert not got.maps.any()
 
@@ -215,7 +215,7 @@ def test_poles_stay_finite(method: str) -> None:
     x = torch.rand((1, 3, 4, 5), generator=torch.Generator().manual_seed(0))
     x[:, 0] -= x[:, 0].mean()
     x[:, 1] -= x[:, 1].mean() + 2  # weight 1 over 20 positions: G = 1/20, S = -40, 2 + S G = 0
-    got = explain(method, Same(torch.ones(3)), "here", x, 0)
+    got = explain(method, Same(torch.ones(3)), "here", x)
     assert got.weights[0].isfinite().all()
     assert got.maps.isfinite().all()
     assert got.maps.amin() >= 0

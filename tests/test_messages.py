@@ -306,7 +306,8 @@ class TestLayers:
     def test_an_output_of_another_form(self) -> None:
         net = build(TinyViT)
         x = inputs(size=TinyViT.size)
-        with pytest.raises(ValueError, match=r"after layer 'norm' the head reads only tokens .* choose the layer 'blocks.1.norm1'"):
+        message = r"after layer 'norm' the head reads only tokens .* choose the layer 'blocks.1.norm1'"
+        with pytest.raises(ValueError, match=message):
             GradCAM(net, net.norm)(x, 1)
         with pytest.raises(ValueError, match=r"layer 'head' gives \(2, 3\)"):
             GradCAM(net, net.head)(x, 1)

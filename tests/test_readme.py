@@ -39,7 +39,8 @@ def test_every_picture_and_file_that_is_named_is_there() -> None:
 
 
 def test_every_option_that_is_named_exists(capsys) -> None:  # type: ignore[no-untyped-def]
-    main(["--help"])
+    for verb in ([], ["layers"], ["concepts"]):
+        main([*verb, "--help"])
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     commands = [line for line in README.splitlines() if "cam.py" in line]
     named = {option for line in commands for option in re.findall(r"--[a-z-]+", line)}

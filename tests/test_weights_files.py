@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.models.from_file import fill, read_weights, without_prefix
-from pytorch_grad_cam.models.from_torchvision import _for_tokens, _options
+from pytorch_grad_cam.models.from_torchvision import _for_one_size, _options
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
 
@@ -134,18 +134,14 @@ def test_versions_survive_the_loss_of_a_prefix() -> None:
     assert stripped._metadata == {"": {"version": 5}, "0": {"version": 3}}
 
 
-def test_tokens_become_a_grid() -> None:
+def test_a_vision_transformer_takes_the_size_of_its_weights() -> None:
     from torchvision.models import VisionTransformer
 
     with torch.random.fork_rng(devices=[]):
         model = VisionTransformer(24, 8, num_layers=2, num_heads=1, hidden_dim=8, mlp_dim=8, num_classes=4)
     assert _options("vit_b_32", model.state_dict()) == {"image_size": 96}  # 3 x 3 patches of 32
-    loaded = _for_tokens(LoadedModel(model, Preprocessing()))
+    loaded = _for_one_size(LoadedModel(model, Preprocessing()))
     assert (loaded.preprocessing.resize, loaded.preprocessing.crop) == (24, 24)
-    assert loaded.target_layers == ("encoder.layers.encoder_layer_1.ln_1",)
-    assert loaded.reshape_transform is not None
-    tokens = torch.arange(10.0)[None, :, None].expand(1, 10, 5)  # the class token, then 3 x 3
-    assert loaded.reshape_transform(tokens)[0, 0].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
 
 @pytest.mark.slow
@@ -155,7 +151,6 @@ def test_a_vision_transformer_of_another_size(tmp_path: Path) -> None:
     loaded = load_model("vit_b_32", str(tmp_path / "vit.pth"))
     assert agree(loaded.model, model)
     assert (loaded.preprocessing.resize, loaded.preprocessing.crop) == (96, 96)
-    assert loaded.target_layers == ("encoder.layers.encoder_layer_11.ln_1",)
 
 
 # --- files of weights that cannot be used ---------------------------------------------------------------------------

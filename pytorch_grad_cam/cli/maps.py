@@ -127,7 +127,7 @@ class Explainer:
         check_task(explanation.outputs, self.loaded.task)
         check_names(explanation.outputs, self.loaded.categories)
         map = explanation.numpy()[0]  # (h, w)
-        other_way = "" if asked["against"] else " (--against shows it)"
+        other_way = " (--against shows it)" if cam.uses_targets and not asked["against"] else ""
         notes = "; ".join(explanation.notes[0]).replace(" (relu=False shows it)", other_way)
         return Found(
             method=name,

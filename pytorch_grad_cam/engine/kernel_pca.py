@@ -84,7 +84,7 @@ def _largest(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     The start is the guess plus noise, so that it is not orthogonal to the answer.
     """
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(len(matrix), generator=generator).to(matrix)
+    noise = torch.randn(len(matrix), generator=generator, device="cpu").to(matrix)
     guess = start / start.norm().clamp_min(torch.finfo(matrix.dtype).tiny)
     vector = guess + 0.1 * noise / noise.norm()
     value, tiny = matrix.new_zeros(()), TOLERANCE * matrix.abs().max()

@@ -76,7 +76,7 @@ def door(
     """Check everything the model is called with, and single out the picture.
 
     Args:
-        model: the network.
+        model: the network; of one spread over several devices, the original is run.
         given: a tensor; a tuple or list of the model's arguments; or a mapping, handed on as keywords where the model's
             ``forward`` has such names, else as one argument. A list of pictures for a model that takes one is stacked.
         forward_kwargs: further keywords.
@@ -91,6 +91,7 @@ def door(
     Raises:
         TypeError, ValueError: if there is no picture, or inputs of another batch size.
     """
+    model = _alone(model)
     keywords = dict(forward_kwargs or {})
     given = as_batch(model, given)
     args: tuple[Any, ...] = ()
@@ -144,6 +145,17 @@ def picked(outputs: Any, pick: Pick) -> Any:
         else:
             parts = f"a {type(outputs).__name__}"
         raise ValueError(f"output={pick!r} is no part of what the model returns: it has {parts}") from error
+
+
+def _alone(model: nn.Module) -> nn.Module:
+    """Return what ``DataParallel`` or ``DistributedDataParallel`` wraps.
+
+    Replicas are other modules in other threads, where no layer of the original runs; and the distributed wrapper makes
+    every process wait for the others, which need not explain anything.
+    """
+    while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        model = model.module
+    return model
 
 
 def _takes(model: nn.Module, names: Mapping[Any, Any]) -> bool:

@@ -31,12 +31,11 @@ def prefix_and_grid(
             fewest tokens over counts. Without one that fits, patches are taken to be as long as wide.
 
     Returns:
-        How many tokens come before those of the patches, and the grid: the fewest that leave a grid of whole patches
-        or, if none does, one of patches that leave a rest of the input out or are filled up.
+        How many tokens come before those of the patches, and the grid: as few as are usual and whole patches if that
+        can be, else patches that leave a rest of the input out or are filled up, else more tokens before them.
 
     Raises:
-        ValueError: if no grid fits, or if several do and none leaves as few tokens as are usual; the message lists
-            them.
+        ValueError: if no grid fits, or if several do equally well; the message lists them.
     """
     if grid is not None:
         prefix = tokens - math.prod(grid)
@@ -53,11 +52,11 @@ def prefix_and_grid(
     whole = [tuple(length // patch for length in size) for patch in patches if not _rest(patch, size)]
     cut = [tuple(length // patch for length in size) for patch in patches]
     filled = [tuple(-(-length // patch) for length in size) for patch in patches]
-    for grids in (whole, [*cut, *filled]):
-        found = _leaving_few(tokens, grids)
-        fewest = [each for each in found if each[0] == found[0][0]]
-        if found and len(fewest) == 1 and (fewest[0][0] in USUAL_PREFIX_TOKENS or len(found) == 1):
-            return fewest[0]
+    readings = [_leaving_few(tokens, whole), _leaving_few(tokens, [*cut, *filled])]
+    usual = [[each for each in found if each[0] in USUAL_PREFIX_TOKENS] for found in readings]
+    for found in (*usual, *readings):
+        if len(found) == 1 or (found and found[0][0] in USUAL_PREFIX_TOKENS and found[0][0] < found[1][0]):
+            return found[0]
         if found:
             several = " or ".join(f"{prefix} and a grid of {' x '.join(map(str, each))}" for prefix, each in found)
             raise ValueError(

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.choice import automatic_layer
+from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
+from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.restore import evaluating, undisturbed
 from pytorch_grad_cam.feature_factorization.concepts import Concepts, factorized, outputs_for
 
@@ -114,7 +115,7 @@ class DeepFeatureFactorization:
         inputs = checked_input(self.model, input_tensor, False)
         with undisturbed(self.model, inputs.device):
             layer = self._layer(inputs)
-            record = ActivationsAndGradients(self.model, [layer], self.reshape_transform, gradients=False)
+            record = ActivationsAndGradients(self.model, [layer], self._layout(inputs, layer), gradients=False)
             found = []
             for start in range(0, len(inputs), self.batch_size):
                 record(inputs[start : start + self.batch_size])
@@ -134,13 +135,17 @@ class DeepFeatureFactorization:
         """
         inputs = checked_input(self.model, input_tensor[:1], False)
         with undisturbed(self.model, inputs.device):
-            return outputs_for(self.model, self._layer(inputs), self.reshape_transform, inputs, vectors)
+            layer = self._layer(inputs)
+            return outputs_for(self.model, layer, self._layout(inputs, layer), inputs, vectors)
 
     def _layer(self, inputs: Tensor) -> nn.Module:
         if self.target_layer is None:
             image = inputs[:1]
             self.target_layer = automatic_layer(self.model, lambda: self.model(image), image).module
         return self.target_layer
+
+    def _layout(self, inputs: Tensor, layer: nn.Module) -> ReshapeTransform:
+        return self.reshape_transform or Layout(self.model, inputs, [layer])
 
     def _computed(self, vectors: Tensor) -> NDArray[Any]:
         compute = self.computation_on_concepts

@@ -130,7 +130,7 @@ def _singular(matrix: Tensor, components: int, seed: int) -> tuple[Tensor, Tenso
     """
     width = min(components + _EXTRA, *matrix.shape)
     generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(matrix.shape[1], width, generator=generator, dtype=torch.float64)
+    start = torch.randn(matrix.shape[1], width, generator=generator, dtype=torch.float64, device="cpu")
     basis, _ = torch.linalg.qr(matrix @ start.to(matrix))
     for _ in range(_POWERS):
         basis, _ = torch.linalg.qr(matrix.T @ basis)

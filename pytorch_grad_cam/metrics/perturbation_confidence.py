@@ -135,7 +135,7 @@ class RemoveMostRelevantFirst:
     def _ranked(self, map: Tensor) -> Tensor:
         """Return which pixels stay, bool ``(*S)``, when the last of the order go."""
         order = self._order(map)
-        kept = torch.zeros(map.numel(), dtype=torch.bool)
+        kept = torch.zeros(map.numel(), dtype=torch.bool, device="cpu")
         kept[order[: self._stay(map.numel())]] = True
         return kept.reshape(map.shape)
 
@@ -192,7 +192,7 @@ class AveragerAcrossThresholds:
 def ascending(map: Tensor, seed: int) -> Tensor:
     """Return the positions of a map's values in ascending order, equal ones in a random order that the seed fixes."""
     flat = map.detach().cpu().flatten()
-    shuffled = torch.randperm(len(flat), generator=torch.Generator().manual_seed(seed))
+    shuffled = torch.randperm(len(flat), generator=torch.Generator().manual_seed(seed), device="cpu")
     return shuffled[flat[shuffled].argsort(stable=True)]
 
 

@@ -91,7 +91,7 @@ class NoisyLinearImputer:
             return img.detach().clone()
         filled = fill(img.detach().cpu().double(), missing, _checked_weights(weighting, mask.ndim))
         generator = torch.Generator().manual_seed(self.seed)
-        noise = self.noise * torch.randn(filled.shape, generator=generator, dtype=filled.dtype)
+        noise = self.noise * torch.randn(filled.shape, generator=generator, dtype=filled.dtype, device="cpu")
         return torch.where(missing, filled + noise, filled).to(img)
 
 

@@ -44,7 +44,7 @@ def scores_from(outputs: Any, targets: Sequence[Target]) -> NDArray[np.float32]:
     """Ask each image's target: ``(B,)``, or ``(B, ...)`` for targets that return more than one number."""
     with torch.no_grad():
         answers = [target(one_image(outputs, index, len(targets))) for index, target in enumerate(targets)]
-    found: NDArray[np.float32] = torch.stack([torch.as_tensor(each).float().cpu() for each in answers]).numpy()
+    found: NDArray[np.float32] = torch.stack([torch.as_tensor(each, device="cpu").float() for each in answers]).numpy()
     return found.reshape(len(found)) if found.size == len(found) else found
 
 

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -53,7 +52,7 @@ def load_torchvision(name: str, weights: str | None = None, trust_pickle: bool =
     with torch.random.fork_rng(devices=[]):  # building draws numbers, which nobody outside shall miss
         if weights is None or weights.lower() in by_name:
             preset = by_name[weights.lower()] if weights else published[0]
-            model = _downloaded(name, build, preset)
+            model = downloaded(name, build, preset)
             source = f"{name}, weights {preset.name}"
         elif Path(weights).suffix or Path(weights).exists():
             preset = published[0]
@@ -65,28 +64,23 @@ def load_torchvision(name: str, weights: str | None = None, trust_pickle: bool =
     preprocessing = Preprocessing.from_torchvision(preset.transforms())
     categories = preset.meta["categories"] if _outputs(model) == CLASSES else None
     loaded = LoadedModel(in_evaluation(model), preprocessing, tuple(categories) if categories else None, source=source)
-    return _for_tokens(loaded) if name.startswith("vit_") else loaded
+    return _for_one_size(loaded) if name.startswith("vit_") else loaded
 
 
-def _for_tokens(loaded: LoadedModel) -> LoadedModel:
-    """Say where a vision transformer can be looked at: its last norm that still sends gradients to the patches."""
-    from pytorch_grad_cam.utils.reshape_transforms import vit_reshape_transform
-
-    model: Any = loaded.model
-    grid = model.image_size // model.patch_size
-    preprocessing = loaded.preprocessing
-    if preprocessing.crop != model.image_size:  # it takes one size only, that of its weights
-        preprocessing = replace(preprocessing, resize=model.image_size, crop=model.image_size)
-    last = [name for name, _ in model.named_modules() if name.endswith(".ln_1")][-1]
-    return replace(
-        loaded,
-        preprocessing=preprocessing,
-        target_layers=(last,),
-        reshape_transform=partial(vit_reshape_transform, height=grid, width=grid),
-    )
+def _for_one_size(loaded: LoadedModel) -> LoadedModel:
+    """Give a vision transformer the one size that it takes: that of its weights."""
+    size: Any = loaded.model.image_size
+    if loaded.preprocessing.crop == size:
+        return loaded
+    return replace(loaded, preprocessing=replace(loaded.preprocessing, resize=size, crop=size))
 
 
-def _downloaded(name: str, build: Callable[..., nn.Module], preset: Any) -> nn.Module:
+def downloaded(name: str, build: Callable[..., nn.Module], preset: Any) -> nn.Module:
+    """Build a network with published weights.
+
+    Raises:
+        RuntimeError: if they cannot be downloaded.
+    """
     try:
         return build(weights=preset, progress=sys.stderr.isatty())
     except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:

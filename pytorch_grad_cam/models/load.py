@@ -34,7 +34,8 @@ def load_model(
     """Load a network by name.
 
     Args:
-        spec: "shapes" (built in, needs no download), a torchvision name ("resnet50"), a file of Neural Network
+        spec: "shapes" (built in, needs no download), a torchvision name ("resnet50"), one of timm's ("timm/resnet18"),
+            an image classifier of transformers ("hf/" and a folder, a config.json or a name), a file of Neural Network
             Console ("results.nnp"), or your own network as "package.module:factory".
         weights: a file of weights; for torchvision also the name of published ones ("IMAGENET1K_V2").
         device: where the network goes; None leaves it where it was made.
@@ -56,6 +57,14 @@ def load_model(
         loaded = _built_in(weights, trust_pickle)
     elif spec.lower().endswith(NNP):
         loaded = _nnp(spec, weights)
+    elif spec.startswith("timm/"):
+        from pytorch_grad_cam.models.from_timm import load_timm
+
+        loaded = load_timm(spec.removeprefix("timm/"), weights, trust_pickle)
+    elif spec.startswith("hf/"):
+        from pytorch_grad_cam.models.from_huggingface import load_huggingface
+
+        loaded = load_huggingface(spec.removeprefix("hf/"), weights, trust_pickle)
     elif ":" in spec:
         loaded = load_factory(spec)
         if weights is not None:
@@ -63,6 +72,10 @@ def load_model(
             loaded = replace(loaded, source=f"{loaded.source}, weights from {weights}")
     else:
         loaded = _torchvision(spec, weights, trust_pickle)
+    if loaded.task != "classification" and size is not None and not squash:
+        from pytorch_grad_cam.models.from_torchvision_tasks import with_side
+
+        loaded, size = with_side(loaded, size), None
     preprocessing = _adapted(loaded.preprocessing, size, mean, std, squash)
     model = loaded.model if device is None else loaded.model.to(device)
     return replace(loaded, model=model, preprocessing=preprocessing)
@@ -95,8 +108,11 @@ def _nnp(spec: str, weights: str | None) -> LoadedModel:
 
 def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedModel:
     from pytorch_grad_cam.models.from_torchvision import load_torchvision, names
+    from pytorch_grad_cam.models.from_torchvision_tasks import load_for_task, tasks
 
-    known = names()
+    if spec.lower() in tasks():
+        return load_for_task(spec.lower(), weights, trust_pickle)
+    known = [*names(), *tasks()]
     if spec.lower() in known:
         return load_torchvision(spec.lower(), weights, trust_pickle)
     if spec.endswith(_FILES) or Path(spec).is_file():
@@ -107,8 +123,9 @@ def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedMo
     close = difflib.get_close_matches(spec.lower(), [*known, BUILT_IN], n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ValueError(
-        f"the model {spec!r} is unknown; {hint}Known are {BUILT_IN}, torchvision's classification networks, "
-        "package.module:factory for your own, and .nnp files of Neural Network Console"
+        f"the model {spec!r} is unknown; {hint}Known are {BUILT_IN}, torchvision's networks for classification, "
+        "segmentation and detection, timm/NAME, hf/PATH, package.module:factory for your own, "
+        "and .nnp files of Neural Network Console"
     )
 
 

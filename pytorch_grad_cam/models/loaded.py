@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 
+TASKS = ("classification", "segmentation", "detection")
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -22,6 +24,7 @@ class LoadedModel:
         reshape_transform: from a target layer's output to ``(B, C, *S)``; None if it has that form.
         source: where it came from, for people, e.g. "resnet50, weights IMAGENET1K_V1".
         multi_label: each output is a yes or no of its own (sigmoid), instead of one class winning (softmax).
+        task: "classification", "segmentation" or "detection": what the outputs are, one of `TASKS`.
         probabilities: the network's own last layer is that sigmoid or softmax.
     """
 
@@ -32,6 +35,7 @@ class LoadedModel:
     reshape_transform: Callable[[Tensor], Tensor] | None = None
     source: str = ""
     multi_label: bool = False
+    task: str = "classification"
     probabilities: bool = False
 
 

@@ -60,8 +60,8 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
     """
     if isinstance(targets, Turned):
         ask = _contrasted if targets.contrast else _plain
-        each = ask(targets, outputs, batch)
-        return [_Negative(target) for target in each] if targets.against else each
+        plain = ask(targets, outputs, batch)
+        return [_Negative(target) for target in plain] if targets.against else plain
     if targets is None:
         return _top_classes(outputs)
     if isinstance(targets, (Tensor, np.ndarray)):
@@ -261,7 +261,8 @@ def _refuse_embeddings(outputs: Any) -> None:
     raise ValueError(
         f"without a target the top class is explained, but the model returns {what}: embeddings, whose largest number "
         "means nothing by itself; give SimilarityTarget(reference) of pytorch_grad_cam.utils.embedding_targets, the "
-        "reference being the embedding of another image or of a text"
+        "reference being the embedding of another image or of a text; where there are scores as well, pick them with "
+        "output="
     )
 
 
