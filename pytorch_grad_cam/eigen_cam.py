@@ -25,7 +25,7 @@ class EigenCAM(BaseCAM):
     Source: M. B. Muhammad and M. Yeasin, 2020, "Eigen-CAM: Class Activation Map using Principal Components",
     arXiv:2008.00299.
     Note: the component's sign is free; here the map goes along with the plain channel sum, so it is bright where the
-    layer is active.
+    layer is active. ``eigen_smooth`` changes nothing: the map is a principal component already.
     """
 
     uses_gradients = False

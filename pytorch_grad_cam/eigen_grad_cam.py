@@ -17,7 +17,8 @@ class EigenGradCAM(BaseCAM):
     ``L`` = EigenCAM of ``G_k(p) A_k(p)``, channels centred.
 
     Source: none known; a variant that the package ``grad-cam`` ships.
-    Note: the component's sign is free; here the map goes along with HiResCAM's ``sum_k G_k A_k``.
+    Note: the component's sign is free; here the map goes along with HiResCAM's ``sum_k G_k A_k``. ``eigen_smooth``
+    changes nothing: the map is a principal component already.
     """
 
     def get_cam_image(

@@ -20,7 +20,7 @@ class SegEigenCAM(BaseCAM):
     Segmentation Models", Applied Sciences 15(13):7562, doi:10.3390/app15137562.
     Note: the component's sign is free; the paper makes its largest magnitude positive, which turns the map around
     when the object covers most of the picture; here it goes along with ``sum_k |G_k| A_k``. ``|G|`` makes evidence for
-    and against the class look alike.
+    and against the class look alike. ``eigen_smooth`` changes nothing: the map is a principal component already.
     """
 
     def get_cam_image(

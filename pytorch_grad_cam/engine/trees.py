@@ -68,7 +68,7 @@ def one_image(outputs: Any, index: int, batch: int) -> Any:
     if not shapes or any(not shape or shape[0] != batch for shape in shapes):
         raise ValueError(
             f"the model's output cannot be split into {batch} images: its tensors have the shapes "
-            f"{shapes}; every tensor needs the batch as its first axis, or return one entry per image (a single picture "
-            "needs a batch axis of its own: input_tensor[None])"
+            f"{shapes}; every tensor needs the batch as its first axis, or return one entry per image (a single "
+            "picture needs a batch axis of its own: input_tensor[None])"
         )
     return map_tensors(outputs, lambda tensor: tensor[index])
