@@ -1,11 +1,11 @@
 """What every method costs beside the passes it is said to need, on ResNet-18.
 
-`python -m benchmarks.shelf` (about ten minutes) writes `benchmarks/results/shelf.md`. Random weights, 224 x 224 px, batch 1,
-two threads. The column "passes" of the method table is a formula; here it gets numbers: F, a plain inference forward
-pass per image at the best batch size; B, a backward pass to the input, and Bt one to the layer, each with its forward
-pass and less F; Ft, what follows the layer; K channels, n positions and N steps as in the run. The ratio is the method's
-time over that of the formula. Methods of one pass have a table of their own, `cost.md`; methods for transformers are
-left out.
+`python -m benchmarks.shelf` (about ten minutes) writes `benchmarks/results/shelf.md`. Random weights, 224 x 224 px,
+batch 1, two threads. The column "passes" of the method table is a formula; here it gets numbers: F, a plain inference
+forward pass per image at the best batch size; B, a backward pass to the input, and Bt one to the layer, each with its
+forward pass and less F; Ft, what follows the layer; K channels, n positions and N steps as in the run. The ratio is the
+method's time over that of the formula. Methods of one pass have a table of their own, `cost.md`; methods for
+transformers are left out.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ def report(ratios: dict[str, float], rounds: int) -> str:
     lines = [
         "# What each method costs beside its passes",
         "",
-        f"ResNet-18, random weights, 224 px, `{LAYER}`, batch 1; medians of {rounds} interleaved rounds. How it is measured:",
-        f"`benchmarks/shelf.py`. Aim: at most {AIM} x the passes.",
+        f"ResNet-18, random weights, 224 px, `{LAYER}`, batch 1; medians of {rounds} interleaved rounds.",
+        f"How it is measured: `benchmarks/shelf.py`. Aim: at most {AIM} x the passes.",
         "",
         f"Machine: {machine()}.",
         "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 import torch
@@ -66,7 +66,7 @@ class BaseCAM(OlderInterface):
             raise TypeError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
         if reshape_transform is not None and not callable(reshape_transform):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
-        refuse_older_names(type(self).__name__, older)
+        refuse_older_names(type(self), older)
         self.model = model
         self.target_layers = None if target_layers is None else resolve_layers(model, target_layers)
         self.reshape_transform = reshape_transform
@@ -76,6 +76,14 @@ class BaseCAM(OlderInterface):
         self.tta_transforms = tta_transforms
         self.output, self.relu_rule = output, relu_rule
         self.outputs: Any = None
+
+    if not TYPE_CHECKING:  # a checker would let any attribute be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Refuse a batch size without images, also one that is set later, for every method that has one."""
+            if name == "batch_size" and isinstance(value, (int, float)) and not (isinstance(value, int) and value >= 1):
+                raise ValueError(f"batch_size={value} is no number of images; give a whole number from 1 on")
+            super().__setattr__(name, value)
 
     @property
     def device(self) -> torch.device:
@@ -167,5 +175,15 @@ class BaseCAM(OlderInterface):
 
         Returns:
             As ``explain``, with an axis of length ``K`` after the first: maps ``(B, K, *S)``, scores ``(B, K)``.
+
+        Raises:
+            TypeError: if the targets are no sequence, or ``aug_smooth`` is asked for; else as ``explain``.
         """
+        if "aug_smooth" in options:
+            raise TypeError("explain_each has no aug_smooth; call cam.explain(..., aug_smooth=True) for each target")
+        if targets is not None and (isinstance(targets, str) or not isinstance(targets, Sequence)):
+            raise TypeError(
+                f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "
+                "classes"
+            )
         return self._explain(input_tensor, targets, False, eigen_smooth, each=True, **options)

@@ -116,8 +116,8 @@ def _by_image(term: Tensor, batch: int) -> Tensor:
     """Sum a layer's contributions per image ``(B,)``; a layer may have several rows of each (windows, frames)."""
     if len(term) % batch:
         raise ValueError(
-            f"a layer has {len(term)} rows for a batch of {batch} images, so its biases belong to none of them; explain "
-            "one image at a time"
+            f"a layer has {len(term)} rows for a batch of {batch} images, so its biases belong to none of them; "
+            "explain one image at a time"
         )
     return term.reshape(batch, -1).sum(1)
 

@@ -20,10 +20,11 @@ class GradCAMPlusPlus(BaseCAM):
 
     Source: A. Chattopadhay et al., 2018, "Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks",
     arXiv:1710.11063, equation 19 (the score's exponential cancels).
-    Note: ``G^2`` is cancelled, ``w_k = sum_p relu(G) / (2 + S_k G)``, so nothing underflows and no epsilon is needed,
-    which in ``grad-cam`` outweighs the squared gradients: there ``alpha`` is about ``G^2`` times a constant, and large
-    gradients count by their cube, which draws a little more of the map onto one object. Where ``S_k`` is negative (signed activations) the
-    denominator could reach zero; it is kept at 0.1 or more, so that no place counts more than ten times its gradient.
+    Note: ``G^2`` is cancelled, ``w_k = sum_p relu(G) / (2 + S_k G)``, so nothing underflows and no epsilon is needed.
+    That of ``grad-cam`` outweighs the squared gradients: there ``alpha`` is about ``G^2`` times a constant, and large
+    gradients count by their cube, which draws a little more of the map onto one object. Where ``S_k`` is negative
+    (signed activations) the denominator could reach zero; it is kept at 0.1 or more, so that no place counts more than
+    ten times its gradient.
     """
 
     def get_cam_weights(

@@ -328,8 +328,8 @@ def method_name(name: str) -> str:
     if plain in _SPELLINGS:
         return _SPELLINGS[plain]
     close = difflib.get_close_matches(plain, _SPELLINGS, n=1)
-    hint = f"; did you mean {_SPELLINGS[close[0]]!r}?" if close else ""
-    raise ValueError(f"unknown method {name!r}{hint} Known: {', '.join(METHODS)}")
+    hint = f"did you mean {_SPELLINGS[close[0]]!r}? Known" if close else "known"
+    raise ValueError(f"unknown method {name!r}; {hint}: {', '.join(METHODS)}")
 
 
 def method_class(name: str) -> type[BaseCAM]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypedDict
 
@@ -73,7 +74,7 @@ class How:
             **elsewhere: the options that are no matter of maps.
 
         Raises:
-            TypeError: for an unknown option.
+            TypeError: for an unknown option, and for ``relu`` or ``size`` of another type.
             ValueError: for an unknown way to scale, or a size that does not fit the input's axes.
         """
         unknown = elsewhere.keys() - MapOptions.__annotations__.keys()
@@ -82,10 +83,17 @@ class How:
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(MapOptions.__annotations__)}"
             hint = _NEWER.get(min(unknown), hint)
             raise TypeError(f"there is no option {min(unknown)!r}; {hint}")
+        if relu not in (None, True, False):
+            raise TypeError(f"relu={relu!r} is neither True nor False; None takes the default")
         relu = contrast is None if relu is None else relu
         scale = normalize or ("minmax" if relu else "max")
         if scale not in SCALES:
             raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, SCALES))}")
+        if size is not None and not isinstance(size, Iterable):
+            raise TypeError(
+                f"size={size!r} is no sequence; give {inputs.ndim - 2} positive numbers, one per spatial axis of the "
+                f"input, e.g. {tuple(inputs.shape[2:])}"
+            )
         wanted = tuple(inputs.shape[2:]) if size is None else tuple(size)
         if len(wanted) != inputs.ndim - 2 or min(wanted) < 1:
             raise ValueError(
@@ -100,8 +108,8 @@ class How:
         return SCALES[self.scale](mean).float()
 
 
-def refuse_older_names(method: str, given: dict[str, Any]) -> None:
-    """Name the new argument for one of an older interface; ``use_cuda`` alone still passes."""
+def refuse_older_names(method: type, given: dict[str, Any]) -> None:
+    """Name the new argument for one of an older interface, or the closest one; ``use_cuda`` alone still passes."""
     if "use_cuda" in given:
         del given["use_cuda"]
         warnings.warn(
@@ -110,5 +118,8 @@ def refuse_older_names(method: str, given: dict[str, Any]) -> None:
             stacklevel=3,
         )
     for name in given:
-        hint = f"; {_NEWER[name]}" if name in _NEWER else ""
-        raise TypeError(f"{method}() does not take the argument {name!r}{hint}")
+        known = {each for kind in method.__mro__ for each in inspect.signature(kind.__init__).parameters}  # type: ignore[misc]
+        close = difflib.get_close_matches(name, known - {"self", "args", "kwargs", "older"}, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; {_NEWER[name]}" if name in _NEWER else hint
+        raise TypeError(f"{method.__name__}() does not take the argument {name!r}{hint}")

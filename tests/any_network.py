@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 
 import pytest
@@ -13,6 +14,9 @@ FEW = (
     ("opti_cam:OptiCAM", "steps", 3),
     ("ss_cam:SSCAM", "num_samples", 2),
     ("is_cam:ISCAM", "num_samples", 2),
+    ("rise:RISE", "num_samples", 50),
+    ("integrated_gradients:IntegratedGradients", "steps", 12),
+    ("sess:SESS", "num_scales", 3),
     ("smooth_grad_cam_plusplus:SmoothGradCAMPlusPlus", "num_samples", 2),
 )
 
@@ -22,5 +26,12 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lower the defaults; active in every test module that imports this name."""
     for path, argument, value in FEW:
         module, _, name = path.partition(":")
-        kind = getattr(import_module(f"pytorch_grad_cam.{module}"), name)
-        monkeypatch.setitem(kind.__init__.__kwdefaults__, argument, value)
+        init = getattr(import_module(f"pytorch_grad_cam.{module}"), name).__init__
+        if argument in (init.__kwdefaults__ or {}):
+            monkeypatch.setitem(init.__kwdefaults__, argument, value)
+            continue
+        given = [each for each in inspect.signature(init).parameters.values() if each.default is not each.empty]
+        positional = [each for each in given if each.kind is each.POSITIONAL_OR_KEYWORD]
+        defaults = tuple(value if each.name == argument else each.default for each in positional)
+        assert value in defaults, f"{name} has no argument {argument}"
+        monkeypatch.setattr(init, "__defaults__", defaults)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from any_network import few_steps  # noqa: F401 - the fixture
 from nets import ConvNet, DictNet, ResidualNet, build, frozen, inputs
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -100,7 +100,24 @@ def test_drawn_boxes_are_outlines() -> None:
     expected[3:9, 4:12] = True
     expected[5:7, 6:10] = False
     assert np.array_equal(drawn, expected)
-    assert (found[~drawn] == 100).all()
+    edge = np.zeros((20, 30), dtype=bool)  # one pixel on both sides of the line
+    edge[2:10, 3:13] = True
+    edge[6:6, 7:9] = False
+    edge &= ~expected
+    assert (found[edge] == 0).all()
+    assert (found[~drawn & ~edge] == 100).all()
     assert (picture == 100).all()
     tiny = draw_boxes(picture, [Box(4, 3, 5, 4, 1, 1.0)], colour=(255, 0, 0), width=3)
-    assert (tiny != picture).any(2).sum() == 1
+    assert (tiny == (255, 0, 0)).all(2).sum() == 1
+    assert (tiny != picture).any(2).sum() == 9
+
+
+@pytest.mark.parametrize("colour", [(255, 40, 40), (255, 255, 255), (0, 0, 0), (0, 0, 90)])
+def test_a_box_shows_on_a_picture_of_its_own_colour(colour: tuple[int, int, int]) -> None:
+    picture = np.full((20, 30, 3), colour, dtype=np.uint8)
+    found = draw_boxes(picture, [Box(0, 3, 12, 9, 1, 1.0), Box(8, 5, 30, 20, 1, 1.0)], colour=colour)
+    changed = np.abs(found.astype(int) - picture).max(2)
+    assert changed[2, 5] > 160
+    assert changed[3, 5] == 0  # the line
+    assert changed[4, 5] > 160
+    assert changed[8, 8] == changed[5, 11] == 0  # where one box crosses the other, no edge covers a line

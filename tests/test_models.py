@@ -54,7 +54,7 @@ def test_unknown_names() -> None:
     with pytest.raises(ValueError, match="the model 'shape' is unknown; did you mean shapes"):
         load_model("shape")
     with pytest.raises(
-        ValueError, match="the model '???' is unknown; Known are shapes, torchvision's".replace("?", r"\?")
+        ValueError, match="the model '???' is unknown; known are shapes, torchvision's".replace("?", r"\?")
     ):
         load_model("???")
     with pytest.raises(ValueError, match=r"net.pth is a file; .* --model resnet50 --weights net.pth"):

@@ -201,7 +201,7 @@ def test_hundreds_of_calls_leave_nothing() -> None:
     before = living_tensors()
     for _ in range(200):
         round_of_calls()
-    assert living_tensors() == before
+    assert living_tensors() <= before  # fewer, where other tests left something to be freed meanwhile
     assert not any(isinstance(value, Tensor) and value.requires_grad for value in vars(cam).values())
 
 

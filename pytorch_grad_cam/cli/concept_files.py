@@ -20,7 +20,7 @@ from pytorch_grad_cam.feature_factorization.concepts import Concepts
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.utils.concepts import concept_colours, show_factorization_on_image
 
-Labels = list[tuple[int, float]]  # class and share, the highest first
+Labels = list[tuple[int, float]] | None  # class and share, the highest first; None if nothing can be named
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Picture:
 def legend(found: Concepts, labels: Sequence[Labels], loaded: LoadedModel) -> list[str]:
     """Say of each concept how much it explains and which classes it speaks for, one line each."""
     return [
-        "\n".join([f"concept {index + 1}: {100 * energy:.0f} %"] + [_label(each, loaded) for each in classes])
+        "\n".join([f"concept {index + 1}: {100 * energy:.0f} %"] + _labels(classes, loaded))
         for index, (energy, classes) in enumerate(zip(found.energy.tolist(), labels, strict=True))
     ]
 
@@ -43,6 +43,12 @@ def legend(found: Concepts, labels: Sequence[Labels], loaded: LoadedModel) -> li
 def lines(found: Concepts, labels: Sequence[Labels], loaded: LoadedModel) -> list[str]:
     """Say the same in one line per concept."""
     return [", ".join(each.split("\n")) for each in legend(found, labels, loaded)]
+
+
+def _labels(classes: Labels, loaded: LoadedModel) -> list[str]:
+    if classes is None:
+        return []
+    return [_label(each, loaded) for each in classes] or ["no class above 50 %"]  # each class is a yes or no of its own
 
 
 def _label(label: tuple[int, float], loaded: LoadedModel) -> str:
@@ -89,7 +95,7 @@ def table(
                 "colour": [round(255 * part) for part in colour],
                 "classes": [
                     {"index": each, "name": names[each] if names else None, "share": round(share, 6)}
-                    for each, share in classes
+                    for each, share in classes or []
                 ],
             }
             for index, (energy, colour, classes) in enumerate(

@@ -102,11 +102,11 @@ def _labels(
         outputs = factorization.outputs(inputs, found.vectors)
     except ValueError as error:  # of a reshape_transform that cannot be turned back
         print(f"note: the concepts have no names: {in_one_line(error)}", file=sys.stderr)
-        return [[] for _ in found.vectors]
+        return [None for _ in found.vectors]
     check_names(outputs, loaded.categories)
     if not isinstance(outputs, Tensor):
-        return [[] for _ in found.vectors]
-    return [predicted(row[None], loaded, count) or [] for row in outputs]
+        return [None for _ in found.vectors]
+    return [predicted(row[None], loaded, count) for row in outputs]
 
 
 def _refuse_existing(folder: Path, names: Sequence[str]) -> None:

@@ -71,8 +71,9 @@ def questions(loaded: LoadedModel, wanted: Sequence[Wanted], outputs: Any) -> li
         outputs: the network's for the picture.
 
     Raises:
-        ValueError: if the network finds nothing of what is wanted.
+        ValueError: if the network does not do its task, or finds nothing of what is wanted.
     """
+    check_task(outputs, loaded.task)
     if loaded.task == "detection":
         return list(_things(outputs, wanted, loaded.categories))
     if not wanted:
@@ -94,7 +95,10 @@ def check_task(outputs: Any, task: str) -> None:
     try:
         shown(outputs, task, 1)
     except ValueError as error:
-        raise ValueError(f"this network does no {task}: {error}") from error
+        what = str(error).partition(";")[0]  # what follows advises people who write Python
+        raise ValueError(
+            f"this network does no {task}: {what}; leave out --task, or choose a network for it with --model"
+        ) from error
 
 
 def target_of(question: Question) -> int | Target | None:

@@ -26,7 +26,7 @@ def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool,
         keep_graph: do not cut it from its graph.
 
     Raises:
-        TypeError: for anything but a tensor.
+        TypeError: for anything but a tensor, and for bytes where the model computes with floating numbers.
         ValueError: for a wrong number of axes, an empty batch, NaN or infinity, and a model made in inference mode.
     """
     if not isinstance(input_tensor, Tensor):
@@ -46,6 +46,12 @@ def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool,
             "make or load it outside of that block"
         )
     weights = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if weights is not None and input_tensor.dtype == torch.uint8:  # masks and noise would be rounded to whole numbers
+        raise TypeError(
+            f"the input holds whole numbers (torch.uint8), but the model computes in {weights.dtype}; scale it as the "
+            "model was trained, e.g. x.float() / 255 and then its mean and std (for a model that does this itself: "
+            "x.float())"
+        )
     dtype = weights.dtype if weights is not None and input_tensor.is_floating_point() else input_tensor.dtype
     inputs = input_tensor if keep_graph else input_tensor.detach()
     if inputs.is_inference():
@@ -60,3 +66,10 @@ def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool,
                 f"the input contains NaN or infinity (image {bad}); mend the data, or pass allow_nonfinite=True"
             )
     return inputs
+
+
+def lacks_batch(model: nn.Module, image: Tensor) -> bool:
+    """Say whether the model's first convolution would take the input for one image ``(C, *S)``."""
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    first = next((module for module in model.modules() if isinstance(module, kinds)), None)
+    return first is not None and image.ndim == first.weight.ndim - 1 and len(image) == first.in_channels

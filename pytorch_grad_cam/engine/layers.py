@@ -19,6 +19,8 @@ LayerSpec = nn.Module | str
 
 _WRAPPED = (("module",), ("_orig_mod",))  # the only child of what DataParallel and torch.compile return
 
+_PLACE = re.compile(r"\[(-?\d+)\]")
+
 
 @dataclass(frozen=True)
 class SeenLayer:
@@ -56,19 +58,29 @@ def layer_at(model: nn.Module, name: str) -> nn.Module:
         ValueError: if there is none; the message names the closest ones.
     """
     module = model
-    for part in re.sub(r"\[(-?\d+)\]", r".\1", name).split("."):
-        children = dict(module.named_children())
+    parts = name.split(".")
+    while parts:
+        part = parts.pop(0)
+        children = _children(module)
         while part not in children and tuple(children) in _WRAPPED:
-            module = next(module.children())
-            children = dict(module.named_children())
+            module = next(iter(children.values()))
+            children = _children(module)
+        if part not in children and _PLACE.search(part):  # not before: a child may have brackets in its name
+            parts = [*_PLACE.sub(r".\1", part).lstrip(".").split("."), *parts]
+            continue
         if part not in children and re.fullmatch(r"-\d+", part) and len(children) >= -int(part):
             part = list(children)[int(part)]
         if part not in children:
-            names = [known for known, _ in model.named_modules() if known]
+            names = [known for known, _ in model.named_modules(remove_duplicate=False) if known]
             close = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names[-3:]
             raise ValueError(f"the model has no layer {name!r}; close names: {', '.join(close)}")
         module = children[part]
     return module
+
+
+def _children(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the direct children by every name they are registered under; ``named_children`` gives one name each."""
+    return {name: child for name, child in module._modules.items() if child is not None}
 
 
 def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> list[nn.Module]:
@@ -80,6 +92,11 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
         TypeError: if something else is given, or the model is scripted.
         ValueError: if a layer is unknown, cannot be called, or none is given.
     """
+    if not isinstance(spec, (nn.Module, str, Iterable)):
+        raise TypeError(
+            f"target_layers must be a module, its dotted name, or a list of these, not {spec!r}; give e.g. "
+            "model.layer4[-1], or None for the automatic choice"
+        )
     given = [spec] if isinstance(spec, (nn.Module, str)) else list(spec)
     if not given:
         raise ValueError("no target layer was given; give at least one, or None for the automatic choice")

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.inputs import checked_input, device_of
+from pytorch_grad_cam.engine.inputs import checked_input, device_of, lacks_batch
 from pytorch_grad_cam.engine.picture_lists import as_batch
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 
@@ -50,7 +50,15 @@ class Network:
             keywords[self.place] = image
         else:
             args[0] = {**args[0], self.place: image}
-        outputs = self.model(*args, **keywords)
+        try:
+            outputs = self.model(*args, **keywords)
+        except (AssertionError, IndexError, RuntimeError, ValueError) as error:
+            if not lacks_batch(self.model, image):
+                raise
+            raise ValueError(_no_batch(image)) from error
+        rows = [len(part) if part.ndim else 0 for part in tensors_in(outputs)]
+        if rows and len(image) not in rows and lacks_batch(self.model, image):
+            raise ValueError(_no_batch(image))
         return outputs if self.pick is None else picked(outputs, self.pick)
 
     def _held(self, count: int) -> tuple[list[Any], dict[str, Any]]:
@@ -92,6 +100,10 @@ def door(
         TypeError, ValueError: if there is no picture, or inputs of another batch size.
     """
     model = _alone(model)
+    if forward_kwargs is not None and not isinstance(forward_kwargs, Mapping):
+        raise TypeError(
+            f"forward_kwargs must be a mapping from names to values, not {forward_kwargs!r}; give e.g. {{'mask': mask}}"
+        )
     keywords = dict(forward_kwargs or {})
     given = as_batch(model, given)
     args: tuple[Any, ...] = ()
@@ -105,6 +117,8 @@ def door(
         args = tuple(given)
         where = dict(enumerate(given))
     else:
+        if image not in (None, 0):
+            raise ValueError(f"image={image!r} is none of the inputs: one tensor was given; leave out image=")
         inputs = checked_input(model, given, allow_nonfinite, keep_graph)
         args, where, image = (inputs,), {0: inputs}, 0
     place = _place(where, image)
@@ -145,6 +159,13 @@ def picked(outputs: Any, pick: Pick) -> Any:
         else:
             parts = f"a {type(outputs).__name__}"
         raise ValueError(f"output={pick!r} is no part of what the model returns: it has {parts}") from error
+
+
+def _no_batch(image: Tensor) -> str:
+    return (
+        f"the input has the shape {tuple(image.shape)}, which the model takes for one image without a batch axis; "
+        "give (B, C, *S), for a single image x[None]"
+    )
 
 
 def _alone(model: nn.Module) -> nn.Module:

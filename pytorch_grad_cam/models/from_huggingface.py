@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
 _INTERPOLATION = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # numbers of PIL
 _SETTINGS = "preprocessor_config.json"
+_PATIENCE = 10.0  # seconds for one answer of the hub
 
 
 def load_huggingface(path: str, weights: str | None = None, trust_pickle: bool = False) -> LoadedModel:
@@ -42,9 +44,9 @@ def load_huggingface(path: str, weights: str | None = None, trust_pickle: bool =
     with torch.random.fork_rng(devices=[]):  # building draws numbers, which nobody outside shall miss
         try:
             if bare or given is not None:
-                model = kind.from_config(transformers.AutoConfig.from_pretrained(path))
+                model = kind.from_config(_fetched(transformers.AutoConfig.from_pretrained, path))
             else:
-                model = kind.from_pretrained(path)
+                model = _fetched(kind.from_pretrained, path)
             if given is not None:  # transformers knows also the names that its earlier versions wrote
                 model, found = type(model).from_pretrained(
                     None,
@@ -54,9 +56,8 @@ def load_huggingface(path: str, weights: str | None = None, trust_pickle: bool =
                     ignore_mismatched_sizes=True,
                 )
         except Exception as error:  # configurations and the hub's client raise errors of many kinds
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise RuntimeError(
-                f"transformers cannot make an image classifier of {path!r} ({first}); give a folder that "
+                f"transformers cannot make an image classifier of {path!r} ({_first_line(error)}); give a folder that "
                 "save_pretrained wrote, or a config.json"
             ) from error
     if given is not None:
@@ -91,6 +92,34 @@ def preprocessing_of(settings: dict[str, Any], image_size: int | list[int]) -> P
         std=tuple(settings.get("image_std") or IMAGENET_STD),
         interpolation=_INTERPOLATION.get(settings.get("resample", 2), "bilinear"),
     )
+
+
+def _fetched(make: Callable[..., Any], path: str) -> Any:
+    """Make something of what is on this machine; only of what is not here, ask the hub."""
+    if Path(path).exists():
+        return make(path)
+    try:
+        return make(path, local_files_only=True)
+    except OSError:  # nowhere here, or not all of it
+        _ask_hub(path)
+        return make(path)
+
+
+def _ask_hub(name: str) -> None:
+    """Ask once whether the hub has a model: a download asks again and again for half a minute before it gives up."""
+    hub: Any = need("huggingface_hub")
+    try:
+        hub.HfApi().model_info(name, timeout=_PATIENCE)
+    except Exception as error:  # the hub's client raises errors of many kinds
+        if isinstance(error, hub.errors.RepositoryNotFoundError):
+            raise OSError("there is no such folder here, and no such public model on the hub") from error
+        raise OSError(
+            f"it is not on this machine, and the hub cannot be reached or does not give it: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _check(found: Any, what: str) -> None:

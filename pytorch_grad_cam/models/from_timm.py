@@ -29,9 +29,10 @@ def load_timm(name: str, weights: str | None = None, trust_pickle: bool = False)
     """
     timm: Any = need("timm")
     if not timm.is_model(name):
-        close = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"timm has no network {name!r}{hint}")
+        plain = name.partition(".")[0].lower()
+        close = difflib.get_close_matches(plain, timm.list_models(), n=3) or timm.list_models(f"*{plain}*")[:3]
+        hint = f"did you mean {' or '.join(close)}?" if close else "names look like resnet18 or vit_tiny_patch16_224,"
+        raise ValueError(f"timm has no network {name!r}; {hint} timm.list_models() lists all")
     given = None if weights is None else read_weights(weights, trust_pickle)
     with torch.random.fork_rng(devices=[]):  # building draws numbers, which nobody outside shall miss
         if given is None:

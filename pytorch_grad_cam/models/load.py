@@ -121,9 +121,9 @@ def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedMo
             f"--model resnet50 --weights {spec}"
         )
     close = difflib.get_close_matches(spec.lower(), [*known, BUILT_IN], n=3)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    hint = f"did you mean {' or '.join(close)}? Known" if close else "known"
     raise ValueError(
-        f"the model {spec!r} is unknown; {hint}Known are {BUILT_IN}, torchvision's networks for classification, "
+        f"the model {spec!r} is unknown; {hint} are {BUILT_IN}, torchvision's networks for classification, "
         "segmentation and detection, timm/NAME, hf/PATH, package.module:factory for your own, "
         "and .nnp files of Neural Network Console"
     )
