@@ -2,7 +2,7 @@
 
 `python -m benchmarks.shelf` (about ten minutes) writes `benchmarks/results/shelf.md`. Random weights, 224 x 224 px,
 batch 1, two threads. The column "passes" of the method table is a formula; here it gets numbers: F, a plain inference
-forward pass per image at the best batch size; B, a backward pass to the input, and Bt one to the layer, each with its
+forward pass per image, of many changed images at the best batch size, else at batch 1; B, a backward pass to the input, and Bt one to the layer, each with its
 forward pass and less F; Ft, what follows the layer; K channels, n positions and N steps as in the run. The ratio is the
 method's time over that of the formula. Methods of one pass have a table of their own, `cost.md`; methods for
 transformers are left out.
@@ -44,6 +44,7 @@ RUNS: dict[str, tuple[dict[str, Any], int, int]] = {
     "smoothgradcam++": ({"num_samples": 16}, 16, 0),
 }
 SKIPPED = ("sess",)  # its windows have sizes of their own
+ALONE = ("opticam", "smoothgradcam++")  # N passes, but one after the other
 Work = Callable[[], object]
 
 
@@ -98,7 +99,7 @@ def primitives(model: nn.Module, x: Tensor) -> dict[str, Work]:
 
 
 def unit_times(model: nn.Module, x: Tensor, rounds: int) -> dict[str, float]:
-    """Seconds per image of F, B, Ft and Bt, medians at the best batch size."""
+    """Seconds per image of F, B, Ft and Bt at batch 1, and with a star at the best batch size; medians."""
     works = primitives(model, x)
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds + 1):
@@ -110,11 +111,13 @@ def unit_times(model: nn.Module, x: Tensor, rounds: int) -> dict[str, float]:
         return min(median[f"{kind} {size}"] / size for size in BATCHES)
 
     return {
-        "F1": median["F 1"],
-        "F": best("F"),
-        "B": best("FB") - best("F"),
-        "Ft": best("Ft"),
+        "F": median["F 1"],
+        "B": median["FB 1"] - median["F 1"],
+        "Ft": median["Ft 1"],
         "Bt": max(0.0, median["FtBt 1"] - median["Ft 1"]),
+        "F*": best("F"),
+        "B*": best("FB") - best("F"),
+        "Ft*": best("Ft"),
     }
 
 
@@ -122,8 +125,11 @@ def expected(method: Method, units: dict[str, float], steps: int, channels: int)
     """Evaluate the formula of a method in seconds; its first pass is of one image, later ones come in batches."""
     formula = re.sub(r"(?<=[\w)]) (?=[(\w])", " * ", method.passes)
     names = units | {"N": steps, "K": channels or CHANNELS, "n": POSITIONS}
-    alone = units["F1"] - units["F"]
-    return alone + float(eval(formula, {"__builtins__": {}}, names))
+    once = 0.0
+    if method.name not in ALONE and re.search(r"\b[NKn]\b", formula):
+        names |= {name: units[f"{name}*"] for name in ("F", "B", "Ft")}
+        once = units["F"] - units["F*"]
+    return once + float(eval(formula, {"__builtins__": {}}, names))
 
 
 def measured(names: list[str], rounds: int) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,17 @@ from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.engine.layers import layer_at
 from pytorch_grad_cam.methods import method_name
 from pytorch_grad_cam.models.load import load_model
-from pytorch_grad_cam.models.shapes import load_shapes
 
 
 @pytest.mark.parametrize(
     ("ask", "error", "match"),
     [
         (lambda net: GradCAM(net, 3), TypeError, r"target_layers must be a module, .* not 3; give e.g."),
-        (lambda net: GradCAM(net, target_layer_s="conv2"), TypeError, r"'target_layer_s'; did you mean 'target_layers'"),
+        (
+            lambda net: GradCAM(net, target_layer_s="conv2"),
+            TypeError,
+            r"'target_layer_s'; did you mean 'target_layers'",
+        ),
         (lambda net: ScoreCAM(net, "conv2", batchsize=4), TypeError, r"'batchsize'; did you mean 'batch_size'"),
         (lambda net: ScoreCAM(net, "conv2", batch_size=0), ValueError, "batch_size=0 is no number .* from 1 on"),
         (lambda net: AblationCAM(net, "conv2", batch_size=-3), ValueError, "batch_size=-3 is no number"),
@@ -47,7 +50,7 @@ def test_where_a_method_is_made(ask: Callable[[nn.Module], Any], error: type[Exc
         (lambda cam, x: cam.explain_each(x, 3), TypeError, r"a sequence of targets, not 3; give e.g. \[3\]"),
         (lambda cam, x: cam.explain_each(x, "cat"), TypeError, r"a sequence of targets, not 'cat'"),
         (lambda cam, x: cam.explain_each(x, [1], aug_smooth=True), TypeError, r"explain_each has no aug_smooth; call"),
-        (lambda cam, x: cam(x.to(torch.uint8)), TypeError, r"whole numbers \(torch.uint8\), .* float32; .*\) / 255"),
+        (lambda cam, x: cam(x.to(torch.uint8)), TypeError, r"whole numbers \(torch.uint8\), .*float32; .*\) / 255"),
         (lambda cam, x: cam(x[0]), ValueError, r"shape \(2, 11, 14\), .* for a single image x\[None\]"),
     ],
 )
@@ -82,7 +85,8 @@ class Signals(nn.Module):
 
 def test_a_batch_of_one_signal_is_no_image_without_a_batch() -> None:
     cam = GradCAM(build(Signals), "conv", lambda output: output.mean(2))
-    assert cam(torch.randn(1, 4, 20, generator=torch.Generator().manual_seed(0)), 1).shape == (1, 20)
+    x = torch.randn(1, 4, 20, generator=torch.Generator().manual_seed(0))
+    assert cam(x, 1, relu=False).shape == (1, 20)
 
 
 class TestNames:
@@ -99,7 +103,7 @@ class TestNames:
         net.add_module("block[0]", nn.Sequential(nn.Conv2d(2, 3, 3)))
         net.add_module("block", nn.Sequential(nn.ReLU(), nn.Tanh()))
         assert layer_at(net, "block[0]") is net[0]
-        assert layer_at(net, "block[0][0]".replace("[0][0]", "[0].0")) is net[0][0]
+        assert layer_at(net, "block[0].0") is net[0][0]
         assert layer_at(net, "block[1]") is net[1][1]
         assert layer_at(net, "[-1][0]") is net[1][0]
         with pytest.raises(ValueError, match=r"no layer 'block\[7\]'"):
@@ -133,11 +137,9 @@ class TestNames:
 
         monkeypatch.setattr(hub.HfApi, "model_info", model_info)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        start = time.monotonic()
         with pytest.raises(RuntimeError, match=r"'nosuch/at-all' \(it is not on this machine, .* not known\); give a"):
             load_model("hf/nosuch/at-all")
-        assert time.monotonic() - start < 8
-        assert asked == [("nosuch/at-all", 10)]
+        assert asked == [("nosuch/at-all", 10)]  # once; a download would have been tried six times
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
@@ -155,14 +157,14 @@ def test_a_task_that_the_network_does_not_do(task: str, tmp_path: Path, capsys: 
 def test_concepts_without_a_class_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "picture.png"
     write_gray(picture)
-    load_shapes()
     given = ["concepts", "--image-path", str(picture), "--model", "shapes", "--output-dir", str(tmp_path / "out")]
     assert main([*given, "--components", "2"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "concept " in line]
     assert len(lines) == 2
-    for line in lines:
-        assert line.endswith("no class above 50 %") or line.rstrip().endswith(" %")
-    assert any("no class above 50 %" in line for line in lines)
+    table = json.loads((tmp_path / "out" / "concepts.json").read_text(encoding="utf-8"))
+    nameless = [not each["classes"] for each in table["concepts"]]
+    assert [line.endswith(", no class above 50 %") for line in lines] == nameless
+    assert any(nameless)
 
 
 def write_gray(path: Path) -> None:

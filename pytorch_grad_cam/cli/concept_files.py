@@ -35,7 +35,7 @@ class Picture:
 def legend(found: Concepts, labels: Sequence[Labels], loaded: LoadedModel) -> list[str]:
     """Say of each concept how much it explains and which classes it speaks for, one line each."""
     return [
-        "\n".join([f"concept {index + 1}: {100 * energy:.0f} %"] + _labels(classes, loaded))
+        "\n".join([f"concept {index + 1}: {100 * energy:.0f} %", *_labels(classes, loaded)])
         for index, (energy, classes) in enumerate(zip(found.energy.tolist(), labels, strict=True))
     ]
 

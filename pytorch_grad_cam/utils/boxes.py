@@ -93,9 +93,7 @@ def draw_boxes(
     return result
 
 
-def _frame(
-    picture: NDArray[np.uint8], left: int, top: int, right: int, bottom: int, line: int, colour: Any
-) -> None:
+def _frame(picture: NDArray[np.uint8], left: int, top: int, right: int, bottom: int, line: int, colour: Any) -> None:
     """Draw, into the picture, the part of a rectangle's margin that lies in it."""
     height, width = picture.shape[:2]
     down, across = np.arange(height), np.arange(width)
