@@ -2,10 +2,10 @@
 
 `python -m benchmarks.shelf` (about ten minutes) writes `benchmarks/results/shelf.md`. Random weights, 224 x 224 px,
 batch 1, two threads. The column "passes" of the method table is a formula; here it gets numbers: F, a plain inference
-forward pass per image, of many changed images at the best batch size, else at batch 1; B, a backward pass to the input, and Bt one to the layer, each with its
-forward pass and less F; Ft, what follows the layer; K channels, n positions and N steps as in the run. The ratio is the
-method's time over that of the formula. Methods of one pass have a table of their own, `cost.md`; methods for
-transformers are left out.
+forward pass per image, of many changed images at the best batch size, else at batch 1; B, a backward pass to the
+input, and Bt one to the layer, each with its forward pass and less F; Ft, what follows the layer; K channels, n
+positions and N steps as in the run. The ratio is the method's time over that of the formula. Methods of one pass have
+a table of their own, `cost.md`; methods for transformers are left out.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def test_another_thread_may_predict_meanwhile(method: Any) -> None:
 
     other = threading.Thread(target=predict)
     other.start()
-    for _ in range(30):
+    for _ in range(12):
         if not np.array_equal(cam(x, 1), reference):
             wrong.append("map")
     done.set()
