@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +9,11 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.attention import first_norm_of_last_block
 from pytorch_grad_cam.engine.layers import layer_at, layer_name
-from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.positions import Positions
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.restore import replaced_forward
 from pytorch_grad_cam.engine.trees import tensors_in
-from pytorch_grad_cam.explanation import Explanation
-from pytorch_grad_cam.options import How
 from pytorch_grad_cam.recipro_cam import ReciproCAM
-from pytorch_grad_cam.utils.model_targets import Target, Targets
 
 
 class ViTReciproCAM(ReciproCAM):
@@ -45,15 +40,6 @@ class ViTReciproCAM(ReciproCAM):
 
     def _choose_layer(self, inputs: Tensor) -> nn.Module:
         return first_norm_of_last_block(self.model, lambda: self.network(inputs), len(inputs))
-
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        if self.reshape_transform is not None:
-            return super()._explain_view(inputs, targets, how, undo)
-        knowing = copy.copy(self)  # the grid belongs to this input, so it is not kept
-        knowing.reshape_transform = Layout(self.model, inputs, self.target_layers or [])
-        return knowing._explain_view(inputs, targets, how, undo)
 
     def _runner(self, layer: nn.Module, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
         name = layer_name(self.model, layer)
