@@ -104,7 +104,6 @@ class Worker:
         """Seconds of one explanation. Making the object is not counted; its hooks are gone afterwards."""
         work, undo = self.items[name]()
         try:
-            gc.collect()  # what a peer left in reference cycles is not charged to the next item
             return seconds(work, x)
         finally:
             undo()
@@ -112,12 +111,10 @@ class Worker:
     def round(self, x: Tensor, order: int, names: list[str]) -> dict[str, list[float]]:
         """Each item once, in an order that follows from the number: [plain before, item, plain after]."""
         random.Random(order).shuffle(names)
-        times, before = {}, seconds(self.plain, x)
+        times = {}
         for name in names:
-            item = self.run(name, x)
-            after = seconds(self.plain, x)
-            times[name] = [before, item, after]
-            before = after
+            gc.collect()  # what a peer left in reference cycles is charged to nobody, and neither are the cold caches
+            times[name] = [seconds(self.plain, x), self.run(name, x), seconds(self.plain, x)]
         return times
 
     def peak(self, x: Tensor, item: str) -> int:

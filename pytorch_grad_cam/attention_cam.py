@@ -112,6 +112,6 @@ class AttentionCAM(BaseCAM):
             scores=None if scores is None else scores.detach(),
             classes=tuple(map(category_of, each)) if self.uses_targets else (None,) * len(inputs),
             layers=names,
-            notes=tuple(diagnosis.notes_on(names[-1], whole, None, str, nonfinite, how.relu, None)),
+            notes=tuple(diagnosis.notes_on(names[-1], whole, [False] * len(whole), str, nonfinite, how.relu, None)),
         )
         return explanation, each

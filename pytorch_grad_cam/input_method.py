@@ -78,7 +78,7 @@ class InputMethod(BaseCAM):
         values, nonfinite = finite_values(found.values, "attributions of the input", how.allow_nonfinite)
         several = values.shape[1] > 1
         raw = maps.principal_projection(values) if how.eigen_smooth and several else self._over_channels(values)
-        notes = diagnosis.notes_on(INPUT, raw, None, str, nonfinite, how.relu, None)
+        notes = diagnosis.notes_on(INPUT, raw, [False] * len(raw), str, nonfinite, how.relu, None)
         zero = [f"every attribution is 0: {self.why_zero}"]
         notes = [
             (*own, *(zero if is_zero else said))

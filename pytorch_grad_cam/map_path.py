@@ -236,7 +236,7 @@ class MapPath:
             diagnosis.notes_on(
                 layer.name,
                 raw,
-                layer.grads,
+                layer.zero,
                 layer.why_zero,
                 layer.nonfinite,
                 how.relu,

@@ -104,7 +104,8 @@ class How:
     def finish(self, raws: Sequence[Tensor]) -> Tensor:
         """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""
         scaled = [SCALES[self.scale](raw.relu() if self.relu else raw) for raw in raws]
-        mean = torch.stack([maps.resize(each, self.size) for each in scaled]).mean(0)
+        resized = [maps.resize(each, self.size) for each in scaled]
+        mean = torch.stack(resized).mean(0) if len(resized) > 1 else resized[0]
         return SCALES[self.scale](mean).float()
 
 

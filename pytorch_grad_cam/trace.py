@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
-from pytorch_grad_cam.engine.diagnosis import UNUSED_TOKENS, ZERO, finite, listed, why_no_gradient
+from pytorch_grad_cam.engine.diagnosis import UNUSED_TOKENS, ZERO, all_zero, finite, listed, why_no_gradient
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
@@ -30,7 +30,8 @@ class TracedLayer:
     activations: Tensor
     grads: Tensor | None
     nonfinite: tuple[str | None, ...]  # per image what had to be replaced by 0
-    why_zero: Callable[[], str]  # the reason for a gradient that is zero; may run the model once more
+    zero: tuple[bool, ...]  # per image whether its gradient is 0 everywhere
+    why_zero: Callable[[], str]  # the reason for that; may run the model once more
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ class Pass:
             given = torch.zeros_like(values) if grad is None else grad
             grads, bad_grads = finite_values(given, f"gradients at layer {name!r}", self._allow_nonfinite)
         nonfinite = tuple(a or b for a, b in zip(bad, bad_grads, strict=True))
-        return TracedLayer(module, name, values, grads, nonfinite, why_zero)
+        zero = (False,) * len(values) if grads is None else tuple(all_zero(grads).tolist())
+        return TracedLayer(module, name, values, grads, nonfinite, zero, why_zero)
 
 
 def asked(
@@ -166,7 +168,7 @@ def refuse_unread(traced: Trace, better: Callable[[], str]) -> None:
         ValueError: for such a layer.
     """
     for layer in traced.layers:
-        if layer.grads is None or layer.grads.any() or layer.why_zero() != UNUSED_TOKENS:
+        if not all(layer.zero) or layer.why_zero() != UNUSED_TOKENS:
             continue
         try:
             name = repr(better())
@@ -191,7 +193,7 @@ def _checked(activations: Tensor, name: str, inputs: Tensor) -> Tensor:
 
 def finite_values(tensor: Tensor, what: str, allow: bool) -> tuple[Tensor, tuple[str | None, ...]]:
     """Refuse NaN and infinity, or replace them by 0 and say per image where."""
-    good = finite(tensor).tolist()
+    good = finite(tensor)
     tensor = working_precision(tensor)
     if all(good):
         return tensor, (None,) * len(good)

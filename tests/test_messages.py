@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam import EigenCAM, Explanation, GradCAM, GradCAMPlusPlus, HiResCAM
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.engine.diagnosis import finite
 from pytorch_grad_cam.utils.model_targets import (
     BinaryClassifierOutputTarget,
     ClassifierOutputSoftmaxTarget,
@@ -174,6 +175,16 @@ class TestNonfinite:
         net = build(Head, lambda a: pooled((a * 0).sqrt()))
         with pytest.raises(ValueError, match=r"gradients at layer 'conv' contain NaN or infinity"):
             GradCAM(net, net.conv)(inputs(), 1)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+    @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+    def test_numbers_whose_sum_overflows_are_finite(self, dtype: torch.dtype, bad: float) -> None:
+        values = torch.full((3, 2, 4, 4), torch.finfo(dtype).max, dtype=dtype)
+        assert finite(values) == [True, True, True]
+        values[1, 1, 2, 3] = bad
+        assert finite(values) == [True, False, True]
+        values[1, 1, 0, 0] = -bad
+        assert finite(values) == [True, False, True]
 
 
 class TestTargets:

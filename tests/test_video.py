@@ -283,7 +283,7 @@ def test_the_flag_comes_back_when_threads_overlap(flag: list[tuple[str, bool]]) 
 
 def test_other_threads_use_cudnn_while_a_model_is_explained(flag: list[tuple[str, bool]], video: Tensor) -> None:
     model = network(recurrent=True)
-    with differentiable_rnns(model):
+    with differentiable_rnns(model.modules()):
         thread = threading.Thread(target=model, args=(video,))
         thread.start()
         thread.join()

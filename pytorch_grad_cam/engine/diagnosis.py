@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,10 +45,13 @@ def why_no_gradient(module: nn.Module, score: Callable[[], Tensor], before: Tens
     return NOT_ON_PATH if torch.equal(before, after) else DETACHED
 
 
-def finite(tensor: Tensor) -> Tensor:
-    """Say of each image of a ``(B, ...)`` tensor whether all its numbers are finite: bool ``(B,)``."""
+def finite(tensor: Tensor) -> list[bool]:
+    """Say of each image of a ``(B, ...)`` tensor whether all its numbers are finite."""
     flat = tensor.flatten(1)
-    return flat.amax(1).isfinite() & flat.amin(1).isfinite()  # NaN is both; ten times faster than asking each number
+    sums = flat.sum(1, dtype=torch.float32 if flat.element_size() < 4 else None)
+    good = [math.isfinite(each) for each in sums.tolist()]
+    # NaN and infinity spoil a sum, and a sum is far cheaper than asking each number; but sums may overflow.
+    return good if all(good) else flat.isfinite().all(1).tolist()
 
 
 def all_zero(tensor: Tensor) -> Tensor:
@@ -59,7 +63,7 @@ def all_zero(tensor: Tensor) -> Tensor:
 def notes_on(
     name: str,
     raw: Tensor,
-    grads: Tensor | None,
+    zero: Sequence[bool],
     why_zero: Callable[[], str],
     nonfinite: Sequence[str | None],
     relu: bool,
@@ -70,7 +74,7 @@ def notes_on(
     Args:
         name: the layer's name.
         raw: its signed maps ``(B, *s)``.
-        grads: its gradients ``(B, C, *s)``, None for a method that takes none.
+        zero: per image whether its gradient is 0 everywhere.
         why_zero: finds the reason for a gradient that is zero.
         nonfinite: per image what was replaced, None for most.
         relu: whether negative evidence is dropped.
@@ -80,18 +84,17 @@ def notes_on(
         Per image the sentences that say why its map means nothing; mostly none.
     """
     flat = raw.flatten(1)
-    zero = torch.zeros_like(flat[:, 0]).bool() if grads is None else all_zero(grads)
     negative = (flat.amax(1) <= 0) & (flat.amin(1) < 0) & relu
-    reason = why_zero() if bool(zero.any()) else ""
-    cancel = torch.zeros_like(zero)
+    reason = why_zero() if any(zero) else ""
+    cancel = torch.zeros_like(negative)
     if terms is not None:
         cancel = flat.abs().amax(1) <= CANCELLED * terms.flatten(1).amax(1)
     verdicts: list[tuple[str, ...]] = []
-    for image, (is_zero, is_rounding, is_negative, is_flat) in enumerate(
-        torch.stack([zero, cancel, negative, is_constant(raw)], 1).tolist()
+    for image, (is_rounding, is_negative, is_flat) in enumerate(
+        torch.stack([cancel, negative, is_constant(raw)], 1).tolist()
     ):
         verdict = [nonfinite[image]]
-        if is_zero:
+        if zero[image]:
             verdict.append(f"zero gradient at layer {name!r}: {reason}")
         elif is_rounding and flat[image].any():
             verdict.append(f"the channels at layer {name!r} cancel everywhere; what is left is rounding")

@@ -59,7 +59,7 @@ def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool,
             inputs = inputs.clone()  # out of inference mode, which no gradient can enter
     inputs = inputs.to(device_of(model), dtype)
     if not allow_nonfinite and inputs.is_floating_point():
-        good = finite(inputs.detach()).tolist()
+        good = finite(inputs.detach())
         if not all(good):
             bad = listed([index for index, is_good in enumerate(good) if not is_good])
             raise ValueError(

@@ -119,8 +119,7 @@ def door(
     else:
         if image not in (None, 0):
             raise ValueError(f"image={image!r} is none of the inputs: one tensor was given; leave out image=")
-        inputs = checked_input(model, given, allow_nonfinite, keep_graph)
-        args, where, image = (inputs,), {0: inputs}, 0
+        args, where, image = (given,), {0: given}, 0
     place = _place(where, image)
     inputs = checked_input(model, where[place], allow_nonfinite, keep_graph)
     dtype, device = inputs.dtype, device_of(model)

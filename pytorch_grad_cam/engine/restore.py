@@ -35,13 +35,13 @@ def taking_turns(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every submodule in evaluation mode, then give each its own flag back.
+def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Put modules in evaluation mode, then give each its own flag back.
 
     The flags are written one by one: ``model.eval()`` may be overridden to do more than that (merge adapters, fuse
     layers), and one flag for all would lose a frozen batch norm's. A model already in evaluation is not touched.
     """
-    training = [module for module in model.modules() if module.training]
+    training = [module for module in modules if module.training]
     try:
         for module in training:
             module.training = False
@@ -112,8 +112,8 @@ def without_cudnn() -> Iterator[None]:
 
 
 @contextmanager
-def differentiable_rnns(model: nn.Module) -> Iterator[None]:
-    """Let the recurrent modules of ``model``, and nothing else, run without cuDNN while the block runs.
+def differentiable_rnns(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Let the recurrent ones among ``modules``, and nothing else, run without cuDNN while the block runs.
 
     In evaluation mode cuDNN keeps nothing that a gradient through an RNN would need; PyTorch's own kernels do. Only
     this thread's calls are changed, see ``replaced_forward``.
@@ -124,7 +124,7 @@ def differentiable_rnns(model: nn.Module) -> Iterator[None]:
             return original(*args, **kwargs)
 
     with ExitStack() as stack:
-        for module in model.modules():
+        for module in modules:
             if isinstance(module, nn.RNNBase):
                 stack.enter_context(replaced_forward(module, forward))
         yield
@@ -137,10 +137,11 @@ def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
     Inside, inference mode is off, whatever the caller's mode, because a map needs tensors that autograd accepts.
     """
     devices = [device] if device.type == "cuda" else []
+    modules = list(model.modules())
     with (
         taking_turns(model),
-        evaluating(model),
-        differentiable_rnns(model),
+        evaluating(modules),
+        differentiable_rnns(modules),
         torch.random.fork_rng(devices=devices),
         torch.inference_mode(False),
         torch.no_grad(),

@@ -152,7 +152,7 @@ class DeepFeatureFactorization:
         assert compute is not None
         head = compute if isinstance(compute, nn.Module) else self.model
         weight = next((each for each in head.parameters() if each.is_floating_point()), vectors)
-        with undisturbed(self.model, vectors.device), evaluating(head):
+        with undisturbed(self.model, vectors.device), evaluating(head.modules()):
             answers = compute(vectors.to(weight))
         result: NDArray[Any] = answers.detach().float().cpu().numpy()
         return result
