@@ -146,6 +146,42 @@ def test_a_two_tower_model() -> None:
     torch.testing.assert_close(zero_shot.raw[0] * 10, found.raw[0], rtol=1e-3, atol=1e-5)
 
 
+def test_any_number_of_texts() -> None:
+    """Row 6 of the needs of users: another number of texts than pictures, each a class."""
+    net, ids = build(TwoTower), torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 1]])
+    tower = ZeroShot(net.image, _texts(net, ids))
+    for x in (inputs(), inputs(batch=1)):
+        for method in (HiResCAM, ScoreCAM):
+            found = method(net, "image.body.conv2").explain({"pixel_values": x, "input_ids": ids}, 2)
+            expected = method(tower, "tower.body.conv2", output=lambda scores: 10 * scores).explain(x, 2)
+            torch.testing.assert_close(found.raw[0], expected.raw[0], rtol=1e-4, atol=1e-5)
+            assert found.outputs.logits_per_image.shape == (len(x), 3)
+    with pytest.raises(ValueError, match=r"as many texts as pictures \(2\); .* one by one, each as x\[i : i \+ 1\]"):
+        ScoreCAM(net, "image.body.conv2")({"pixel_values": inputs(), "input_ids": ids[:2]}, 1)
+
+
+def test_clip_of_hugging_face() -> None:
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.CLIPConfig(
+        text_config={**small, "vocab_size": 50, "max_position_embeddings": 8, "eos_token_id": 49, "bos_token_id": 48},
+        vision_config={**small, "image_size": 24, "patch_size": 8},
+        projection_dim=8,
+    )
+    torch.manual_seed(0)
+    net = transformers.CLIPModel(config).eval()
+    x, ids = torch.randn(1, 3, 24, 24), torch.tensor([[48, 3, 49], [48, 5, 49], [48, 7, 49]])
+    cam = HiResCAM(net)
+    found = cam.explain({"pixel_values": x, "input_ids": ids}, 2)
+    assert found.raw[0].shape == (1, 3, 3)
+    assert found.maps.any()
+    scores = net(pixel_values=x, input_ids=ids).logits_per_image
+    torch.testing.assert_close(found.scores, scores[:, 2].detach())
+    assert cam.explain({"pixel_values": x, "input_ids": ids}).classes == (int(scores.argmax()),)
+    each = cam.explain_each({"pixel_values": x, "input_ids": ids})  # a map for every text
+    torch.testing.assert_close(each.maps[:, 2], found.maps)
+
+
 def _texts(net: Any, ids: Tensor) -> Tensor:
     return nn.functional.normalize(net.text(ids).mean(1), dim=1).detach()
 

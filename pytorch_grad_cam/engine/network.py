@@ -53,13 +53,43 @@ class Network:
         try:
             outputs = self.model(*args, **keywords)
         except (AssertionError, IndexError, RuntimeError, ValueError) as error:
-            if not lacks_batch(self.model, image):
-                raise
-            raise ValueError(_no_batch(image)) from error
+            if lacks_batch(self.model, image):
+                raise ValueError(_no_batch(image)) from error
+            self._refuse_other_rows(error)
+            raise
         rows = [len(part) if part.ndim else 0 for part in tensors_in(outputs)]
         if rows and len(image) not in rows and lacks_batch(self.model, image):
             raise ValueError(_no_batch(image))
+        self._refuse_shared_texts(outputs)
         return outputs if self.pick is None else picked(outputs, self.pick)
+
+    def _refuse_other_rows(self, error: Exception) -> None:
+        """Say what may be the cause of an error: inputs of another batch size. Models may take such, as texts."""
+        for tensor in self._others():
+            if tensor.ndim > 1 and len(tensor) not in (1, self.batch):
+                raise ValueError(
+                    f"one of the model's inputs has {len(tensor)} rows, {tuple(tensor.shape)}, but the picture is a "
+                    f"batch of {self.batch}, and the model fails ({error}); give all inputs the same batch"
+                ) from error
+
+    def _refuse_shared_texts(self, outputs: Any) -> None:
+        """Refuse to take one row each of texts that every picture is compared with."""
+        if self.row is None or self.batch == 1 or not isinstance(getattr(outputs, "logits_per_image", None), Tensor):
+            return
+        if any(tensor.ndim and len(tensor) == self.batch for tensor in self._others()):
+            raise ValueError(
+                f"every picture is compared with every text, and there are as many texts as pictures ({self.batch}); "
+                "this method runs one picture at a time and cannot tell whether all texts go with it: give the "
+                "pictures one by one, each as x[i : i + 1]"
+            )
+
+    def _others(self) -> list[Tensor]:
+        """Return the tensors besides the picture."""
+        given: dict[Place, Any] = dict(enumerate(self.args))
+        given.update(self.keywords)
+        if given.pop(self.place, None) is None:
+            given[0] = {name: item for name, item in self.args[0].items() if name != self.place}
+        return list(tensors_in(given))
 
     def _held(self, count: int) -> tuple[list[Any], dict[str, Any]]:
         def fitted(tensor: Tensor) -> Tensor:
@@ -97,7 +127,7 @@ def door(
         The picture ``(B, C, *S)``, see ``checked_input``, and the network.
 
     Raises:
-        TypeError, ValueError: if there is no picture, or inputs of another batch size.
+        TypeError, ValueError: if there is no picture.
     """
     model = _alone(model)
     if forward_kwargs is not None and not isinstance(forward_kwargs, Mapping):
@@ -129,12 +159,6 @@ def door(
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
     args, keywords = map_tensors(args, moved), map_tensors(keywords, moved)
-    for tensor in tensors_in([args, keywords]):
-        if tensor.ndim and len(tensor) not in (1, len(inputs)) and tensor.ndim > 1:
-            raise ValueError(
-                f"one of the model's inputs has {len(tensor)} rows, {tuple(tensor.shape)}, but the picture is a batch "
-                f"of {len(inputs)}; give all inputs the same batch"
-            )
     return inputs, Network(model, args, keywords, place, pick, len(inputs))
 
 

@@ -54,8 +54,9 @@ def one_image(outputs: Any, index: int, batch: int) -> Any:
     """Take one image's part of a model's outputs.
 
     Args:
-        outputs: a tensor with a leading batch axis, a tuple, list or dict of such tensors, or, as detectors return
-            it, a list with one entry per image.
+        outputs: a tensor with a leading batch axis, a tuple, list, dict or record of such tensors, or, as detectors
+            return it, a list with one entry per image. Tensors beside these that have no such axis (a loss, the
+            embeddings of texts) belong to every image.
         index: which image, 0 to ``batch - 1``.
         batch: number of images ``B``.
 
@@ -65,10 +66,10 @@ def one_image(outputs: Any, index: int, batch: int) -> Any:
     if isinstance(outputs, (tuple, list)) and len(outputs) == batch and not isinstance(outputs[0], Tensor):
         return outputs[index]
     shapes = [tuple(tensor.shape) for tensor in tensors_in(outputs)]
-    if not shapes or any(not shape or shape[0] != batch for shape in shapes):
+    if not any(shape and shape[0] == batch for shape in shapes):
         raise ValueError(
             f"the model's output cannot be split into {batch} images: its tensors have the shapes "
-            f"{shapes}; every tensor needs the batch as its first axis, or return one entry per image (a single "
+            f"{shapes}; one needs the batch as its first axis, or return one entry per image (a single "
             "picture needs a batch axis of its own: input_tensor[None])"
         )
-    return map_tensors(outputs, lambda tensor: tensor[index])
+    return map_tensors(outputs, lambda tensor: tensor[index] if tensor.ndim and len(tensor) == batch else tensor)
