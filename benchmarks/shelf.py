@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from benchmarks.cost import THREADS, machine
 from benchmarks.networks import build
-from pytorch_grad_cam.methods import METHODS, Method
+from pytorch_grad_cam.method import Method
+from pytorch_grad_cam.methods import METHODS
 
 RESULT = Path(__file__).parent / "results" / "shelf.md"
 NETWORK, LAYER, CHANNELS, POSITIONS = "resnet18", "layer4.1", 512, 49
