@@ -17,6 +17,7 @@ from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.cli.nnc_batch import SMOOTH_ROWS
+from pytorch_grad_cam.runs.alone import LOCK, alone_in
 from pytorch_grad_cam.runs.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,6 +135,19 @@ def test_wherever_a_run_is_cut_it_continues_to_the_same_bytes(tmp_path: Path, mo
         assert run(*options, "cut/o.csv") == 0
         assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
         assert sum(nnc_net.seen) == max(0, 10 - done) + TRIALS
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset(tmp_path, 4)
+    options = ["gradcam-batch", "-i", "d.csv", "-o", "o.csv"]
+    with alone_in(Path("o")):
+        assert run(*options) == 1
+        assert "another run is writing into o; wait for its end, stop it, or name another" in capsys.readouterr().err
+        assert [path.name for path in Path("o").iterdir()] == [LOCK]
+    assert run(*options) == 0
+    assert not Path("o", LOCK).exists()
+    Path("o", LOCK).touch()  # of a run that was killed
+    assert run(*options) == 0
 
 
 @pytest.mark.parametrize("change", ["style", "picture column", "rows", "model"])

@@ -23,6 +23,7 @@ from pytorch_grad_cam.cli.nnc import ADVICE, SATURATED, Network, make_network
 from pytorch_grad_cam.cli.options import NncOptions
 from pytorch_grad_cam.data.dataset_csv import DatasetCsv, Labels, Row, write_dataset
 from pytorch_grad_cam.data.images import check_writable, read_image
+from pytorch_grad_cam.runs.alone import alone_in
 from pytorch_grad_cam.runs.console_maps import Answer, Question, by_size
 from pytorch_grad_cam.runs.fingerprint import fingerprint
 from pytorch_grad_cam.runs.inputs import Inputs
@@ -61,8 +62,8 @@ def batch(options: NncOptions) -> int:
         raise ValueError(f"{dataset.path} has no rows below its header")
     network = make_network(options, bars=False)
     labels = Labels(dataset, options.label_variable, network.classes)
-    work = _Work(options, dataset, column[0], labels, network, output)
-    return work.run(total)
+    with alone_in(output.with_suffix("")):
+        return _Work(options, dataset, column[0], labels, network, output).run(total)
 
 
 class _Work:
