@@ -115,6 +115,10 @@ def test_wrong_options_are_one_line_and_2(given: str, message: str, capsys: pyte
         ("gradcam -i p/0.png -c 3", "class 3 does not exist: the network has 3 outputs, 0 to 2"),
         ("gradcam -i p/0.png -m results.nnp", "results.nnp"),
         ("smoothgrad -i p/0.png -li 2", "--layer_index means a variable of a .nnp file, and nnc_net:tiny is none"),
+        (
+            "gradcam -i p/0.png --score logit",
+            "--score logit means what the last Softmax or Sigmoid of a .nnp file takes",
+        ),
         ("gradcam -i p/0.png --style nnc --target-layers features.0 features.2", "the plug-in looks at one layer"),
     ],
 )

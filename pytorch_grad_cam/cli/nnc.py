@@ -157,6 +157,11 @@ def _question(loaded: LoadedModel, options: NncOptions) -> _Asked:
     for given, name in ((options.output_variable, "output_variable"), (options.layer_index, "layer_index")):
         if given:
             raise ValueError(f"--{name} means a variable of a .nnp file, and {options.model} is none; leave it out")
+    if options.score == "logit":
+        raise ValueError(
+            f"--score logit means what the last Softmax or Sigmoid of a .nnp file takes, and {options.model} is none: "
+            "its outputs are explained as they are, and mostly they are logits; leave it out"
+        )
     return _Asked(model, options.target_layers or loaded.target_layers)
 
 

@@ -92,7 +92,10 @@ def command_parser(program: str, command: str) -> argparse.ArgumentParser:
         "--style", choices=("paper", "nnc"), default="paper", help="the published method (default) or the plug-in's"
     )
     group.add_argument(
-        "--score", choices=("output", "logit"), default="output", help="what is explained (default: output)"
+        "--score",
+        choices=("output", "logit"),
+        default="output",
+        help="what is explained; logit: .nnp only (default: output)",
     )
     if not smooth:
         what = "layers of the map (default: the last convolution of a .nnp, else the last with positions)"
