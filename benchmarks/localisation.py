@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from benchmarks import networks, peers
 from benchmarks.channel import Remote
-from benchmarks.questions import LAYERS, Question, mosaics, off_centre, plain_cam, scenes
+from benchmarks.questions import LAYERS, Question, mosaics, off_centre, plain_cam, scenes, several
 from pytorch_grad_cam.methods import METHODS, method_class, method_name
 
 RESULT = Path(__file__).parent / "results" / "localisation.md"
@@ -41,6 +41,7 @@ ONE_PASS = (
     "eigengradcam",
     "randomcam",
 )
+MADE_OF_GRADCAM = ("sess",)  # said to find several objects better than the method inside
 HIT_NOISE, ENERGY_NOISE = 2, 0.02  # differences up to here are chance
 REASONS = {
     "gradcam++": "ours is the paper's equation; the other's epsilon of 1e-6 outweighs G^2, so its weights are about "
@@ -195,6 +196,9 @@ def main() -> None:
                 asked = list(off_centre(network, networks.build(network)))
                 title = f"{network}, `{LAYERS[network]}`: photos whose boxes miss the centre"
                 lines += section(title, table(network, asked, methods, remote))
+                asked = list(several(network, networks.build(network)))
+                title = f"{network}, `{LAYERS[network]}`: photos with several objects"
+                lines += section(title, table(network, asked, [*methods, *MADE_OF_GRADCAM], remote))
         asked = list(scenes(40 if options.quick else 200))
         lines += section(
             f"built-in network, `{LAYERS['shapes']}`: built-in scenes, exact masks",

@@ -74,7 +74,18 @@ def mosaics(network: str, count: int = 20, seed: int = 0) -> Iterator[Question]:
 
 
 def off_centre(network: str, model: nn.Module) -> Iterator[Question]:
-    """Pascal VOC photos, squashed to the network's side, and a class none of whose boxes covers the centre.
+    """Pascal VOC photos and a class none of whose boxes covers the centre."""
+    middle = PREPARATION[network][2] // 2
+    return (question for question, _ in _voc(network, model) if not question.inside[middle, middle])
+
+
+def several(network: str, model: nn.Module) -> Iterator[Question]:
+    """Pascal VOC photos with two objects or more, and each class that is there."""
+    return (question for question, objects in _voc(network, model) if objects > 1)
+
+
+def _voc(network: str, model: nn.Module) -> Iterator[tuple[Question, int]]:
+    """Pascal VOC photos, squashed to the network's side, a class of each, and the number of objects.
 
     The target is the ImageNet class with the highest score among those that belong to the VOC class.
     """
@@ -90,8 +101,8 @@ def off_centre(network: str, model: nn.Module) -> Iterator[Question]:
             inside = np.zeros((side, side), bool)
             for left, top, right, bottom in (t["box"] for t in row["objects"] if t["label"] == label):
                 inside |= ((y >= top) & (y <= bottom))[:, None] & ((x >= left) & (x <= right))
-            if not inside[side // 2, side // 2]:
-                yield Question(image, max(belonging[label], key=lambda index: scores[index]), inside)
+            target = max(belonging[label], key=lambda index: scores[index])
+            yield Question(image, target, inside), len(row["objects"])
 
 
 def scenes(count: int = 200) -> Iterator[Question]:

@@ -100,13 +100,11 @@ def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
         ``(B, *S)``, signed.
     """
     rows = tensor.flatten(2)  # (B, C, n)
-    # Squares of tiny gradients would underflow; the scale comes back at the end.
-    scale = rows.abs().amax((1, 2), keepdim=True)
-    rows = rows / torch.where(scale > 0, scale, 1.0)
+    # float64: in float32 the squares of tiny gradients underflow, and the solver gives up on sparse ones, whose Gram
+    # matrix has many eigenvalues near 0.
+    rows = (rows.cpu() if rows.device.type == "mps" else rows).double()  # that device has no float64
     if centred:
         rows = rows - rows.mean(2, keepdim=True)
-    # In float32 the solver gives up on sparse gradients, whose Gram matrix has many eigenvalues near 0.
-    rows = rows if rows.device.type == "mps" else rows.double()  # that device has no float64
     with torch.autocast(rows.device.type, enabled=False):  # the network's half precision is not for this
         if rows.shape[2] <= rows.shape[1]:
             values, vectors = torch.linalg.eigh(rows.transpose(1, 2) @ rows)  # (B, n, n)
@@ -114,8 +112,7 @@ def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
         else:
             _, vectors = torch.linalg.eigh(rows @ rows.transpose(1, 2))  # (B, C, C)
             projection = (vectors[:, :, -1:] * rows).sum(1)  # L = X v_1
-    projection = oriented(projection, rows) * scale[:, 0]
-    return projection.to(tensor.dtype).reshape(tensor.shape[0], *tensor.shape[2:])
+    return oriented(projection, rows).to(tensor).reshape(tensor.shape[0], *tensor.shape[2:])
 
 
 def oriented(projection: Tensor, rows: Tensor) -> Tensor:
