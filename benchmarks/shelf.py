@@ -1,4 +1,4 @@
-"""What every method costs beside the passes it is said to need, on ResNet-18.
+"""What every method costs beside the passes it is said to need, on ResNet-50.
 
 `python -m benchmarks.shelf` (about ten minutes) writes `benchmarks/results/shelf.md`. Random weights, 224 x 224 px,
 batch 1, two threads. The column "passes" of the method table is a formula; here it gets numbers: F, a plain inference
@@ -28,7 +28,7 @@ from pytorch_grad_cam.method import Method
 from pytorch_grad_cam.methods import METHODS
 
 RESULT = Path(__file__).parent / "results" / "shelf.md"
-NETWORK, LAYER, CHANNELS, POSITIONS = "resnet18", "layer4.1", 512, 49
+NETWORK, LAYER, CHANNELS, POSITIONS = "resnet50", "layer4.2", 2048, 49
 BATCHES = (1, 4, 8, 16)
 AIM = 1.10
 # What a run is made with, so that each takes seconds, and its N and K.
@@ -157,7 +157,7 @@ def report(ratios: dict[str, float], rounds: int) -> str:
     lines = [
         "# What each method costs beside its passes",
         "",
-        f"ResNet-18, random weights, 224 px, `{LAYER}`, batch 1; medians of {rounds} interleaved rounds.",
+        f"ResNet-50, random weights, 224 px, `{LAYER}`, batch 1; medians of {rounds} interleaved rounds.",
         f"How it is measured: `benchmarks/shelf.py`. Aim: at most {AIM} x the passes.",
         "",
         f"Machine: {machine()}.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -14,6 +16,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.layers import layer_name
+from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.explanation import Explanation
@@ -23,6 +26,27 @@ from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
 
 # A gap of this share of the score is worth a note; below it what is missing is rounding.
 GAP = 0.01
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The input or the output of a layer, and what its gradient is multiplied by."""
+
+    name: str
+    at: GradientEdge
+    factor: Tensor
+    channels_last: bool
+
+
+@dataclass(frozen=True)
+class _Contribution:
+    """What a part contributed to each image: the sum ``(B,)``; where it has places, its map ``(B, *s)``, signed and
+    as the share of the authors' map."""
+
+    name: str
+    total: Tensor
+    raw: Tensor | None = None
+    share: Tensor | None = None
 
 
 class FullGrad(BaseCAM):
@@ -57,36 +81,35 @@ class FullGrad(BaseCAM):
     ) -> tuple[Explanation, list[Target]]:
         leaf = inputs.clone()
         leaf.requires_grad = True
-        calls: list[tuple[str, Tensor, Tensor]] = [("input", leaf, leaf)]
+        parts = [_Part("input", get_gradient_edge(leaf), leaf.detach(), False)]
         names = {module: layer_name(self.model, module) for module in self.target_layers or []}
 
-        def keep(module: nn.Module, args: Any, output: Tensor) -> Tensor:
-            calls.append((names[module], output, _placed(module, output)))
-            return output.clone()  # an in-place operation that follows must not change what the gradient belongs to
+        def note(module: nn.Module, args: Any, output: Tensor) -> None:
+            if output.requires_grad:  # the edge stays where it is when an in-place operation follows
+                parts.append(_Part(names[module], get_gradient_edge(output), *_placed(module, output)))
 
-        with torch.enable_grad(), hooked(names, keep):
+        with torch.enable_grad(), hooked(names, note):
             outputs = self.network(leaf)
             each, scores = asked(outputs, targets, inputs, undo)
-        where = [output for _, output, _ in calls]
-        grads = torch.autograd.grad(scores, where, torch.ones_like(scores), allow_unused=True)
-        # Signed contributions of the input and of every bias; a layer that the score does not use has none.
-        terms = [
-            (name, maps.working_precision(grad * factor.detach()))
-            for (name, _, factor), grad in zip(calls, grads, strict=True)
+        grads = torch.autograd.grad(scores, [part.at for part in parts], torch.ones_like(scores), allow_unused=True)
+        # A layer that the score does not use contributes nothing.
+        layout = Layout(self.model, inputs)
+        found = [
+            _contribution(grad, part, inputs, layout)
+            for part, grad in zip(parts, grads, strict=True)
             if grad is not None
         ]
-        drawn = [(name, term) for name, term in terms if term.ndim == inputs.ndim]
-        shares = torch.stack([maps.resize(_rescaled(term).sum(1), how.size) for _, term in drawn], 1)  # (B, L, *S)
-        whole = maps.principal_projection(shares) if how.eigen_smooth else shares.sum(1)
-        notes = _gaps(scores.detach(), torch.stack([_by_image(term, len(inputs)) for _, term in terms]).sum(0))
+        drawn = [each for each in found if each.raw is not None and each.share is not None]
+        whole = _together([each.share for each in drawn if each.share is not None], how)
+        notes = _gaps(scores.detach(), torch.stack([each.total for each in found]).sum(0))
         explanation = Explanation(
             maps=how.finish([whole]),
-            raw=tuple(term.sum(1) for _, term in drawn),
+            raw=tuple(each.raw for each in drawn if each.raw is not None),
             weights=(None,) * len(drawn),
             outputs=detached(outputs),
             scores=scores.detach(),
             classes=tuple(map(category_of, each)),
-            layers=tuple(name for name, _ in drawn),
+            layers=tuple(each.name for each in drawn),
             notes=notes,
         )
         return explanation, each
@@ -103,13 +126,45 @@ def bias_of(module: nn.Module) -> Tensor | None:
     return bias if known and isinstance(bias, Tensor) else None
 
 
-def _placed(module: nn.Module, output: Tensor) -> Tensor:
-    """Return the layer's bias in a form that broadcasts against its output."""
+def _placed(module: nn.Module, output: Tensor) -> tuple[Tensor, bool]:
+    """Return the layer's bias, to broadcast against its output, and whether the channels are the output's last axis."""
     bias = bias_of(module)
     assert bias is not None
-    if isinstance(module, (nn.Linear, nn.LayerNorm)):
-        return bias  # the last axes
-    return bias.reshape(-1, *[1] * (output.ndim - 2))
+    bias = bias.detach()
+    if bias.ndim > 1:  # of a norm over several axes, channels first
+        return bias, False
+    # Norms named LayerNorm2d and alike put the channels of (B, C, H, W) last and back.
+    turns = type(module) is not nn.LayerNorm and output.ndim == 4 and output.shape[1] == len(bias)
+    if isinstance(module, nn.Linear) or (isinstance(module, nn.LayerNorm) and not turns):
+        return bias, True
+    return bias.reshape(-1, *[1] * (output.ndim - 2)), False
+
+
+def _contribution(grad: Tensor, part: _Part, inputs: Tensor, layout: Layout) -> _Contribution:
+    """Multiply gradient and bias, once: layers are large, and this is most of what FullGrad does beside its passes."""
+    term = maps.working_precision(grad * part.factor)
+    placed = term.ndim == inputs.ndim and len(term) == len(inputs)
+    if not placed or (
+        part.channels_last and not layout.covers(term.shape[1:-1])
+    ):  # else windows of places, or no places
+        return _Contribution(part.name, _by_image(term, len(inputs)))
+    if part.channels_last:
+        term = term.movedim(-1, 1)
+    raw = term.sum(1)
+    sizes = term.abs_()
+    low, spread = maps.low_and_spread(sizes)  # over all channels and positions at once
+    share = (sizes.sum(1) - maps.per_image(low * sizes.shape[1], raw)) / maps.per_image(spread, raw)
+    return _Contribution(part.name, raw.flatten(1).sum(1), raw, share)
+
+
+def _together(shares: Sequence[Tensor], how: How) -> Tensor:
+    """Sum shares ``(B, *s)`` of several sizes in the size that is asked for: those of one size first."""
+    if how.eigen_smooth:
+        return maps.principal_projection(torch.stack([maps.resize(share, how.size) for share in shares], 1))
+    sums: dict[torch.Size, Tensor] = {}
+    for share in shares:
+        sums[share.shape] = sums[share.shape] + share if share.shape in sums else share
+    return torch.stack([maps.resize(each, how.size) for each in sums.values()]).sum(0)
 
 
 def _by_image(term: Tensor, batch: int) -> Tensor:
@@ -120,11 +175,6 @@ def _by_image(term: Tensor, batch: int) -> Tensor:
             "explain one image at a time"
         )
     return term.reshape(batch, -1).sum(1)
-
-
-def _rescaled(term: Tensor) -> Tensor:
-    """Return ``|term|`` of each image stretched to [0, 1] over all channels and positions at once."""
-    return maps.unit_range(term.abs())
 
 
 def _gaps(scores: Tensor, total: Tensor) -> tuple[tuple[str, ...], ...]:

@@ -278,6 +278,51 @@ class TestFullGrad:
         assert found.layers == ("input", "conv", "conv")
         torch.testing.assert_close(sum(raw.flatten(1).sum(1) for raw in found.raw), found.scores)
 
+    def test_channels_may_be_the_last_axis(self) -> None:
+        """A norm named LayerNorm2d turns its input; a Linear on (B, H, W, C) does not: both have places."""
+
+        class Norm2d(nn.LayerNorm):
+            def forward(self, x: Tensor) -> Tensor:
+                return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+        class Last(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv, self.norm, self.linear = nn.Conv2d(2, 8, 3, padding=1), Norm2d(8), nn.Linear(8, 8)
+
+            def forward(self, x: Tensor) -> Tensor:
+                x = self.norm(self.conv(x))
+                return self.linear(x.movedim(1, -1)).mean((1, 2)) + 0 * self.linear(x.flatten(2).mT).mean(1)
+
+        net, x = build(Last).double(), torch.randn(2, 2, 6, 6, dtype=torch.float64)
+        net.norm.bias.data.normal_()
+        with pytest.warns(UserWarning, match="miss"):  # a norm divides, which is not linear
+            found = FullGrad(net).explain(x, 1)
+        assert found.layers == ("input", "conv", "norm", "linear")  # the second linear has tokens, not places
+        assert {tuple(raw.shape) for raw in found.raw} == {(2, 6, 6)}
+        share = net.linear.bias[1] / 36  # every place counts its part of the mean
+        torch.testing.assert_close(found.raw[3], share.expand(2, 6, 6))
+        by_place = (net.linear.weight[1] * net.norm.bias).sum() / 36
+        torch.testing.assert_close(found.raw[2], by_place.expand(2, 6, 6))
+
+    def test_what_follows_in_place_or_without_a_graph_is_no_matter(self) -> None:
+        class InPlace(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.frozen, self.conv = nn.Conv2d(2, 2, 3), nn.Conv2d(2, 4, 3)
+
+            def forward(self, x: Tensor) -> Tensor:
+                with torch.no_grad():
+                    x = self.frozen(x)
+                return self.conv(x).mul_(2).relu_().mean((2, 3))
+
+        net, x = build(InPlace).double(), inputs().double()
+        with pytest.warns(UserWarning, match="miss"):  # the input, which the graph does not reach
+            found = FullGrad(net).explain(x, 1)
+        assert found.layers == ("conv",)
+        lit = (net.conv(net.frozen(x))[:, 1] > 0).double() * 2 * net.conv.bias[1] / (7 * 10)  # places
+        torch.testing.assert_close(found.raw[0], lit)
+
     def test_target_layers_are_accepted_and_ignored(self) -> None:
         net, x = build(ConvNet), inputs()
         np.testing.assert_array_equal(FullGrad(net, [net.conv1])(x, 1), FullGrad(model=net, target_layers=[])(x, 1))

@@ -102,10 +102,10 @@ class Layout:
             return self._tokens(shape)
         if tensor.ndim != rank:
             return Form(FIRST, shape[2:])  # no map; who wants one says so, with the layer's name
-        last = self._covers(shape[1:-1]) and shape[-1] in self._widths
+        last = self.covers(shape[1:-1]) and shape[-1] in self._widths
         if not last:
             return Form(FIRST, shape[2:])
-        if not self._covers(shape[2:]):
+        if not self.covers(shape[2:]):
             return Form(LAST, shape[1:-1])
         if shape[-1] not in self._normed or self._convolves(shape, tuple(layers) or self._layers):
             return Form(FIRST, shape[2:])
@@ -125,7 +125,7 @@ class Layout:
             return False
         return len(form.grid) == len(self._size) and math.prod(form.grid) > 1
 
-    def _covers(self, grid: tuple[int, ...]) -> bool:
+    def covers(self, grid: tuple[int, ...]) -> bool:
         """Say whether a grid is what patches of one length leave of the input, cut or filled up."""
         pairs = list(zip(self._size, grid, strict=True))
         if any(not 0 < places <= length for length, places in pairs) or math.prod(grid) < 2:

@@ -57,10 +57,15 @@ def unit_range(maps: Tensor) -> Tensor:
 
     There is no absolute epsilon, so the result does not depend on the scale of the scores.
     """
+    low, spread = low_and_spread(maps)
+    return (maps - per_image(low, maps)) / per_image(spread, maps)
+
+
+def low_and_spread(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smallest value of each map ``(B, *S)`` and how far the largest is from it, infinity if constant."""
     flat = maps.flatten(1)
     low, high = flat.amin(1), flat.amax(1)
-    spread = torch.where(_same(low, high), torch.inf, high - low)
-    return (maps - per_image(low, maps)) / per_image(spread, maps)
+    return low, torch.where(_same(low, high), torch.inf, high - low)
 
 
 def unit_peak(maps: Tensor) -> Tensor:
