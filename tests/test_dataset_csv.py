@@ -129,11 +129,17 @@ def test_copied_cells_name_the_same_files_from_another_folder(tmp_path: Path) ->
     text = f"#x,x,y,z\na.png,.\\sub\\b.png,1,missing.png\na.png,{tmp_path}/in/a.png,a.png,\n"
     found = dataset(tmp_path / "in", text)
     first, second = found.rows()
-    assert found.copied(first, tmp_path / "out" / "deep") == ["a.png", "../../in/sub/b.png", "1", "missing.png"]
-    assert found.copied(second, tmp_path / "out") == ["a.png", f"{tmp_path}/in/a.png", "../in/a.png", ""]
-    assert found.copied(first, tmp_path / "in") == list(first.cells)
+
+    def copied(folder: str) -> list[list[str]]:
+        given, cells = zip(*found.copied(tmp_path / folder), strict=True)
+        assert given == (first, second)
+        return list(cells)
+
+    assert copied("out/deep")[0] == ["a.png", "../../in/sub/b.png", "1", "missing.png"]
+    assert copied("out")[1] == ["a.png", f"{tmp_path}/in/a.png", "../in/a.png", ""]
+    assert copied("in")[0] == list(first.cells)
     (tmp_path / "same").symlink_to(tmp_path / "in")
-    assert found.copied(first, tmp_path / "same") == list(first.cells)
+    assert copied("same")[0] == list(first.cells)
 
 
 def test_a_dataset_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

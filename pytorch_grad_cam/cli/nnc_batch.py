@@ -170,8 +170,7 @@ class _Work:
         """Return the rows of the new CSV."""
         failed = chain.from_iterable(each.failed for each in self._journal.batches())
         bad, _ = next(failed, (-1, ""))
-        for row in self._dataset.rows():
-            copied = self._dataset.copied(row, self._output.parent)
+        for row, copied in self._dataset.copied(self._output.parent):
             if row.index == bad:
                 bad, _ = next(failed, (-1, ""))
                 yield ["", *copied]

@@ -128,14 +128,18 @@ class DatasetCsv:
             raise ValueError(f"it has {len(row.cells)} cells, the header {len(self.header)}")
         return row
 
-    def copied(self, row: Row, folder: Path) -> list[str]:
-        """Return the row's cells for a CSV in another folder: those that name a file of ours still name it there."""
-        if os.path.realpath(folder) == os.path.realpath(self.folder):
-            return list(row.cells)
-        return [
-            cell if column is not None and not column.name else self._moved(cell, folder)
-            for cell, column in zip(row.cells, [*self.columns, *[None] * len(row.cells)], strict=False)
-        ]
+    def copied(self, folder: Path) -> Iterator[tuple[Row, list[str]]]:
+        """Yield every row, and its cells for a CSV in another folder: those that name a file of ours still do there."""
+        here = os.path.realpath(folder) == os.path.realpath(self.folder)
+        for row in self.rows():
+            columns = [*self.columns, *[None] * len(row.cells)]
+            yield (
+                row,
+                [
+                    cell if here or (column is not None and not column.name) else self._moved(cell, folder)
+                    for cell, column in zip(row.cells, columns, strict=False)
+                ],
+            )
 
     def _moved(self, cell: str, folder: Path) -> str:
         path = self.file(cell)
