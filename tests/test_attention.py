@@ -232,6 +232,21 @@ def test_a_network_without_such_attention_is_told_what_was_found() -> None:
     with pytest.raises(ValueError, match=r"Windows shows: attend: \(22, 1, 14, 14\)"):
         AttentionRelevance(build(Windows))(inputs())
 
+    class Pyramid(nn.Module):
+        """First every token attends to a quarter of the tokens, then to all: only the second can be seen through."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = (nn.MultiheadAttention(CHANNELS, 1, batch_first=True) for _ in range(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = x.flatten(2).mT
+            tokens = self.first(tokens, tokens[:, ::4], tokens[:, ::4])[0]
+            return self.second(tokens, tokens, tokens)[0].mean(1)
+
+    with pytest.raises(ValueError, match=r"Pyramid shows: first: \(2, 1, 154, 39\); second: \(2, 1, 154, 154\)"):
+        AttentionRollout(build(Pyramid))(inputs())
+
 
 def test_another_thread_sees_the_networks_own_attention() -> None:
     net, x = torchvision_vit(), pictures(32, 32)

@@ -102,15 +102,14 @@ def attentions_of(model: nn.Module, run: Callable[[], Any], batch: int) -> tuple
     with watch.running(), watch:
         outputs = run()
     found = watch.attentions()
-    if found and len({attention.matrix.shape[-1] for attention in found}) == 1:
+    if found and len({attention.matrix.shape[-1] for attention in found}) == 1 and not watch.reduced:
         return outputs, found
     each = list(dict.fromkeys(watch.seen))
     seen = "; ".join(each[:SHOWN]) or "no attention at all (no softmax over tokens, no fused attention)"
     seen += f"; ... ({len(each)} in all)" if len(each) > SHOWN else ""
     raise ValueError(
         f"attention over all tokens, the same in every block, is needed, and {type(model).__name__} shows: {seen}. "
-        "Windowed, hierarchical and compiled transformers have none; use a method over activations with a "
-        "reshape_transform, such as GradCAM"
+        "Windowed, hierarchical and compiled transformers have none; use a method over activations, such as HiResCAM"
     )
 
 
@@ -153,7 +152,13 @@ class _Watch(TorchFunctionMode):
             if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict))
             for child in module.children()
         }
+        self._reduced_at: list[int] = []  # how many matrices over all tokens had been found then
         self.seen: list[str] = []
+
+    @property
+    def reduced(self) -> bool:
+        """Whether blocks before the last attend to fewer tokens than there are, in windows or after pooling."""
+        return bool(self._reduced_at) and self._reduced_at[0] < len(self._found)
 
     def attentions(self) -> list[Attention]:
         """Return what was found, each with its block, where that returns the tokens."""
@@ -210,6 +215,8 @@ class _Watch(TorchFunctionMode):
         square = matrix.shape[-1] == matrix.shape[-2] and matrix.ndim in (3, 4) and matrix.shape[0] == self._batch
         if square and self._path:
             self._found.append((list(self._path), matrix))
+        elif matrix.ndim == 4 and matrix.shape[-2] > 1:  # not a single query, as of a class token that reads all others
+            self._reduced_at.append(len(self._found))
 
     def _explicit(
         self,
