@@ -47,6 +47,7 @@ ONE_PASS = (
     "kpcacam",
     "segeigencam",
     "fem",
+    "cam",
 )
 BATCHES = (1, 8)
 MEMORY_BATCH = 16

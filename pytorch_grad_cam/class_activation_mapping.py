@@ -46,9 +46,9 @@ class CAM(BaseCAM):
         activations: Tensor,
         grads: Tensor,
     ) -> Tensor:
-        outputs = self.network(input_tensor)
-        matrix = _head(self.model, target_layer, spatial_mean(activations), outputs)  # (M, C)
-        rows = [_coefficients(target, row) for target, row in zip(targets, working_precision(outputs), strict=True)]
+        matrix = _head(self.model, target_layer, spatial_mean(activations), self.outputs)  # (M, C)
+        logits = working_precision(self.outputs)
+        rows = [_coefficients(target, row) for target, row in zip(targets, logits, strict=True)]
         with torch.autocast(activations.device.type, enabled=False):  # the network's half precision is not for this
             return torch.stack(rows).to(matrix) @ matrix  # (B, C)
 

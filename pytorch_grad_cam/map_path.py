@@ -228,6 +228,7 @@ class MapPath:
 
     def _explained(self, inputs: Tensor, traced: Trace, how: How) -> Explanation:
         """Make the maps of one question."""
+        self.outputs = traced.outputs  # for overrides that look at them
         if self.reshape_transform is None and self.uses_layers:
             refuse_unread(traced, lambda: layer_name(self.model, self._choose_layer(inputs)))
         found = [self._layer_map(inputs, traced.targets, layer, how.eigen_smooth) for layer in traced.layers]

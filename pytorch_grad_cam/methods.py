@@ -189,7 +189,7 @@ _ROWS = (
         "cam",
         "pytorch_grad_cam.class_activation_mapping:CAM",
         "what the network's last linear layer counts for the class; after global average pooling",
-        "2 F",
+        "F",
         "Zhou et al. 2016, arXiv:1512.04150",
         needs="pooled head",
     ),
