@@ -40,6 +40,8 @@ class Positions(Channels):
         where = torch.full_like(self._flat, count, dtype=torch.long)  # (N,)
         where[self._places] = torch.arange(count, device=where.device)
         self._where = where
+        # Of a plain (1, C, *s) one factor serves all channels; spelled out for each, it costs more than what follows.
+        self._plain = torch.equal(self._places.flatten(), torch.arange(len(self._flat), device=where.device))
 
     def factors(self, masks: Tensor) -> Any:
         """Return per mask ``(K, n)`` what to multiply the output with: as the output, with ``K`` times as many rows."""
@@ -58,6 +60,8 @@ class Positions(Channels):
 
     def lit(self, masks: Tensor) -> Any:
         """Return the output once per mask ``(K, n)``, multiplied by it."""
+        if self._plain and isinstance(self._output, Tensor):
+            return self._output * masks.reshape(len(masks), 1, *self._output.shape[2:]).to(self._output.dtype)
         factors = iter(tensors_in(self.factors(masks)))
         return map_tensors(self._output, lambda tensor: _times(tensor, next(factors)))
 
