@@ -389,3 +389,11 @@ class TestOlderInterface:
 def test_dict_outputs_of_the_tiny_network() -> None:
     net, x = build(DictNet), inputs()
     np.testing.assert_array_equal(GradCAM(net, "conv2")(x, 1), GradCAM(net, "conv2")(x, lambda out: out["logits"][1]))
+
+
+def test_none_for_some_of_the_images() -> None:
+    net, x = build(ConvNet), inputs(batch=3)
+    top = GradCAM(net, "conv2").explain(x)
+    found = GradCAM(net, "conv2").explain(x, [None, 2, None])
+    assert found.classes == (top.classes[0], 2, top.classes[2])
+    torch.testing.assert_close(found.maps[::2], top.maps[::2])

@@ -267,3 +267,13 @@ def test_ctrl_c_in_the_middle_of_scorecam(
     else:
         assert captured.err == "error: interrupted; nothing was left half written\n"
         assert not Path("output").exists()
+
+
+def test_a_method_that_does_not_suit_the_network_stops_no_other(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--image-path", "pics/one.png", *NET, *LAYER, "--save", "overlay", "--target", "0", "1", "--method"]
+    assert main([*given, "legrad", "gradcam"]) == 1
+    assert written() == {"gradcam_0_red_cam.jpg", "gradcam_1_dark_blue_cam.jpg", "grid.jpg"}
+    assert "error: legrad: attention over all tokens" in capsys.readouterr().err
+    assert main([*given, "legrad", "attentionrollout", "--output-dir", "none"]) == 1
+    assert "error: attention over all tokens" in capsys.readouterr().err
+    assert not Path("none").exists()

@@ -60,6 +60,12 @@ def test_segmentation(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_class_without_a_region(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, DENSE, "--size", "64", "--target", "7", out=tmp_path) == 1
     assert "class 7 does not exist: the model has 5 classes, 0 to 4" in capsys.readouterr().err
+    assert run(folder, DENSE, "--size", "64", "--target", "top-5", "--save", "json", out=tmp_path / "all") == 0
+    seen = {json.loads(path.read_text())["class"]["index"] for path in (tmp_path / "all").glob("*.json")}
+    absent = min(set(range(5)) - seen)  # an untrained network does not predict every class
+    capsys.readouterr()
+    assert run(folder, DENSE, "--size", "64", "--target", str(absent), out=tmp_path) == 1
+    assert f"the network finds no class {absent} in the picture; it finds class" in capsys.readouterr().err
 
 
 def test_detection(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +89,8 @@ def test_refused_in_words(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "this detector sees 320 x 320 pixels whatever the picture; leave out --size" in capsys.readouterr().err
     assert run(folder, BOXES, "--target", "9", out=tmp_path) == 1
     assert "the detector finds no class 9 in the picture; it finds class" in capsys.readouterr().err
+    assert run(folder, BOXES, "--aug-smooth", out=tmp_path) == 1
+    assert "--aug-smooth turns the picture and not the boxes in it" in capsys.readouterr().err
     picture = str(folder / "picture.png")
     assert (
         main(["--image-path", picture, "--model", "shapes", "--task", "detection", "--output-dir", str(tmp_path)]) == 1

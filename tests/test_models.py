@@ -113,6 +113,7 @@ def test_a_factory_of_one_s_own(name: str, own: Path) -> None:
     assert type(loaded.model).__name__ == "Net"
     assert loaded.source == f"own_nets:{name}"
     assert loaded.preprocessing == Preprocessing(37, 32, (0.5,) * 3, (0.25,) * 3)
+    assert load_model(f"own_nets:{name}", size=32, mean=[0.5], std=[0.25]).preprocessing == loaded.preprocessing
 
 
 def test_a_factory_that_says_everything(own: Path) -> None:

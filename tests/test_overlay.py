@@ -224,3 +224,11 @@ def test_scale_accross_batch_and_channels() -> None:
     found = scale_accross_batch_and_channels(tensor, (10, 8))
     assert found.shape == (2, 3, 8, 10)
     np.testing.assert_array_equal(found[1], scale_cam_image(tensor[1].numpy(), (10, 8)))
+
+
+def test_a_path_and_channels_first_are_refused_in_words() -> None:
+    with pytest.raises(TypeError, match=r"img is a path, 'dog.png'; give the picture: .*read_image"):
+        show_cam_on_image("dog.png", np.ones((2, 2)))
+    for bands in (1, 3):
+        with pytest.raises(ValueError, match=r"channels first; give img.transpose\(1, 2, 0\)"):
+            show_cam_on_image(np.zeros((bands, 8, 9)), np.ones((2, 2)))

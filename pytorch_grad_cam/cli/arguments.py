@@ -106,10 +106,11 @@ def explanation(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--target",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="CLASS",
-        help="index or name of a class to explain, or top-3 for the three predicted first; can be repeated "
+        help="index or name of a class to explain, or top-3 for the three predicted first; several, too "
         "(default: the top class)",
     )
     group.add_argument(

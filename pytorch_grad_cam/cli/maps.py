@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.cli.classes import Wanted, check_names, wanted_classes
 from pytorch_grad_cam.cli.contrast import Contrast, contrast_of
+from pytorch_grad_cam.cli.errors import in_one_line
 from pytorch_grad_cam.cli.options import ExplainOptions
 from pytorch_grad_cam.cli.tasks import Question, check_task, questions, target_of
 from pytorch_grad_cam.engine.restore import undisturbed
@@ -74,8 +74,10 @@ class Explainer:
         self.loaded, self.device = loaded, device
         self.wanted: list[Wanted] = wanted_classes(options.target, loaded.categories)
         self.contrast = contrast_of(options.contrast, loaded.categories, loaded.task)
-        self.against = options.against
+        self.against, self._debug = options.against, options.debug
         self.aug_smooth, self.eigen_smooth = options.aug_smooth, options.eigen_smooth
+        if self.aug_smooth and loaded.task == "detection":
+            raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
         layers = options.target_layers or loaded.target_layers
         self.cams = {name: _cam(name, loaded, layers, options, bars) for name in options.method}
         self._guided = GuidedBackpropReLUModel(loaded.model)
@@ -94,17 +96,34 @@ class Explainer:
         """Return the classes or objects to explain; None is the top class. Objects and ``top-3`` need a pass."""
         if self.contrast is not None:
             return [self.contrast]
-        if self.loaded.task == "detection" or not all(isinstance(each, int) for each in self.wanted):
+        every = self.loaded.task == "detection" or (self.loaded.task == "segmentation" and self.wanted)
+        if every or not all(isinstance(each, int) for each in self.wanted):
             with undisturbed(self.loaded.model, self.device):
                 return questions(self.loaded, self.wanted, self.loaded.model(inputs))
         named = [each for each in self.wanted if isinstance(each, int)]
         return list(dict.fromkeys(named)) or [None]
 
-    def maps(self, inputs: Tensor, classes: list[Question]) -> Iterator[Found]:
-        """Explain one picture by each method, for each class; a method that looks at no class comes once."""
+    def maps(self, inputs: Tensor, classes: list[Question]) -> tuple[list[Found], list[str]]:
+        """Explain one picture by each method, for each class; a method that looks at no class comes once.
+
+        Returns:
+            The maps, and of each method that failed, as one that does not suit the network, why.
+
+        Raises:
+            Exception: if all methods failed, that of the first.
+        """
+        found: list[Found] = []
+        failed: dict[str, Exception] = {}
         for name, cam in self.cams.items():
-            for index in classes if cam.uses_targets else [None]:
-                yield self._map(name, cam, inputs, index)
+            try:
+                found += [self._map(name, cam, inputs, each) for each in (classes if cam.uses_targets else [None])]
+            except Exception as error:
+                if self._debug:
+                    raise
+                failed[name] = error
+        if failed and not found:
+            raise next(iter(failed.values()))
+        return found, [f"{name}: {in_one_line(error)}" for name, error in failed.items()]
 
     def guided(self, inputs: Tensor, index: Question) -> NDArray[np.float32] | str:
         """Return guided backpropagation for a class, ``(h, w, C)``, or why there is none."""

@@ -70,8 +70,8 @@ def explain_picture(
     classes = explainer.classes(inputs)
     if not replace:
         _refuse_existing(folder, drawing, explainer, classes)
-    maps = list(explainer.maps(inputs, classes))
-    problems = report.problems(maps, explainer.loaded)
+    maps, failed = explainer.maps(inputs, classes)
+    problems = [*failed, *report.problems(maps, explainer.loaded)]
     drawn = [each for each in maps if each.map is not None]
     guided = _guided(explainer, inputs, drawn, classes) if "guided" in kinds else {}
     missing = [f"guided backpropagation: {why}" for why in {each for each in guided.values() if isinstance(each, str)}]

@@ -82,6 +82,11 @@ def questions(loaded: LoadedModel, wanted: Sequence[Wanted], outputs: Any) -> li
         shares = areas(outputs)
         found = classes_of(wanted, shares[None])
         named_ = {each for each in wanted if isinstance(each, int)}
+        for index in named_:
+            if index < len(shares) and not shares[index]:
+                seen = ", ".join(_class_name(each, loaded.categories) for each in shares.nonzero().flatten().tolist())
+                what = _class_name(index, loaded.categories)
+                raise ValueError(f"the network finds no {what} in the picture; it finds {seen}")
         return [index for index in found if index in named_ or shares[index] > 0]
     return list(classes_of(wanted, outputs))
 

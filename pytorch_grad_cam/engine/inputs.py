@@ -70,6 +70,16 @@ def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool,
 
 def lacks_batch(model: nn.Module, image: Tensor) -> bool:
     """Say whether the model's first convolution would take the input for one image ``(C, *S)``."""
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    first = next((module for module in model.modules() if isinstance(module, kinds)), None)
+    first = _first_convolution(model)
     return first is not None and image.ndim == first.weight.ndim - 1 and len(image) == first.in_channels
+
+
+def input_channels(model: nn.Module) -> int | None:
+    """Return how many channels the model's first convolution takes; None if it has none."""
+    first = _first_convolution(model)
+    return None if first is None else first.in_channels
+
+
+def _first_convolution(model: nn.Module) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | None:
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    return next((module for module in model.modules() if isinstance(module, kinds)), None)

@@ -70,6 +70,7 @@ def _imported(module_name: str, path: str) -> Any:
             found = getattr(found, part)
         except AttributeError as error:
             known = [name for name, value in vars(found).items() if callable(value) and not name.startswith("_")]
-            hint = f"; it has {', '.join(known[:5])}" if known else ""
+            more = f", ... ({len(known)} in all)" if len(known) > 12 else ""
+            hint = f"; it has {', '.join(known[:12])}{more}" if known else ""
             raise ImportError(f"the module {module_name!r} has no {path!r}{hint}") from error
     return found

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.models.from_factory import load_factory
 from pytorch_grad_cam.models.from_file import fill, read_weights
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
@@ -76,7 +77,7 @@ def load_model(
         from pytorch_grad_cam.models.from_torchvision_tasks import with_side
 
         loaded, size = with_side(loaded, size), None
-    preprocessing = _adapted(loaded.preprocessing, size, mean, std, squash)
+    preprocessing = _adapted(loaded, size, mean, std, squash)
     model = loaded.model if device is None else loaded.model.to(device)
     return replace(loaded, model=model, preprocessing=preprocessing)
 
@@ -130,14 +131,17 @@ def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedMo
 
 
 def _adapted(
-    preprocessing: Preprocessing,
+    loaded: LoadedModel,
     size: int | None,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
     squash: bool,
 ) -> Preprocessing:
+    preprocessing = loaded.preprocessing
     if size is not None:
         preprocessing = preprocessing.sized(size)
+    if len(mean or ()) == len(std or ()) == 1 and input_channels(loaded.model) == 3:
+        mean, std = tuple(mean or ()) * 3, tuple(std or ()) * 3  # one number for all of RGB
     if mean is not None or std is not None:  # both at once: one number for gray must not meet three
         preprocessing = replace(
             preprocessing,

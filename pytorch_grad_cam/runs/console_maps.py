@@ -202,9 +202,14 @@ def _answers(found: Explanation, drawings: Sequence[Callable[[], Pixels]]) -> li
     assert found.scores is not None
     flat = is_constant(found.maps).tolist()
     return [
-        Answer(draw, notes or ("the map is the same everywhere",) * is_flat, score)
+        Answer(draw, tuple(map(_for_console, notes)) or ("the map is the same everywhere",) * is_flat, score)
         for draw, notes, score, is_flat in zip(drawings, found.notes, found.scores.tolist(), flat, strict=True)
     ]
+
+
+def _for_console(note: str) -> str:
+    """Leave out advice for people who write Python."""
+    return note.replace(" (relu=False shows it)", "")
 
 
 def _capped(maps: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -41,13 +41,13 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
     """Turn what a user may give as ``targets`` into one callable per image.
 
     Args:
-        targets: None (the class with the highest score), an int or a callable for all images, one of these per
-            image (sequence, array or tensor of ints), or labels ``(B, M)``, of which one-hot rows name a class and
-            others weigh the scores. Where the model returns one score per image, class 1 is that score, class 0 its
-            negative, and None the score itself. Of a segmentation network, which returns ``(B, M, *S)`` with two or
-            three spatial axes, a class is its score summed over the region where it is predicted, and None the class
-            with the largest region, where possible not class 0, the background. Of a detector like torchvision's, a
-            class is the surest detection of it, and None the surest of all.
+        targets: None (the class with the highest score), an int or a callable for all images, one of these per image
+            (sequence, array or tensor of ints; a sequence may also hold None), or labels ``(B, M)``, of which one-hot
+            rows name a class and others weigh the scores. Where the model returns one score per image, class 1 is that
+            score, class 0 its negative, and None the score itself. Of a segmentation network, which returns ``(B, M,
+            *S)`` with two or three spatial axes, a class is its score summed over the region where it is predicted, and
+            None the class with the largest region, where possible not class 0, the background. Of a detector like
+            torchvision's, a class is the surest detection of it, and None the surest of all.
         outputs: the model's outputs for ``batch`` images. For None, classes and labels they must be, or hold as
             ``logits``, ``out`` or first tensor, one score per class.
         batch: number of images ``B``.
@@ -76,7 +76,9 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
             f"{len(each)} targets for a batch of {batch} images; give one per image, a single one for all "
             "(not in a list), or None for the top class"
         )
-    return [_fixed(_as_target(target, outputs), outputs, index, batch) for index, target in enumerate(each)]
+    tops = _top_classes(outputs) if any(target is None for target in each) else []
+    given = [tops[index] if target is None else target for index, target in enumerate(each)]
+    return [_fixed(_as_target(target, outputs), outputs, index, batch) for index, target in enumerate(given)]
 
 
 def class_count(outputs: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ def picture_array(img: Any) -> NDArray[Any]:
         img: an array; a PIL image (gray stays gray, everything else becomes RGB); or a tensor ``(C, H, W)``, also
             ``(1, C, H, W)``. A tensor whose last axis is 1 or 3, and whose first is not, has channels last already.
     """
+    if isinstance(img, (str, Path)):
+        raise TypeError(f"img is a path, {str(img)!r}; give the picture: pytorch_grad_cam.data.images.read_image(path)")
     if hasattr(img, "getexif"):
         return np.asarray(img) if img.mode == "L" else read_image(img)
     array = array_of(img)
@@ -45,6 +48,8 @@ def unit_picture(img: Any) -> NDArray[np.float32]:
     """
     array = picture_array(img)
     shape = array.shape
+    if array.ndim == 3 and shape[0] in _COLOURS and shape[2] > 4 and not isinstance(img, torch.Tensor):
+        raise ValueError(f"img has the shape {shape}, channels first; give img.transpose(1, 2, 0)")
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] in (0, 2, 4) or 0 in shape:
