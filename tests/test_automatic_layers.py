@@ -221,3 +221,22 @@ def test_tuples_of_tensors() -> None:
     np.testing.assert_array_equal(
         AblationCAM(net, "pair")(inputs(), 1, relu=False), AblationCAM(net, "act2")(inputs(), 1, relu=False)
     )
+
+
+@pytest.mark.parametrize("boxes", [False, True])
+def test_heads_side_by_side_are_no_target_layer(boxes: bool) -> None:
+    """A detector's last layer makes one score of each position: a map of it would be a dot."""
+
+    class Detector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+            self.head = nn.ModuleDict({"box": nn.Conv2d(8, 4, 1), "cls": nn.Conv2d(8, 5, 1)})
+
+        def forward(self, x: Tensor) -> Any:
+            features = self.backbone(x)
+            found = torch.cat([head(features) for head in self.head.values()], 1)  # (B, 4 + 5, h, w)
+            rows = found.flatten(2).mT
+            return [{"boxes": row[:, :4], "scores": row[:, 4:].amax(1)} for row in rows] if boxes else found
+
+    assert chosen(build(Detector), rgb(24, 40)).startswith("backbone")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +132,13 @@ def _scored_from(seen: Sequence[SeenLayer], usable: Sequence[_Usable], outputs: 
             shape = each.layer.output.shape
             if (shape[1] if each.form.order not in (LAST, TOKENS) else shape[-1]) in classes:
                 return each.when
+            # Heads side by side, put together to one output per position or to boxes: all of that part scores.
+            boxes = isinstance(outputs, (list, tuple)) and any(
+                isinstance(one, Mapping) and "boxes" in one for one in outputs
+            )
+            if boxes or any(tuple(tensor.shape[2:]) == each.form.grid for tensor in tensors_in(outputs)):
+                part = f"{each.name.partition('.')[0]}."
+                return next(one.when for one in usable if f"{one.name}.".startswith(part))
     return len(seen)
 
 
