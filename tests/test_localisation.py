@@ -31,8 +31,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def photos(shared: Path) -> tuple[torch.nn.Module, list[Question], Score]:
-    """A trained network, 2 mosaics with 8 questions, and how RandomCAM does on them."""
-    model, questions = networks.build("squeezenet"), list(mosaics("squeezenet", 2))
+    """A trained network, a mosaic with 4 questions, and how RandomCAM does on them."""
+    model, questions = networks.build("squeezenet"), list(mosaics("squeezenet", 1))
     return model, questions, score(ours("randomcam", model, LAYERS["squeezenet"]), questions)
 
 
@@ -42,7 +42,7 @@ def test_the_right_photo_of_a_mosaic_lights_up(
 ) -> None:
     model, questions, random = photos
     found = score(ours(method, model, LAYERS["squeezenet"]), questions)
-    assert found.hits >= 6, found  # of 8; chance is 2
+    assert found.hits >= 3, found  # of 4; chance is 1
     assert found.hits > random.hits
     assert found.energy > max(random.energy, CHANCE) + 0.05, found
 

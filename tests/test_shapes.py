@@ -22,7 +22,7 @@ def net() -> ShapesNet:
 
 @pytest.fixture(scope="module")
 def unseen() -> list[Scene]:
-    return [render_scene(seed) for seed in TEST_SEEDS[:300]]
+    return [render_scene(seed) for seed in TEST_SEEDS[:200]]
 
 
 def test_small() -> None:
