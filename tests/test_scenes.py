@@ -10,7 +10,7 @@ import pytest
 from pytorch_grad_cam.data import outlines, scenes
 from pytorch_grad_cam.data.scenes import SHAPES, Scene, render_scene
 
-SEEDS = scenes.VALIDATION_SEEDS[:100]
+SEEDS = scenes.VALIDATION_SEEDS[:150]
 
 
 @pytest.fixture(scope="module")
