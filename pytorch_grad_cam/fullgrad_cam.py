@@ -40,13 +40,17 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Contribution:
-    """What a part contributed to each image: the sum ``(B,)``; where it has places, its map ``(B, *s)``, signed and
-    as the share of the authors' map."""
+    """What a part contributed to each image.
+
+    Attributes:
+        name: of the layer, or "input".
+        total: the sum ``(B,)``.
+        drawn: two maps ``(B, *s)``, signed and as the share of the authors' map; None for a part without places.
+    """
 
     name: str
     total: Tensor
-    raw: Tensor | None = None
-    share: Tensor | None = None
+    drawn: tuple[Tensor, Tensor] | None = None
 
 
 class FullGrad(BaseCAM):
@@ -99,17 +103,17 @@ class FullGrad(BaseCAM):
             for part, grad in zip(parts, grads, strict=True)
             if grad is not None
         ]
-        drawn = [each for each in found if each.raw is not None and each.share is not None]
-        whole = _together([each.share for each in drawn if each.share is not None], how)
+        drawn = [(each.name, *each.drawn) for each in found if each.drawn is not None]
+        whole = _together([share for _, _, share in drawn], how)
         notes = _gaps(scores.detach(), torch.stack([each.total for each in found]).sum(0))
         explanation = Explanation(
             maps=how.finish([whole]),
-            raw=tuple(each.raw for each in drawn if each.raw is not None),
+            raw=tuple(raw for _, raw, _ in drawn),
             weights=(None,) * len(drawn),
             outputs=detached(outputs),
             scores=scores.detach(),
             classes=tuple(map(category_of, each)),
-            layers=tuple(each.name for each in drawn),
+            layers=tuple(name for name, _, _ in drawn),
             notes=notes,
         )
         return explanation, each
@@ -154,7 +158,7 @@ def _contribution(grad: Tensor, part: _Part, inputs: Tensor, layout: Layout) -> 
     sizes = term.abs_()
     low, spread = maps.low_and_spread(sizes)  # over all channels and positions at once
     share = (sizes.sum(1) - maps.per_image(low * sizes.shape[1], raw)) / maps.per_image(spread, raw)
-    return _Contribution(part.name, raw.flatten(1).sum(1), raw, share)
+    return _Contribution(part.name, raw.flatten(1).sum(1), (raw, share))
 
 
 def _together(shares: Sequence[Tensor], how: How) -> Tensor:

@@ -240,3 +240,6 @@ def test_heads_side_by_side_are_no_target_layer(boxes: bool) -> None:
             return [{"boxes": row[:, :4], "scores": row[:, 4:].amax(1)} for row in rows] if boxes else found
 
     assert chosen(build(Detector), rgb(24, 40)).startswith("backbone")
+    wrapped = nn.Sequential()  # as who wraps a network keeps it
+    wrapped.add_module("model", build(Detector))
+    assert chosen(wrapped, rgb(24, 40)).startswith("model.backbone")

@@ -132,9 +132,10 @@ def test_files_are_short_and_init_defines_nothing(path: Path) -> None:
         assert not [node for node in ast.parse(text).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
 
 
-def loaded_by(statement: str) -> set[str]:
-    """Return the top-level packages that a fresh interpreter has loaded after a statement."""
-    code = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+def loaded_by(statement: str, beside: str = "") -> set[str]:
+    """Return the top-level packages that a statement loads in a fresh interpreter, ``beside`` those of another."""
+    packages = "{name.partition('.')[0] for name in sys.modules}"
+    code = f"import sys\n{beside}\nbefore = {packages}\n{statement}\nprint(*{packages} - before)"
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     return set(result.stdout.split())
 
@@ -144,7 +145,7 @@ def test_importing_the_package_is_nearly_free() -> None:
 
 
 def test_importing_a_method_loads_torch_and_numpy_only() -> None:
-    more = loaded_by(f"from {PACKAGE} import GradCAM, EigenCAM") - loaded_by("import torch, numpy") - LIGHT
+    more = loaded_by(f"from {PACKAGE} import GradCAM, EigenCAM", beside="import torch, numpy") - LIGHT
     assert not {name for name in more if not name.startswith("_")}
 
 

@@ -11,6 +11,8 @@ from explaining import blank
 from numpy.random import RandomState
 from torch import nn
 
+from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.runs.console_maps import GradCamPictures, Question
 from pytorch_grad_cam.runs.console_methods import ChannelReluGradCAM, ConsoleNoise, LayerSmoothGrad
 from pytorch_grad_cam.smooth_grad import SmoothGrad
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -127,3 +129,17 @@ def test_the_gradient_of_a_layer_is_that_of_what_follows_it() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
     with pytest.raises(ValueError, match=r"layer '0' gives \(2, 48\)"):
         LayerSmoothGrad(flat, flat[0], True, noise=None, **how).explain(inputs, targets)
+
+
+def test_notes_give_no_advice_that_the_commands_cannot_follow() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    net[0].weight.data.fill_(1)
+    net[4].weight.data.fill_(-1)
+    preprocessing = Preprocessing((4, 4), None, (0.0,) * 3, (1.0,) * 3)
+    picture = np.full((4, 4, 3), 200, np.uint8)
+    picture[0] = 90
+    with pytest.warns(UserWarning, match="relu=False shows it"):  # for who writes Python
+        (answer,) = GradCamPictures(net.eval(), ["1"], None, preprocessing, console=False)(
+            [Question(0, picture, None, 0)]
+        )
+    assert answer.notes == ("all evidence at layer '1' is negative",)

@@ -84,9 +84,7 @@ def questions(loaded: LoadedModel, wanted: Sequence[Wanted], outputs: Any) -> li
         named_ = {each for each in wanted if isinstance(each, int)}
         for index in named_:
             if index < len(shares) and not shares[index]:
-                seen = ", ".join(_class_name(each, loaded.categories) for each in shares.nonzero().flatten().tolist())
-                what = _class_name(index, loaded.categories)
-                raise ValueError(f"the network finds no {what} in the picture; it finds {seen}")
+                raise _absent("network", index, shares.nonzero().flatten().tolist(), loaded.categories)
         return [index for index in found if index in named_ or shares[index] > 0]
     return list(classes_of(wanted, outputs))
 
@@ -134,10 +132,15 @@ def _things(outputs: Any, wanted: Sequence[Wanted], categories: tuple[str, ...] 
             continue
         same = [one for one in every if one.category == each]
         if not same:
-            seen = ", ".join(dict.fromkeys(_class_name(one.category, categories) for one in every))
-            raise ValueError(f"the detector finds no {_class_name(each, categories)} in the picture; it finds {seen}")
+            raise _absent("detector", each, [one.category for one in every], categories)
         found += [one for one in same if one.score >= SURE][:MOST] or same[:1]
     return _numbered(list(dict.fromkeys(found)))
+
+
+def _absent(who: str, index: int, present: Sequence[int], categories: tuple[str, ...] | None) -> ValueError:
+    """Say that a class is not in the picture, and which are."""
+    seen = ", ".join(dict.fromkeys(_class_name(each, categories) for each in present))
+    return ValueError(f"the {who} finds no {_class_name(index, categories)} in the picture; it finds {seen}")
 
 
 def _numbered(found: Sequence[DetectedObject]) -> list[Thing]:

@@ -152,13 +152,13 @@ class _Watch(TorchFunctionMode):
             if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict))
             for child in module.children()
         }
-        self._reduced_at: list[int] = []  # how many matrices over all tokens had been found then
+        self._before_reduced: int | None = None  # how many matrices over all tokens ran before the first over fewer
         self.seen: list[str] = []
 
     @property
     def reduced(self) -> bool:
         """Whether blocks before the last attend to fewer tokens than there are, in windows or after pooling."""
-        return bool(self._reduced_at) and self._reduced_at[0] < len(self._found)
+        return self._before_reduced is not None and self._before_reduced < len(self._found)
 
     def attentions(self) -> list[Attention]:
         """Return what was found, each with its block, where that returns the tokens."""
@@ -215,8 +215,8 @@ class _Watch(TorchFunctionMode):
         square = matrix.shape[-1] == matrix.shape[-2] and matrix.ndim in (3, 4) and matrix.shape[0] == self._batch
         if square and self._path:
             self._found.append((list(self._path), matrix))
-        elif matrix.ndim == 4 and matrix.shape[-2] > 1:  # not a single query, as of a class token that reads all others
-            self._reduced_at.append(len(self._found))
+        elif self._before_reduced is None and matrix.ndim == 4 and matrix.shape[-2] > 1:
+            self._before_reduced = len(self._found)  # a single query is that of a class token, which reads all others
 
     def _explicit(
         self,

@@ -137,9 +137,19 @@ def _scored_from(seen: Sequence[SeenLayer], usable: Sequence[_Usable], outputs: 
                 isinstance(one, Mapping) and "boxes" in one for one in outputs
             )
             if boxes or any(tuple(tensor.shape[2:]) == each.form.grid for tensor in tensors_in(outputs)):
-                part = f"{each.name.partition('.')[0]}."
-                return next(one.when for one in usable if f"{one.name}.".startswith(part))
+                return _beginning_of_part(each, usable)
     return len(seen)
+
+
+def _beginning_of_part(last: _Usable, usable: Sequence[_Usable]) -> int:
+    """Return where the largest part of the network begins that holds ``last`` and does not hold every other layer."""
+    names = last.name.split(".")
+    for depth in range(1, len(names) + 1):
+        part = ".".join(names[:depth]) + "."
+        inside = [each for each in usable if f"{each.name}.".startswith(part)]
+        if len(inside) < len(usable):
+            return inside[0].when
+    return last.when
 
 
 def _pooling(model: nn.Module, seen: Sequence[SeenLayer], usable: Sequence[_Usable]) -> tuple[str, ...]:
