@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
-import torch
+
+# Before NumPy is imported. The tests run in one process a core, where a second thread only waits for the first.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 sys.path.append(str(ROOT))  # for the folder benchmarks; at the end, so that the installed package is what is tested
 
-torch.set_num_threads(1)  # the networks are tiny: a second thread would only wait for the first
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
