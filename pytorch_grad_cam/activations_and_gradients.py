@@ -158,9 +158,21 @@ class ActivationsAndGradients:
         ]
         return [None if grad is None else self._reshaped(grad) for grad in self._found]
 
-    def gradient_left_out(self, index: int) -> bool:
-        """Say whether the gradient of target layer ``index`` is zero only where reshape_transform looks."""
-        return any(bool((grad != 0).any()) for grad in tensors_in(self._found[index]))
+    def gradient_left_out(self, index: int, zero: Sequence[bool]) -> bool:
+        """Say whether the gradient of target layer ``index`` is zero only where reshape_transform looks.
+
+        Args:
+            index: of the layer.
+            zero: per image whether the gradient is zero there.
+        """
+        for grad in tensors_in(self._found[index]):
+            if len(grad) == len(zero):
+                grad = grad[torch.tensor(zero, device=grad.device)]
+            elif not all(zero):  # windows, or time before the batch: what is not zero may be another image's
+                continue
+            if (grad != 0).any():
+                return True
+        return False
 
     def _begun(self, tensor: Tensor) -> Tensor:
         """Copy the tensor and make the copy a leaf of the graph."""

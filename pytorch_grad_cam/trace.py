@@ -133,7 +133,7 @@ class Pass:
 
         def why_zero() -> str:
             if grad is not None:
-                return UNUSED_TOKENS if self._record.gradient_left_out(index) else ZERO
+                return UNUSED_TOKENS if self._record.gradient_left_out(index, zero) else ZERO
             assert scores is not None
             return why_no_gradient(module, lambda: scores_of(self._network(self.inputs), each), scores)
 

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pytorch_grad_cam import ActivationsAndGradients, EigenCAM, FullGrad, GradCAM, HiResCAM, LayerCAM, ScoreCAM
+from pytorch_grad_cam.engine.scoring import scores_of
 from pytorch_grad_cam.methods import METHODS
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
 RAW: dict[str, Any] = {"relu": False, "normalize": "none"}
@@ -397,3 +399,28 @@ def test_none_for_some_of_the_images() -> None:
     found = GradCAM(net, "conv2").explain(x, [None, 2, None])
     assert found.classes == (top.classes[0], 2, top.classes[2])
     torch.testing.assert_close(found.maps[::2], top.maps[::2])
+
+
+class TestClassesOfABatchAtOnce:
+    def test_as_one_after_the_other(self) -> None:
+        outputs, classes = torch.randn(4, 5, requires_grad=True), [0, -1, 4, np.int64(2)]
+        scores = scores_of(outputs, [ClassifierOutputTarget(each) for each in classes])
+        alone = torch.stack([row[each] for row, each in zip(outputs, classes, strict=True)])
+        assert torch.equal(scores, alone)
+        found, expected = (torch.autograd.grad(each.prod(), outputs)[0] for each in (scores, alone))
+        assert torch.equal(found, expected)
+
+    def test_a_subclass_with_its_own_answer_is_asked(self) -> None:
+        class Twice(ClassifierOutputTarget):
+            def __call__(self, model_output: Tensor) -> Tensor:
+                return 2 * super().__call__(model_output)
+
+        outputs = torch.randn(2, 3)
+        assert torch.equal(scores_of(outputs, [Twice(1)] * 2), 2 * outputs[:, 1])
+        mixed = scores_of(outputs, [Twice(1), ClassifierOutputTarget(1)])
+        assert torch.equal(mixed, outputs[:, 1] * torch.tensor([2, 1]))
+
+    @pytest.mark.parametrize("category", [3, -4])
+    def test_a_class_that_is_not_there(self, category: int) -> None:
+        with pytest.raises(IndexError, match=f"class {category} does not exist: the model has 3 outputs, 0 to 2"):
+            scores_of(torch.zeros(2, 3), [ClassifierOutputTarget(0), ClassifierOutputTarget(category)])

@@ -91,7 +91,7 @@ class TestNoGradient:
         net = build(Head, pooled)
         explanation, said = notes_and_warning(HiResCAM(net, net.conv), [lambda y: y[0] * 0, lambda y: y[0]], relu=False)
         assert [len(notes) for notes in explanation.notes] == [1, 0]
-        assert "image 0: zero gradient" in said
+        assert "image 0: zero gradient at layer 'conv': the target does not react to the layer" in said
         assert "image 1" not in said
 
     def test_a_layer_that_does_not_run(self) -> None:

@@ -93,6 +93,9 @@ def notes_on(
     for image, (is_rounding, is_negative, is_flat) in enumerate(
         torch.stack([cancel, negative, is_constant(raw)], 1).tolist()
     ):
+        if not (zero[image] or is_rounding or is_negative or is_flat or nonfinite[image]):
+            verdicts.append(())
+            continue
         verdict = [nonfinite[image]]
         if zero[image]:
             verdict.append(f"zero gradient at layer {name!r}: {reason}")

@@ -48,9 +48,8 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
             *S)`` with two or three spatial axes, a class is its score summed over the region where it is predicted, and
             None the class with the largest region, where possible not class 0, the background. Of a detector like
             torchvision's, a class is the surest detection of it, and None the surest of all.
-        outputs: the model's outputs for ``batch`` images. For None, classes and labels they must be, or hold as
+        outputs: the model's outputs for ``batch`` images ``B``. For None, classes and labels they must be, or hold as
             ``logits``, ``out`` or first tensor, one score per class.
-        batch: number of images ``B``.
 
     Raises:
         TypeError: for a target that is neither an int nor a callable.
@@ -76,9 +75,11 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
             f"{len(each)} targets for a batch of {batch} images; give one per image, a single one for all "
             "(not in a list), or None for the top class"
         )
-    tops = _top_classes(outputs) if any(target is None for target in each) else []
-    given = [tops[index] if target is None else target for index, target in enumerate(each)]
-    return [_fixed(_as_target(target, outputs), outputs, index, batch) for index, target in enumerate(given)]
+    if any(target is None for target in each):
+        each = [top if target is None else target for target, top in zip(each, _top_classes(outputs), strict=True)]
+    classes = {target: _as_target(target, outputs) for target in {target for target in each if type(target) is int}}
+    made = [classes[target] if type(target) is int else _as_target(target, outputs) for target in each]
+    return [_fixed(target, outputs, index, batch) for index, target in enumerate(made)]
 
 
 def class_count(outputs: Any) -> int:

@@ -45,6 +45,13 @@ class ClassifierOutputTarget:
     def __call__(self, model_output: Tensor) -> Tensor:
         return model_output[..., self._checked(model_output)]
 
+    @staticmethod
+    def of_batch(outputs: Tensor, targets: Sequence[ClassifierOutputTarget]) -> Tensor:
+        """Return the scores ``(B,)`` of ``B`` images' outputs ``(B, M)`` at once, which saves time per image."""
+        count = outputs.shape[1]
+        rows = torch.tensor([target._checked(outputs) % count for target in targets], device=outputs.device)
+        return outputs.gather(1, rows[:, None])[:, 0]
+
     def _checked(self, model_output: Tensor) -> int:
         count = model_output.shape[-1]
         if not -count <= self.category < count:
