@@ -27,6 +27,7 @@ from pytorch_grad_cam.runs.inputs import Inputs
 SATURATED = 0.999999  # beyond this a probability's gradient is mostly rounding
 ADVICE = "its gradient vanishes there and the map shows rounding; --score logit explains the score behind it"
 SIDE = 224  # pixels of the picture that the network is tried with, where it does not say its size
+ROWS, MOST_ROWS = 32, 128  # per forward pass, of pictures of that size and of small ones
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ class Network:
         classes: number of outputs.
         probability: whether they are probabilities, whose gradient may vanish.
         explainer: draws the pictures.
+        rows: how many pictures, or noisy copies of one, to run at once.
     """
 
     loaded: LoadedModel
     classes: int
     probability: bool
     explainer: Explainer
+    rows: int
 
 
 def nnc(options: NncOptions) -> int:
@@ -105,6 +108,8 @@ def make_network(options: NncOptions, bars: bool) -> Network:
     seen = preprocessing.crop or preprocessing.resize or SIDE
     gray = np.full((*((seen, seen) if isinstance(seen, int) else seen), 3), 128, dtype=np.uint8)
     trial, layers = preprocessing(gray)[None].to(device), question.layers
+    # The smaller the pictures, the more of the time goes to what a pass costs whatever it computes.
+    rows = options.batch_size or max(ROWS, min(MOST_ROWS, ROWS * SIDE**2 // trial[0, 0].numel()))
     with undisturbed(question.model, device):
         outputs: Any = question.model(trial)
         if not isinstance(outputs, Tensor) or outputs.ndim != 2:
@@ -123,7 +128,7 @@ def make_network(options: NncOptions, bars: bool) -> Network:
             console,
             noise_level=options.noise_level,
             num_samples=options.num_samples,
-            batch_size=options.batch_size,
+            batch_size=rows,
             seed=options.seed,
             layer=question.variable,
             progress=bars,
@@ -137,7 +142,7 @@ def make_network(options: NncOptions, bars: bool) -> Network:
             console,
             options.contains_crop,
         )
-    return Network(loaded, outputs.shape[1], question.probability, explainer)
+    return Network(loaded, outputs.shape[1], question.probability, explainer, rows)
 
 
 @dataclass(frozen=True)

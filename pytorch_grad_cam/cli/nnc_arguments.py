@@ -16,7 +16,6 @@ COMMANDS = {
     "smoothgrad": "SmoothGrad of one picture",
     "smoothgrad-batch": "SmoothGrad of every row of a dataset CSV",
 }
-ROWS = 32  # rows per forward pass; with SmoothGrad noisy copies
 
 _BATCH = """Writes the rows of --input with one column added first, {column!r}, which names the row's picture,
 <output without ending>/0000/<i>.png with i from 0, relative to the CSV it stands in.
@@ -105,7 +104,8 @@ def command_parser(program: str, command: str) -> argparse.ArgumentParser:
         _add(group, "seed", type=_whole, default=0, metavar="N", help="of the noise")
     if smooth or batch:
         what = "noisy copies per forward pass" if smooth else "rows per forward pass"
-        _add(group, "batch_size", type=_positive, default=ROWS, metavar="N", help=what)
+        what += " (default: 32, and up to 128 where the network takes small pictures)"
+        _add(group, "batch_size", type=_positive, default=None, metavar="N", help=what, shown="")
     arguments.network(parser, "-m", default="results.nnp")
     return parser
 

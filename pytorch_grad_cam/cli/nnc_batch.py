@@ -109,7 +109,7 @@ class _Work:
         try:
             with tqdm(total=total, initial=journal.done, unit="row", disable=None, leave=False) as bar:
                 self._bar = bar
-                rows = SMOOTH_ROWS if self._options.smooth else self._options.batch_size
+                rows = SMOOTH_ROWS if self._options.smooth else self._network.rows
                 runner = BatchRunner(
                     self._question, partial(by_size, self._network.explainer), self._draw, self._commit, rows
                 )

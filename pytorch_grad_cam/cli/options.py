@@ -107,7 +107,7 @@ class NncOptions(NetworkOptions):
     output_variable: str | None
     score: str
     style: str
-    batch_size: int = 1
+    batch_size: int | None = None
     image: str | None = None
     class_index: int = 0
     input: str | None = None

@@ -47,11 +47,11 @@ def why_no_gradient(module: nn.Module, score: Callable[[], Tensor], before: Tens
 
 def finite(tensor: Tensor) -> list[bool]:
     """Say of each image of a ``(B, ...)`` tensor whether all its numbers are finite."""
-    flat = tensor.flatten(1)
-    sums = flat.sum(1, dtype=torch.float32 if flat.element_size() < 4 else None)
-    good = [math.isfinite(each) for each in sums.tolist()]
     # NaN and infinity spoil a sum, and a sum is far cheaper than asking each number; but sums may overflow.
-    return good if all(good) else flat.isfinite().all(1).tolist()
+    if math.isfinite(tensor.sum(dtype=torch.float32 if tensor.element_size() < 4 else None).item()):
+        return [True] * len(tensor)
+    found: list[bool] = tensor.flatten(1).isfinite().all(1).tolist()
+    return found
 
 
 def all_zero(tensor: Tensor) -> Tensor:

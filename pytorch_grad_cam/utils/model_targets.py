@@ -49,8 +49,8 @@ class ClassifierOutputTarget:
     def of_batch(outputs: Tensor, targets: Sequence[ClassifierOutputTarget]) -> Tensor:
         """Return the scores ``(B,)`` of ``B`` images' outputs ``(B, M)`` at once, which saves time per image."""
         count = outputs.shape[1]
-        rows = torch.tensor([target._checked(outputs) % count for target in targets], device=outputs.device)
-        return outputs.gather(1, rows[:, None])[:, 0]
+        classes = torch.tensor([target._checked(outputs) % count for target in targets], device=outputs.device)
+        return outputs.gather(1, classes[:, None])[:, 0]
 
     def _checked(self, model_output: Tensor) -> int:
         count = model_output.shape[-1]
