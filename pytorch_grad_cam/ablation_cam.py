@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.ablation_layer import AblationLayer
-from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.perturb import Channels, strongest
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of, scores_of_variants
+from pytorch_grad_cam.replaying_cam import ReplayingCAM
 from pytorch_grad_cam.utils.model_targets import Target
 
 
-class AblationCAM(BaseCAM):
+class AblationCAM(ReplayingCAM):
     """Highlights the channels without which the score drops. No gradient.
 
     ``w_k = (s - s_without_k) / |s|``; ``L = relu(sum_k w_k A_k)``.
@@ -39,8 +39,6 @@ class AblationCAM(BaseCAM):
     Gradient-free Localization", WACV, doi:10.1109/WACV45572.2020.9093360.
     Note: the paper divides by ``s``, which turns the map around when the score is negative; here it is ``|s|``.
     """
-
-    uses_gradients = False
 
     def __init__(
         self,
@@ -73,7 +71,7 @@ class AblationCAM(BaseCAM):
         tried = [self._tried(image) for image in activations]
         with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress) as advance:
             for row, target in enumerate(targets):
-                replay = Replay(self.model, target_layer, input_tensor[row : row + 1], self.network.of_row(row))
+                replay = self._replay(target_layer, input_tensor, row)
                 score = scores_of(replay.outputs, [target])  # (1,)
                 without = self._without(replay, tried[row], self._layout(input_tensor))
                 scores = scores_of_variants(len(tried[row]), without, replay, target, self.batch_size, advance)

@@ -11,19 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, masks_around
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
 from pytorch_grad_cam.explanation import Explanation
 from pytorch_grad_cam.options import How
+from pytorch_grad_cam.replaying_cam import ReplayingCAM
 from pytorch_grad_cam.trace import Trace
 from pytorch_grad_cam.utils.model_targets import Target
 
 log = logging.getLogger(__name__)
 
 
-class ReciproCAM(BaseCAM):
+class ReciproCAM(ReplayingCAM):
     """Highlights the positions whose features alone, everything else dark, bring the score. No gradient.
 
     ``L(p) = s(T(A * m_p))``, ``T`` what follows the layer, ``m_p`` a mask that keeps position ``p`` only; no ReLU.
@@ -39,8 +39,6 @@ class ReciproCAM(BaseCAM):
     ``targets=ClassifierOutputSoftmaxTarget(c)``. Under the kernel every neighbour keeps its own features, where the
     authors' code copies those of ``p``. There are no channels here, so ``eigen_smooth`` is ignored.
     """
-
-    uses_gradients = False
 
     def __init__(
         self, *args: Any, batch_size: int = 32, spread: bool = False, progress: bool = False, **kwargs: Any
@@ -64,7 +62,7 @@ class ReciproCAM(BaseCAM):
         maps = []
         with progress_bar(count * len(targets), type(self).__name__, self.progress) as advance:
             for row, target in enumerate(targets):
-                replay = Replay(self.model, target_layer, input_tensor[row : row + 1], self.network.of_row(row))
+                replay = self._replay(target_layer, input_tensor, row)
                 positions = Positions(replay.activations, self._layout(input_tensor))
 
                 def masks(chunk: slice) -> Tensor:

@@ -34,6 +34,7 @@ FLOORS = {
     **dict.fromkeys(("gscore_cam", "is_cam", "ss_cam", "vit_recipro_cam"), 4.5),  # made of another method
     "sobel_cam": 4,
     "attention_cam": 3.5,
+    "replaying_cam": 3.5,
     "meta_cam": 3.5,
     **dict.fromkeys(("base_cam", "older_interface", "map_path"), 3),  # one class in three files
     "feature_factorization": 3,

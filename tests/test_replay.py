@@ -12,6 +12,7 @@ import torch
 from nets import ConvNet, DictNet, InPlaceNet, ResidualNet, SharedReluNet, TinyViT, UNet, build, inputs
 from torch import Tensor, nn
 
+from pytorch_grad_cam import AblationCAM, ReciproCAM
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 
@@ -178,3 +179,18 @@ def test_another_thread_gets_the_models_own_output() -> None:
     done.set()
     other.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("method", [AblationCAM, ReciproCAM])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_maps_of_one_image_take_one_whole_pass(method: Any, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, images, ran = build(ConvNet), inputs(batch=batch), []
+    convolve = net.conv1._conv_forward
+    monkeypatch.setattr(net.conv1, "_conv_forward", lambda *args: ran.append(len(args[0])) or convolve(*args))
+    cam = method(net, ["conv2", "act3"])
+    cam(images, 1, relu=False)
+    assert ran == ([1] if batch == 1 else [3] + 2 * [1, 1, 1])  # of several images, each again for each layer
+    ran.clear()
+    cam.explain_each(images, [0, 1], relu=False)
+    assert ran == ([1] if batch == 1 else [3] + 4 * [1, 1, 1])
+    assert cam._recorded is None

@@ -8,8 +8,8 @@ branches, loops and functional calls of the model's ``forward`` stay what they a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ class Replay:
         layer: a module of the model. If it runs several times, its last call is meant.
         image: ``(1, C, *S)``.
         run: runs the model on images ``(K, C, *S)``; None: the model itself, which takes nothing else.
+        recorded: what `recording` kept of a pass of ``run`` on this image, and what that returned: no other is needed.
 
     Attributes:
         outputs: what the model returned for the image.
@@ -45,13 +46,18 @@ class Replay:
     """
 
     def __init__(
-        self, model: nn.Module, layer: nn.Module, image: Tensor, run: Callable[[Tensor], Any] | None = None
+        self,
+        model: nn.Module,
+        layer: nn.Module,
+        image: Tensor,
+        run: Callable[[Tensor], Any] | None = None,
+        recorded: tuple[Record, Any] | None = None,
     ) -> None:
         self._run, self._layer, self._image = run or model, layer, image
-        beside = _beside_the_path(model, layer)
-        record = _Record(layer)
-        with torch.no_grad(), hooked([*beside, layer], record.keep):
-            self.outputs = self._run(image)
+        if recorded is None:
+            with torch.no_grad(), recording(model, layer) as record:
+                recorded = record, self._run(image)
+        record, self.outputs = recorded
         self._tapes = record.finished()
         self.activations = self._tapes[layer][-1].output
         # Views cost nothing, and writing to one is an error that the check meets; copies are the second try.
@@ -116,7 +122,7 @@ class _Call:
         return map_tensors(self.output, repeat)
 
 
-class _Record:
+class Record:
     """Keeps what modules return, call by call, up to the last call of the layer."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -139,6 +145,14 @@ class _Record:
             ]
             for module, count in self._until.items()
         }
+
+
+@contextmanager
+def recording(model: nn.Module, layer: nn.Module) -> Iterator[Record]:
+    """Record one image's pass that runs in the block, for replays from ``layer``."""
+    record = Record(layer)
+    with hooked([*_beside_the_path(model, layer), layer], record.keep):
+        yield record
 
 
 class _Tape:
