@@ -15,7 +15,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.layers import layer_name
+from pytorch_grad_cam.engine.layers import layer_names
 from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import detached
@@ -86,7 +86,8 @@ class FullGrad(BaseCAM):
         leaf = inputs.clone()
         leaf.requires_grad = True
         parts = [_Part("input", get_gradient_edge(leaf), leaf.detach(), False)]
-        names = {module: layer_name(self.model, module) for module in self.target_layers or []}
+        layers = {*(self.target_layers or [])}
+        names = {module: name for module, name in layer_names(self.model).items() if module in layers}
 
         def note(module: nn.Module, args: Any, output: Tensor) -> None:
             if output.requires_grad:  # the edge stays where it is when an in-place operation follows

@@ -32,16 +32,21 @@ class SeenLayer:
     is_end: bool  # whether it returned what the model returns
 
 
+def layer_names(model: nn.Module) -> dict[nn.Module, str]:
+    """Return the dotted name of every module inside ``model``."""
+    return {module: name or "(the model itself)" for name, module in model.named_modules()}
+
+
 def layer_name(model: nn.Module, module: nn.Module) -> str:
     """Return the dotted name of ``module`` inside ``model``.
 
     Raises:
         ValueError: if the module is not part of the model.
     """
-    for name, candidate in model.named_modules():
-        if candidate is module:
-            return name or "(the model itself)"
-    alike = [name for name, candidate in model.named_modules() if type(candidate) is type(module)]
+    names = layer_names(model)
+    if module in names:
+        return names[module]
+    alike = [name for candidate, name in names.items() if type(candidate) is type(module)]
     hint = f"; the model's own layers of this type are {', '.join(alike[:5])}" if alike else ""
     raise ValueError(
         f"the target layer {type(module).__name__} is not part of the model that was given (a copy, or another "
