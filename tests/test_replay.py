@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from detectors import LAYER, TORCHVISION, detector
 from nets import ConvNet, DictNet, InPlaceNet, ResidualNet, SharedReluNet, TinyViT, UNet, build, inputs
 from torch import Tensor, nn
 
@@ -72,6 +73,28 @@ def test_a_replay_equals_the_whole_network(kind: Any, name: str) -> None:
         for one, other in zip(tensors_in(expected), tensors_in(found), strict=True):
             torch.testing.assert_close(other, one)
     assert not any("forward" in vars(module) for module in net.modules())
+
+
+@pytest.mark.parametrize("kind", TORCHVISION)
+@pytest.mark.parametrize("name", [LAYER, "backbone"])
+def test_a_replay_in_a_detector(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It returns a list with an entry per image, and its transform an object of a class of its own."""
+    net, image = detector(kind), torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    layer = net.get_submodule(name)
+    replay = Replay(net, layer, image)
+    assert replay.exact
+
+    def change(output: Tensor) -> Tensor:
+        return output[:1] * torch.tensor([1.0, 0.5])[:, None, None, None]
+
+    expected, ran = whole(net, layer, image, change, 2), []
+    convolve = net.backbone[0]._conv_forward
+    monkeypatch.setattr(net.backbone[0], "_conv_forward", lambda *args: ran.append(1) or convolve(*args))
+    found = replay(change(replay.activations))
+    assert not ran
+    assert len(found) == len(expected) == 2
+    for one, other in zip(tensors_in(expected), tensors_in(found), strict=True):
+        torch.testing.assert_close(other, one)
 
 
 def test_what_comes_before_the_layer_does_not_run_again() -> None:

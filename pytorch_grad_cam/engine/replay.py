@@ -1,8 +1,9 @@
 """Run only what follows a layer: recorded head, changed activations, the model's own code as ever.
 
 One pass records what the modules beside the path to the layer return before it. In a replay these hand out their
-records, the layer hands out the changed activations, and everything after it runs for real. No tracing, no surgery:
-branches, loops and functional calls of the model's ``forward`` stay what they are.
+records, the layer hands out the changed activations, and everything after it runs for real; so does a module whose
+output cannot be recorded (an object of a class of its own). No tracing, no surgery: branches, loops and functional
+calls of the model's ``forward`` stay what they are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import hooked, replaced_forward
-from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
+from pytorch_grad_cam.engine.trees import is_tree, map_tensors, tensors_in
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,7 @@ class Replay:
             replayed = self(map_tensors(self.activations, lambda tensor: _repeated(tensor, 2).clone()))
         except Exception as error:  # whatever the model's own code objects to: whole passes always work
             return f"fails ({error})"
-        expected, found = list(tensors_in(self.outputs)), list(tensors_in(replayed))
-        return "" if len(expected) == len(found) and all(map(_alike, expected, found)) else "differs"
+        return "" if _doubled(self.outputs, replayed) else "differs"
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,12 @@ class Record:
         self._layer = layer
         self._calls: dict[nn.Module, list[tuple[Any, list[tuple[Tensor, int]]]]] = {}
         self._until: dict[nn.Module, int] = {}
+        self._opaque: set[nn.Module] = set()
 
     def keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        if module is not self._layer and not is_tree(output):
+            self._opaque.add(module)
+            return
         versions = [(tensor, tensor._version) for tensor in tensors_in(output)]
         self._calls.setdefault(module, []).append((map_tensors(output, torch.clone), versions))
         if module is self._layer:
@@ -144,6 +148,7 @@ class Record:
                 for output, versions in self._calls[module][:count]
             ]
             for module, count in self._until.items()
+            if module not in self._opaque
         }
 
 
@@ -182,10 +187,18 @@ def _repeated(tensor: Tensor, count: int) -> Tensor:
     return tensor[None].expand(count, *tensor.shape).flatten(0, 1)
 
 
+def _doubled(one: Any, two: Any) -> bool:
+    """Say whether ``two`` are the outputs for two images, each as ``one`` is for one, up to rounding."""
+    if isinstance(one, (list, tuple)) and len(one) == 1 and not isinstance(one[0], Tensor):
+        one = [one[0], one[0]]  # an entry per image, as detectors return it
+    else:
+        one = map_tensors(one, lambda tensor: _repeated(tensor, 2))
+    expected, found = list(tensors_in(one)), list(tensors_in(two))
+    return len(expected) == len(found) and all(map(_alike, expected, found))
+
+
 def _alike(one: Tensor, two: Tensor) -> bool:
-    """Say whether ``two`` holds the rows of ``one`` twice, up to rounding."""
-    expected = _repeated(one, 2)
-    if expected.shape != two.shape:
+    if one.shape != two.shape:
         return False
-    tolerance = TOLERANCE.get(one.dtype, 0.0) * float(one.abs().max()) if one.is_floating_point() else 0.0
-    return bool(((expected - two).abs() <= tolerance).all())
+    peak = float(one.abs().max()) if one.is_floating_point() and one.numel() else 0.0
+    return bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * peak).all())

@@ -25,6 +25,17 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(value, field.name))
 
 
+def is_tree(value: Any) -> bool:
+    """Say whether `map_tensors` reaches all that there is: no object of a class of its own hides tensors."""
+    if isinstance(value, Mapping):
+        return all(map(is_tree, value.values()))
+    if isinstance(value, (tuple, list)):
+        return all(map(is_tree, value))
+    if _is_record(value):
+        return all(is_tree(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return value is None or isinstance(value, (Tensor, bool, int, float, str))
+
+
 def map_tensors(value: Any, change: Callable[[Tensor], Any]) -> Any:
     """Return ``value`` with every tensor replaced by ``change(tensor)``; the containers keep their types."""
     if isinstance(value, Tensor):
