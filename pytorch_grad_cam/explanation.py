@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from pytorch_grad_cam.engine.fixed_batch import choose, concatenated
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,28 @@ def stacked(each: Sequence[Explanation]) -> Explanation:
             for of_image in zip(*(one.notes for one in each), strict=True)
         ),
     )
+
+
+def joined(parts: Sequence[tuple[Explanation, int]]) -> Explanation:
+    """Join the explanations of several batches; of each, its first rows, as many as stand beside it."""
+    each = [_first_rows(part, count) for part, count in parts]
+    weights = list(zip(*(one.weights for one in each), strict=True))
+    return Explanation(
+        maps=torch.cat([one.maps for one in each]),
+        raw=tuple(torch.cat(of_layer) for of_layer in zip(*(one.raw for one in each), strict=True)),
+        weights=tuple(None if of_layer[0] is None else torch.cat(of_layer) for of_layer in weights),
+        outputs=concatenated([one.outputs for one in each]),
+        scores=None if each[0].scores is None else torch.cat([one.scores for one in each if one.scores is not None]),
+        classes=tuple(chain.from_iterable(one.classes for one in each)),
+        layers=each[0].layers,
+        notes=tuple(chain.from_iterable(one.notes for one in each)),
+    )
+
+
+def _first_rows(one: Explanation, count: int) -> Explanation:
+    first, batch = torch.arange(count), len(one.maps)
+    cut = {name: choose(getattr(one, name), first, batch) for name in ("maps", "raw", "weights", "outputs", "scores")}
+    return dataclasses.replace(one, **cut, classes=one.classes[:count], notes=one.notes[:count])
 
 
 def _together(weights: Sequence[Tensor | None]) -> Tensor | None:

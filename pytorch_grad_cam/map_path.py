@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import augment, diagnosis, maps
 from pytorch_grad_cam.engine.choice import automatic_layer
+from pytorch_grad_cam.engine.fixed_batch import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.network import Network, Pick, door
@@ -28,6 +29,7 @@ from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.engine.twins import uncompiled
 from pytorch_grad_cam.explanation import Explanation, stacked
 from pytorch_grad_cam.options import How, MapOptions
+from pytorch_grad_cam.pieces import explained
 from pytorch_grad_cam.trace import Pass, Trace, TracedLayer, refuse_unread
 from pytorch_grad_cam.utils.asking import Turned, class_count
 from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
@@ -136,18 +138,22 @@ class MapPath:
         if targets is not None and not self.uses_targets:
             log.info("%s shows what stands out whatever the target; targets are ignored", type(self).__name__)
         against, contrast = options.get("against", False), options.get("contrast")
-        with undisturbed(self.model, inputs.device), uncompiled(), self._calling(network):
-            if self.target_layers is None:
-                chosen = self._choose_layer(inputs)
-                log.info("target layer chosen: %s", layer_name(self.model, chosen))
-                self.target_layers = [chosen]
-            with torch.enable_grad() if how.differentiable else nullcontext():
+
+        def explain(inputs: Tensor, targets: Any, network: Network) -> Explanation:
+            with self._calling(network):
+                if self.target_layers is None:
+                    with torch.no_grad():
+                        chosen = self._choose_layer(inputs)
+                    log.info("target layer chosen: %s", layer_name(self.model, chosen))
+                    self.target_layers = [chosen]
                 if each:
-                    explanation = self._explain_targets(inputs, targets, how)
-                else:
-                    asked = Turned(targets, against, contrast) if against or contrast else targets
-                    explain = self._explain_views if aug_smooth else self._explain_view
-                    explanation, _ = explain(inputs, asked, how)  # type: ignore[arg-type]
+                    return self._explain_targets(inputs, targets, how)
+                asked: Any = Turned(targets, against, contrast) if against or contrast else targets
+                return (self._explain_views if aug_smooth else self._explain_view)(inputs, asked, how)[0]
+
+        graph = torch.enable_grad() if how.differentiable else nullcontext()
+        with undisturbed(self.model, inputs.device), uncompiled(), graph:
+            explanation = explained(fixed_batch(self.model), inputs, targets, network, each, explain)
         self.outputs = explanation.outputs
         self._warn(explanation.notes)
         return explanation

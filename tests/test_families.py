@@ -135,6 +135,48 @@ def test_timm_by_name(tmp_path: Path) -> None:
         load_model("timm/resnet10")
 
 
+def test_names_and_weights_of_timm(tmp_path: Path) -> None:
+    timm: Any = pytest.importorskip("timm", reason="needs the package timm")
+    model, _ = network("timm/resnet10t")
+    torch.save(model.state_dict(), tmp_path / "net.pth")
+    names = load_model("timm/resnet10t", str(tmp_path / "net.pth")).categories
+    assert names is not None
+    assert (len(names), names[281]) == (1000, "tabby")
+    five = timm.create_model("resnet10t", num_classes=5)
+    torch.save({f"model.{name}": value for name, value in five.state_dict().items()}, tmp_path / "five.pth")
+    loaded = load_model("timm/resnet10t", str(tmp_path / "five.pth"))
+    assert loaded.categories is None
+    torch.testing.assert_close(loaded.model.fc.weight, five.fc.weight)
+    timm.models.save_for_hf(five, tmp_path / "own", model_config={"label_names": list("abcde")})
+    for spec in (f"timm/{tmp_path}/own", f"local-dir:{tmp_path}/own"):
+        loaded = load_model(spec)
+        assert loaded.categories == tuple("abcde")
+        assert loaded.source == f"local-dir:{tmp_path}/own"
+        torch.testing.assert_close(loaded.model.fc.weight, five.fc.weight)
+    with pytest.raises(FileNotFoundError, match=r"is no model of timm: it has no config\.json"):
+        load_model(f"local-dir:{tmp_path}")
+    (tmp_path / "own" / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"timm cannot build the network in .*own .*save_for_hf"):
+        load_model(f"timm/{tmp_path}/own")
+
+
+def test_a_name_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    timm: Any = pytest.importorskip("timm", reason="needs the package timm")
+    build, asked = timm.create_model, []
+
+    def create(name: str, pretrained: bool) -> Any:
+        asked.append((name, pretrained))
+        if "none" in name:
+            raise OSError("no network")
+        return build("resnet10t")
+
+    monkeypatch.setattr(timm, "create_model", create)
+    assert load_model("hf-hub:timm/resnet10t.c3_in1k").source == "hf-hub:timm/resnet10t.c3_in1k"
+    assert asked == [("hf-hub:timm/resnet10t.c3_in1k", True)]
+    with pytest.raises(RuntimeError, match=r"the weights of hf-hub:none/x could not be fetched \(no network\); give"):
+        load_model("hf-hub:none/x")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*torchvision_names(), *(f"timm/{name}" for name in TIMM)])
 def test_every_network(name: str) -> None:

@@ -42,6 +42,7 @@ FLOORS = {
     "models": 3,
     "guided_backprop": 4,
     "trace": 2.5,
+    "pieces": 2.5,
     "options": 2,
     "activations_and_gradients": 2,
     "explanation": 2,

@@ -62,8 +62,9 @@ def network(parser: ArgumentParser, *short: str, default: str = "resnet50") -> N
         "--model",
         default=default,
         metavar="NAME",
-        help="a torchvision network such as resnet50, timm/NAME, hf/NAME or hf/FOLDER (transformers), "
-        "package.module:factory for your own, a .nnp file, or shapes: built in, needs no download "
+        help="a torchvision network such as resnet50, timm/NAME or timm/FOLDER, hf-hub:OWNER/NAME (timm), hf/NAME or "
+        "hf/FOLDER (transformers), a .pt2 file of torch.export, a .nnp file, package.module:factory for your own, or "
+        "shapes: built in, needs no download "
         f"(default: {default})",
     )
     group.add_argument(
@@ -72,7 +73,7 @@ def network(parser: ArgumentParser, *short: str, default: str = "resnet50") -> N
     group.add_argument(
         "--trust-pickle",
         action="store_true",
-        help="unpickle Python objects in --weights; that can run any code in the file",
+        help="unpickle Python objects in --weights or a .pt2; that can run any code in the file",
     )
     group.add_argument("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
     group.add_argument(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pytorch_grad_cam.cli.catalog import table
-from pytorch_grad_cam.cli.network import device_of, load
+from pytorch_grad_cam.cli.network import device_of, load, trial_input
 from pytorch_grad_cam.cli.options import LayersOptions
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.engine.choice import automatic_layer
@@ -13,18 +11,13 @@ from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.engine.survey import LayerReport, survey_layers
 
-SIDE = 224  # pixels of the gray picture that stands in where the network does not say its size
-
 
 def layers(options: LayersOptions) -> int:
     """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
     picture = None if options.image_path is None else read_image(options.image_path)
     device = device_of(options)
     loaded = load(options, device)
-    if picture is None:
-        seen = loaded.preprocessing.crop or loaded.preprocessing.resize or SIDE
-        picture = np.full((*((seen, seen) if isinstance(seen, int) else seen), 3), 128, dtype=np.uint8)
-    inputs = loaded.preprocessing(picture)[None].to(device)  # (1, C, h, w)
+    inputs = trial_input(loaded, device, picture)
     with undisturbed(loaded.model, device):
         reports = survey_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
         if loaded.target_layers is not None:

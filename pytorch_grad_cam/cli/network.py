@@ -5,12 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from pytorch_grad_cam.cli.options import NetworkOptions
+from pytorch_grad_cam.engine.fixed_batch import fixed_batch
 from pytorch_grad_cam.models.categories import read_categories
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
+
+SIDE = 224  # pixels of the picture that the network is tried with, where it does not say its size
 
 
 def device_of(options: NetworkOptions) -> torch.device:
@@ -46,6 +52,15 @@ def load(options: NetworkOptions, device: torch.device) -> LoadedModel:
         squash=options.squash,
     )
     return loaded if categories is None else replace(loaded, categories=categories)
+
+
+def trial_input(loaded: LoadedModel, device: torch.device, picture: NDArray[np.uint8] | None = None) -> Tensor:
+    """Return what a network is tried with: a picture, gray without one, as often as it must be ``(B, C, h, w)``."""
+    if picture is None:
+        seen = loaded.preprocessing.crop or loaded.preprocessing.resize or SIDE
+        picture = np.full((*((seen, seen) if isinstance(seen, int) else seen), 3), 128, dtype=np.uint8)
+    one = loaded.preprocessing(picture)[None].to(device)
+    return one.expand(fixed_batch(loaded.model) or 1, *one.shape[1:])
 
 
 def described(loaded: LoadedModel, size: tuple[int, int]) -> str:

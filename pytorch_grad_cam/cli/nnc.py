@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from pytorch_grad_cam.cli.classes import named
-from pytorch_grad_cam.cli.network import described, device_of, load
+from pytorch_grad_cam.cli.network import SIDE, described, device_of, load, trial_input
 from pytorch_grad_cam.cli.options import NncOptions
 from pytorch_grad_cam.data.images import FORMATS, check_writable, encoded_image, read_image, write_bytes
 from pytorch_grad_cam.engine.choice import automatic_layer
@@ -26,7 +25,6 @@ from pytorch_grad_cam.runs.inputs import Inputs
 
 SATURATED = 0.999999  # beyond this a probability's gradient is mostly rounding
 ADVICE = "its gradient vanishes there and the map shows rounding; --score logit explains the score behind it"
-SIDE = 224  # pixels of the picture that the network is tried with, where it does not say its size
 ROWS, MOST_ROWS = 32, 128  # per forward pass, of pictures of that size and of small ones
 
 
@@ -105,9 +103,7 @@ def make_network(options: NncOptions, bars: bool) -> Network:
     loaded = load(options, device)
     question = _question(loaded, options)
     preprocessing = loaded.preprocessing
-    seen = preprocessing.crop or preprocessing.resize or SIDE
-    gray = np.full((*((seen, seen) if isinstance(seen, int) else seen), 3), 128, dtype=np.uint8)
-    trial, layers = preprocessing(gray)[None].to(device), question.layers
+    trial, layers = trial_input(loaded, device), question.layers
     # The smaller the pictures, the more of the time goes to what a pass costs whatever it computes.
     rows = options.batch_size or max(ROWS, min(MOST_ROWS, ROWS * SIDE**2 // trial[0, 0].numel()))
     with undisturbed(question.model, device):

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
+from pytorch_grad_cam.engine.fixed_batch import choose
 from pytorch_grad_cam.engine.inputs import checked_input, device_of, lacks_batch
 from pytorch_grad_cam.engine.picture_lists import as_batch
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
@@ -37,6 +38,11 @@ class Network:
     pick: Pick | None
     batch: int
     row: int | None = None
+
+    def of_rows(self, rows: Tensor) -> Self:
+        """Return the network for a choice of the images."""
+        args, keywords = choose(self.args, rows, self.batch), choose(dict(self.keywords), rows, self.batch)
+        return replace(self, args=args, keywords=keywords, batch=len(rows))
 
     def of_row(self, row: int) -> Self:
         """Return the network for any number of versions of one image."""

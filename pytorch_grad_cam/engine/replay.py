@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pytorch_grad_cam.engine.fixed_batch import choose, fixed_batch, in_pieces
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import hooked, replaced_forward
 from pytorch_grad_cam.engine.trees import is_tree, map_tensors, tensors_in
@@ -55,11 +56,12 @@ class Replay:
         recorded: tuple[Record, Any] | None = None,
     ) -> None:
         self._run, self._layer, self._image = run or model, layer, image
+        self._size = fixed_batch(model)
         if recorded is None:
             with torch.no_grad(), recording(model, layer) as record:
                 recorded = record, self._run(image)
         record, self.outputs = recorded
-        self._tapes = record.finished()
+        self._tapes = record.finished(self._size or 1)
         self.activations = self._tapes[layer][-1].output
         # Views cost nothing, and writing to one is an error that the check meets; copies are the second try.
         self._copies = False
@@ -83,6 +85,8 @@ class Replay:
         """
         rows = next(tensors_in(activations)).shape[0]
         count = rows // next(tensors_in(self.activations)).shape[0]
+        if self._size is not None and self._size != count:
+            return in_pieces(lambda images: self(choose(activations, images, count, blocks=True)), count, self._size)
         with torch.no_grad(), ExitStack() as stack:
             for module, calls in self._tapes.items():
                 outputs = [call.repeated(count, self._copies or count == 1) for call in calls]
@@ -140,11 +144,19 @@ class Record:
         if module is self._layer:
             self._until = {each: len(calls) for each, calls in self._calls.items()}
 
-    def finished(self) -> dict[nn.Module, list[_Call]]:
-        """Return per module the calls that finished before the layer's last one, and the layer's own."""
+    def finished(self, copies: int = 1) -> dict[nn.Module, list[_Call]]:
+        """Return per module the calls that finished before the layer's last one, and the layer's own.
+
+        Args:
+            copies: how many copies of the image ran, of which the first counts.
+        """
+        first = torch.zeros(1, dtype=torch.long)
         return {
             module: [
-                _Call(output, any(tensor._version > version for tensor, version in versions))
+                _Call(
+                    output if copies == 1 else choose(output, first, copies, blocks=True),
+                    any(tensor._version > version for tensor, version in versions),
+                )
                 for output, versions in self._calls[module][:count]
             ]
             for module, count in self._until.items()

@@ -3,46 +3,64 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pytorch_grad_cam.data.preprocessing import INTERPOLATIONS, Preprocessing
 from pytorch_grad_cam.extras import need
-from pytorch_grad_cam.models.from_file import fill, read_weights
+from pytorch_grad_cam.models.from_file import fill, read_weights, without_prefix
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+
+HUB, FOLDER = ("hf-hub:", "hf_hub:"), "local-dir:"
+SCHEMES = (*HUB, FOLDER)
 
 
 def load_timm(name: str, weights: str | None = None, trust_pickle: bool = False) -> LoadedModel:
     """Build a network of timm, in evaluation mode.
 
     Args:
-        name: as timm calls it, e.g. "vit_tiny_patch16_224" or, with the tag of certain weights, "resnet18.a1_in1k".
-        weights: None for the published ones, which are downloaded, or a file.
+        name: as timm calls it, e.g. "vit_tiny_patch16_224" or, with the tag of certain weights, "resnet18.a1_in1k"; of
+            a model on the hub "hf-hub:OWNER/NAME"; of a folder with config.json and weights its path, or
+            "local-dir:PATH".
+        weights: None for the published ones, which are downloaded, or those in the folder; or a file. The number of
+            classes is read off a file.
         trust_pickle: see `models.from_file.read_weights`.
 
     Raises:
         ImportError: without timm.
+        FileNotFoundError: if a folder has no config.json.
         RuntimeError: if the weights cannot be downloaded.
         ValueError: if timm does not know the name, publishes no weights, or a file's weights are no such network's.
     """
     timm: Any = need("timm")
-    if not timm.is_model(name):
+    folder = Path(name.removeprefix(FOLDER))
+    if name.startswith(FOLDER) or (folder / "config.json").is_file():
+        if not (folder / "config.json").is_file():
+            raise FileNotFoundError(f"{folder} is no model of timm: it has no config.json; check the path")
+        name = f"{FOLDER}{folder}"
+    if not name.startswith(SCHEMES) and not timm.is_model(name):
         plain = name.partition(".")[0].lower()
         close = difflib.get_close_matches(plain, timm.list_models(), n=3) or timm.list_models(f"*{plain}*")[:3]
         hint = f"did you mean {' or '.join(close)}?" if close else "names look like resnet18 or vit_tiny_patch16_224,"
         raise ValueError(f"timm has no network {name!r}; {hint} timm.list_models() lists all")
     given = None if weights is None else read_weights(weights, trust_pickle)
     with torch.random.fork_rng(devices=[]):  # building draws numbers, which nobody outside shall miss
-        if given is None:
-            model = _downloaded(timm, name)
-        else:
-            model = timm.create_model(name, pretrained=False)
+        model = _made(timm, name, pretrained=given is None)
+        if given is not None:
+            classes = _classes(model, given)
+            if classes is not None:
+                model = _made(timm, name, pretrained=False, num_classes=classes)
             fill(model, given, Path(str(weights)))
-    source = f"timm/{name}" if weights is None else f"timm/{name}, weights from {weights}"
+    source = name if name.startswith(SCHEMES) else f"timm/{name}"
     return LoadedModel(
-        in_evaluation(model), preprocessing_of(timm.data.resolve_model_data_config(model)), source=source
+        in_evaluation(model),
+        preprocessing_of(timm.data.resolve_model_data_config(model)),
+        _names(timm, model),
+        source=source if weights is None else f"{source}, weights from {weights}",
     )
 
 
@@ -63,16 +81,44 @@ def preprocessing_of(config: dict[str, Any]) -> Preprocessing:
     )
 
 
-def _downloaded(timm: Any, name: str) -> Any:
+def _made(timm: Any, name: str, **how: Any) -> Any:
     try:
-        return timm.create_model(name, pretrained=True)
+        return timm.create_model(name, **how)
     except Exception as error:  # the hub's client has errors of many kinds
         if "No pretrained weights" in str(error):
             raise ValueError(f"timm publishes no weights of {name}; give a file of them with --weights FILE") from error
+        if name.startswith(FOLDER):
+            raise ValueError(
+                f"timm cannot build the network in {name.removeprefix(FOLDER)} ({_first_line(error)}); the folder must "
+                "be one that timm.models.save_for_hf wrote"
+            ) from error
+        shown = name if name.startswith(SCHEMES) else f"timm/{name}"
         raise RuntimeError(
-            f"the weights of timm/{name} could not be fetched ({_first_line(error)}); give a file of them with "
+            f"the weights of {shown} could not be fetched ({_first_line(error)}); give a file of them with "
             "--weights FILE, or try the built-in network, which needs none: --model shapes"
         ) from error
+
+
+def _classes(model: Any, weights: Mapping[str, Tensor]) -> int | None:
+    """Read the number of classes off the weights of the last layer; None if it is the network's own."""
+    known = model.pretrained_cfg.get("classifier")
+    name = known if isinstance(known, str) or not known else known[0]
+    last = without_prefix(weights, model).get(f"{name}.weight")
+    return len(last) if last is not None and len(last) != model.num_classes else None
+
+
+def _names(timm: Any, model: Any) -> tuple[str, ...] | None:
+    """Return the names of the classes that come with the weights, or those of the ImageNet that they belong to."""
+    names = model.pretrained_cfg.get("label_names")
+    subset = timm.data.infer_imagenet_subset(model) if names is None else None
+    if subset == "imagenet-1k":
+        from torchvision.models import ResNet18_Weights
+
+        names = ResNet18_Weights.DEFAULT.meta["categories"]  # the same classes, in short
+    elif subset is not None:
+        info = timm.data.ImageNetInfo(subset)
+        names = [info.index_to_description(index) for index in range(info.num_classes())]
+    return tuple(map(str, names)) if names is not None and len(names) == model.num_classes else None
 
 
 def _first_line(error: Exception) -> str:

@@ -14,10 +14,11 @@ from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.models.from_factory import load_factory
 from pytorch_grad_cam.models.from_file import fill, read_weights
+from pytorch_grad_cam.models.from_timm import SCHEMES, load_timm
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
 BUILT_IN = "shapes"
-NNP = ".nnp"
+NNP, EXPORTED = ".nnp", ".pt2"
 _FILES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 
 
@@ -35,9 +36,10 @@ def load_model(
     """Load a network by name.
 
     Args:
-        spec: "shapes" (built in, needs no download), a torchvision name ("resnet50"), one of timm's ("timm/resnet18"),
-            an image classifier of transformers ("hf/" and a folder, a config.json or a name), a file of Neural Network
-            Console ("results.nnp"), or your own network as "package.module:factory".
+        spec: "shapes" (built in, needs no download), a torchvision name ("resnet50"), one of timm's ("timm/resnet18",
+            "timm/" and a folder, "hf-hub:timm/resnet18.a1_in1k"), an image classifier of transformers ("hf/" and a
+            folder, a config.json or a name), a file of Neural Network Console ("results.nnp"), what
+            ``torch.export.save`` wrote ("net.pt2"), or your own network as "package.module:factory".
         weights: a file of weights; for torchvision also the name of published ones ("IMAGENET1K_V2").
         device: where the network goes; None leaves it where it was made.
         trust_pickle: unpickle more than tensors from the file of weights, which can run any code in it.
@@ -58,9 +60,13 @@ def load_model(
         loaded = _built_in(weights, trust_pickle)
     elif spec.lower().endswith(NNP):
         loaded = _nnp(spec, weights)
-    elif spec.startswith("timm/"):
-        from pytorch_grad_cam.models.from_timm import load_timm
+    elif spec.lower().endswith(EXPORTED):
+        from pytorch_grad_cam.models.from_exported import load_exported
 
+        if weights is not None:
+            raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
+        loaded = load_exported(spec, trust_pickle)
+    elif spec.startswith(("timm/", *SCHEMES)):
         loaded = load_timm(spec.removeprefix("timm/"), weights, trust_pickle)
     elif spec.startswith("hf/"):
         from pytorch_grad_cam.models.from_huggingface import load_huggingface
@@ -125,8 +131,8 @@ def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedMo
     hint = f"did you mean {' or '.join(close)}? Known" if close else "known"
     raise ValueError(
         f"the model {spec!r} is unknown; {hint} are {BUILT_IN}, torchvision's networks for classification, "
-        "segmentation and detection, timm/NAME, hf/PATH, package.module:factory for your own, "
-        "and .nnp files of Neural Network Console"
+        "segmentation and detection, timm/NAME, hf-hub:NAME, hf/PATH, package.module:factory for your own, "
+        ".nnp files of Neural Network Console, and .pt2 files of torch.export"
     )
 
 

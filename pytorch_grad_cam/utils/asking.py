@@ -21,6 +21,7 @@ from pytorch_grad_cam.utils.model_targets import (
     Target,
     Targets,
     category_of,
+    wrong_number,
 )
 from pytorch_grad_cam.utils.parts import description_inside, scores_inside
 from pytorch_grad_cam.utils.segmentation_targets import SemanticSegmentationTarget, main_class
@@ -71,10 +72,7 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
     if isinstance(targets, Sequence) and not isinstance(targets, str):
         each = list(targets)
     if len(each) != batch:
-        raise ValueError(
-            f"{len(each)} targets for a batch of {batch} images; give one per image, a single one for all "
-            "(not in a list), or None for the top class"
-        )
+        raise wrong_number(len(each), batch)
     if any(target is None for target in each):
         each = [top if target is None else target for target, top in zip(each, _top_classes(outputs), strict=True)]
     classes = {target: _as_target(target, outputs) for target in {target for target in each if type(target) is int}}

@@ -137,6 +137,14 @@ class FinerWeightedTarget:
         return score - self.alpha * (weights * others).sum(-1)
 
 
+def wrong_number(given: int, batch: int) -> ValueError:
+    """Return the error for another number of targets than images."""
+    return ValueError(
+        f"{given} targets for a batch of {batch} images; give one per image, a single one for all (not in a list), or "
+        "None for the top class"
+    )
+
+
 def category_of(target: Target) -> int | None:
     """Return the class that a target asks for, None if it does not say."""
     category = getattr(target, "category", None)

@@ -1,0 +1,197 @@
+"""Programs that ``torch.export.save`` wrote: a file ``.pt2`` becomes a network with the layers it was made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram, unflatten
+from torch.export.unflatten import UnflattenedModule
+
+from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.engine.fixed_batch import choose, in_pieces
+from pytorch_grad_cam.engine.trees import tensors_in
+from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+
+# What an archive may hold besides programs in JSON and tensors as they are.
+_COMPILED = ("data/aotinductor/", "data/executorch/")
+_CONSTANTS = ("data/constants/", "model_constants_config.json")
+_PLAIN_CONSTANT = "tensor_"
+_NORMS = ("aten.batch_norm.", "aten._native_batch_norm_legit.default", "aten._native_batch_norm_legit_functional.")
+_DROPOUTS = ("aten.dropout.", "aten.feature_dropout.", "aten.alpha_dropout.", "aten.native_dropout.")
+_FORCED, _FORCED_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+_environment = threading.Lock()
+
+
+class ExportedNetwork(UnflattenedModule):
+    """An unflattened program that takes any number of images, also where it was exported for one number of them.
+
+    Attributes:
+        fixed_batch: that number; None if the program takes any.
+    """
+
+    fixed_batch: int | None
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program, in pieces of its batch size; the last is filled up with copies of the last image."""
+        size = self.fixed_batch
+        run: Callable[..., Any] = super().forward
+        count = next((len(tensor) for tensor in tensors_in([args, kwargs]) if tensor.ndim), size)
+        if size is None or count is None or count == size:
+            return run(*args, **kwargs)
+
+        def piece(rows: Tensor) -> Any:
+            return run(*choose(args, rows, count), **choose(kwargs, rows, count))
+
+        return in_pieces(piece, count, size)
+
+
+def load_exported(path: str | Path, trust_pickle: bool = False) -> LoadedModel:
+    """Load a program that ``torch.export.save`` wrote, with its modules under their names, so that hooks work.
+
+    Args:
+        path: a file .pt2.
+        trust_pickle: let torch unpickle what the file holds beside tensors. That can run any code.
+
+    Returns:
+        The network; its preprocessing is ImageNet's, at the size that the program takes.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no program, one that was exported in training mode, or objects that only unpickling
+            would give.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"the exported program {path} {what}; check the path")
+    _check_archive(path, trust_pickle)
+    program = _read(path, trust_pickle)
+    _refuse_training(program, path)
+    size = _input_size(program)
+    network = cast(ExportedNetwork, unflatten(program))
+    network.__class__ = ExportedNetwork  # in place, so that the layers keep the names that they were exported with
+    network.fixed_batch = size[0] if size and isinstance(size[0], int) else None
+    return LoadedModel(in_evaluation(network), _preprocessing(size), source=str(path))
+
+
+def _check_archive(path: Path, trust_pickle: bool) -> None:
+    """Refuse what is no such file, and what would run code of the file's author while it is read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            inside = ["/".join(PurePosixPath(name).parts[1:]) for name in names]  # below the archive's own folder
+            configs = [
+                json.loads(archive.read(name))
+                for name, part in zip(names, inside, strict=True)
+                if part.startswith(_CONSTANTS[0]) and part.endswith(".json")
+            ]
+    except (OSError, zipfile.BadZipFile, ValueError) as error:
+        raise ValueError(
+            f"{path} is no exported program, or is damaged ({error}); torch.export.save writes one"
+        ) from error
+    if any(part.startswith(_COMPILED) for part in inside):
+        raise ValueError(f"{path} holds compiled code, which has no layers; give what torch.export.save wrote")
+    if not any(part.startswith("models/") for part in inside) and "serialized_exported_program.json" not in names:
+        raise ValueError(
+            f"{path} holds no exported program; torch.export.save(torch.export.export(...), path) writes one"
+        )
+    if trust_pickle:
+        return
+    for each in chain.from_iterable(_entries(config) for config in configs):
+        if not str(each.get("path_name", "")).startswith(_PLAIN_CONSTANT):
+            raise ValueError(_pickled(path, str(each.get("path_name"))))
+
+
+def _entries(config: Any) -> Iterator[Mapping[str, Any]]:
+    found = config.get("config", {}) if isinstance(config, Mapping) else {}
+    return (each for each in found.values() if isinstance(each, Mapping))
+
+
+def _read(path: Path, trust_pickle: bool) -> ExportedProgram:
+    try:
+        with warnings.catch_warnings(), _weights_only(not trust_pickle):
+            warnings.simplefilter("ignore")  # of formats that torch will drop some day
+            return torch.export.load(path)
+    except Exception as error:  # the reader raises almost anything
+        if "weights_only" in str(error) or "WeightsUnpickler" in str(error):
+            raise ValueError(_pickled(path, "see the message above")) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"{path} cannot be read as an exported program ({reason}); export it again with torch {torch.__version__}"
+        ) from error
+
+
+def _pickled(path: Path, what: str) -> str:
+    return (
+        f"{path} holds objects beside tensors ({what}), and reading those can run any code; export the network without "
+        "them or, if you trust its author, allow it with --trust-pickle (trust_pickle=True)"
+    )
+
+
+@contextmanager
+def _weights_only(wanted: bool) -> Iterator[None]:
+    """Keep torch from unpickling: its reader tries again with everything allowed when the safe way fails.
+
+    Only the environment decides above that. It belongs to the whole process, so meanwhile no other thread can unpickle.
+    """
+    with _environment:
+        before = {name: os.environ.pop(name, None) for name in (_FORCED, _FORCED_NOT)} if wanted else {}
+        if wanted:
+            os.environ[_FORCED] = "1"
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def _refuse_training(program: ExportedProgram, path: Path) -> None:
+    graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
+    for node in chain.from_iterable(graph.nodes for graph in graphs):
+        if _trains(node):
+            raise ValueError(
+                f"{path} was exported in training mode ({node.target} works on the batch's statistics, or drops at "
+                "random), which cannot be changed any more; put the model in evaluation mode, then export it again"
+            )
+
+
+def _trains(node: torch.fx.Node) -> bool:
+    name, args = str(node.target), node.args
+    if name.startswith(_NORMS):  # (input, weight, bias, mean, variance, training, ...); without a mean, evaluation too
+        return len(args) > 5 and args[3] is not None and args[5] is True
+    return name.startswith(_DROPOUTS) and True in args[2:3]  # (input, p, training)
+
+
+def _input_size(program: ExportedProgram) -> tuple[Any, ...]:
+    """Return the shape of the first picture that the program takes: numbers where they are fixed."""
+    given = set(program.graph_signature.user_inputs)
+    for node in program.graph.nodes:
+        value = node.meta.get("val") if node.op == "placeholder" and node.name in given else None
+        if isinstance(value, Tensor) and value.ndim >= 3 and value.is_floating_point():
+            return tuple(value.shape)
+    return ()
+
+
+def _preprocessing(size: tuple[Any, ...]) -> Preprocessing:
+    usual = Preprocessing()
+    if len(size) != 4:
+        return usual
+    if size[1] == 1:
+        usual = replace(usual, mean=(0.0,), std=(1.0,))
+    if not all(isinstance(side, int) for side in size[2:]):
+        return usual
+    return usual.sized(size[2]) if size[2] == size[3] else replace(usual, resize=size[2:], crop=None)
