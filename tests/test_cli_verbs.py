@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -35,6 +36,19 @@ def test_methods_are_listed_at_once() -> None:
         assert line.startswith(f"{method.name} ")
         assert all(part in line for part in (method.summary, method.passes, method.source))
     assert "Ft, Bt: only through what follows the layer" in run.stdout
+
+
+@pytest.mark.parametrize("model", ["squeezenet1_1", "lraspp_mobilenet_v3_large", "timm/resnet10t"])
+def test_layers_need_no_weights(
+    model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "socket", None)  # whoever asks the net fails
+    if model.startswith("timm/"):
+        pytest.importorskip("timm", reason="needs the package timm")
+    assert main(["layers", "--model", model, "--size", "64"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{model}, random weights, for an input of 64 x 64")
+    assert "the automatic choice" in printed
 
 
 def test_layers_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,9 @@ def network(parser: ArgumentParser, *short: str, default: str = "resnet50") -> N
         f"(default: {default})",
     )
     group.add_argument(
-        "--weights", metavar="FILE", help="state dict (.pth, .safetensors), or published ones by name (IMAGENET1K_V2)"
+        "--weights",
+        metavar="FILE",
+        help="state dict (.pth, .safetensors), published ones by name (IMAGENET1K_V2), or random",
     )
     group.add_argument(
         "--trust-pickle",

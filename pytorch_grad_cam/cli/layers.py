@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytorch_grad_cam.cli.catalog import table
 from pytorch_grad_cam.cli.network import device_of, load, trial_input
 from pytorch_grad_cam.cli.options import LayersOptions
@@ -10,12 +12,16 @@ from pytorch_grad_cam.engine.choice import automatic_layer
 from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.engine.survey import LayerReport, survey_layers
+from pytorch_grad_cam.models.from_file import RANDOM
+from pytorch_grad_cam.models.load import is_downloaded
 
 
 def layers(options: LayersOptions) -> int:
     """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
     picture = None if options.image_path is None else read_image(options.image_path)
     device = device_of(options)
+    if options.weights is None and is_downloaded(options.model):
+        options = replace(options, weights=RANDOM)  # shapes do not depend on them
     loaded = load(options, device)
     inputs = trial_input(loaded, device, picture)
     with undisturbed(loaded.model, device):

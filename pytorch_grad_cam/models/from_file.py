@@ -15,6 +15,7 @@ from pytorch_grad_cam.extras import need
 
 # Where training programs put the weights inside a checkpoint, the usual first.
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
+RANDOM = "random"  # in the place of a file: the numbers that a new network is made with
 _PICKLED = (b"PK\x03\x04", b"\x80")  # first bytes of what torch.save writes: a zip, or a plain pickle
 _SHOWN = 3  # names per kind in a message
 

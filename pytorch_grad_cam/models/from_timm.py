@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.data.preprocessing import INTERPOLATIONS, Preprocessing
 from pytorch_grad_cam.extras import need
-from pytorch_grad_cam.models.from_file import fill, read_weights, without_prefix
+from pytorch_grad_cam.models.from_file import RANDOM, fill, read_weights, without_prefix
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
 HUB, FOLDER = ("hf-hub:", "hf_hub:"), "local-dir:"
@@ -26,8 +26,8 @@ def load_timm(name: str, weights: str | None = None, trust_pickle: bool = False)
         name: as timm calls it, e.g. "vit_tiny_patch16_224" or, with the tag of certain weights, "resnet18.a1_in1k"; of
             a model on the hub "hf-hub:OWNER/NAME"; of a folder with config.json and weights its path, or
             "local-dir:PATH".
-        weights: None for the published ones, which are downloaded, or those in the folder; or a file. The number of
-            classes is read off a file.
+        weights: None for the published ones, which are downloaded, or those in the folder; "random"; or a file, off
+            which also the number of classes is read.
         trust_pickle: see `models.from_file.read_weights`.
 
     Raises:
@@ -47,9 +47,10 @@ def load_timm(name: str, weights: str | None = None, trust_pickle: bool = False)
         close = difflib.get_close_matches(plain, timm.list_models(), n=3) or timm.list_models(f"*{plain}*")[:3]
         hint = f"did you mean {' or '.join(close)}?" if close else "names look like resnet18 or vit_tiny_patch16_224,"
         raise ValueError(f"timm has no network {name!r}; {hint} timm.list_models() lists all")
-    given = None if weights is None else read_weights(weights, trust_pickle)
+    random = weights is not None and weights.lower() == RANDOM
+    given = None if weights is None or random else read_weights(weights, trust_pickle)
     with torch.random.fork_rng(devices=[]):  # building draws numbers, which nobody outside shall miss
-        model = _made(timm, name, pretrained=given is None)
+        model = _made(timm, name, pretrained=weights is None)
         if given is not None:
             classes = _classes(model, given)
             if classes is not None:
@@ -60,7 +61,7 @@ def load_timm(name: str, weights: str | None = None, trust_pickle: bool = False)
         in_evaluation(model),
         preprocessing_of(timm.data.resolve_model_data_config(model)),
         _names(timm, model),
-        source=source if weights is None else f"{source}, weights from {weights}",
+        source=f"{source}, random weights" if random else f"{source}, weights from {weights}" if weights else source,
     )
 
 

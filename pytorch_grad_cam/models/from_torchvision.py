@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.models.from_file import fill, read_weights, without_prefix
+from pytorch_grad_cam.models.from_file import RANDOM, fill, read_weights, without_prefix
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
 CLASSES = 1000  # outputs of a torchvision network unless another number is asked for
@@ -37,7 +37,8 @@ def load_torchvision(name: str, weights: str | None = None, trust_pickle: bool =
     Args:
         name: one of `names`.
         weights: None for torchvision's first published weights (IMAGENET1K_V1, what ``pretrained=True`` gave; mostly),
-            the name of others (IMAGENET1K_V2, DEFAULT), or a file. Downloaded weights are kept in torch's cache.
+            the name of others (IMAGENET1K_V2, DEFAULT), "random", or a file. Downloaded weights are kept in
+            torch's cache.
         trust_pickle: see `models.from_file.read_weights`.
 
     Raises:
@@ -54,13 +55,16 @@ def load_torchvision(name: str, weights: str | None = None, trust_pickle: bool =
             preset = by_name[weights.lower()] if weights else published[0]
             model = downloaded(name, build, preset)
             source = f"{name}, weights {preset.name}"
+        elif weights.lower() == RANDOM:
+            preset, source = published[0], f"{name}, random weights"
+            model = build(weights=None, **_options(name, {}))
         elif Path(weights).suffix or Path(weights).exists():
             preset = published[0]
             model = _from_file(name, build, weights, trust_pickle)
             source = f"{name}, weights from {weights}"
         else:
             known = ", ".join(preset.name for preset in published)
-            raise ValueError(f"{weights!r} is neither a file nor weights of {name}; torchvision has {known}")
+            raise ValueError(f"{weights!r} is neither a file nor weights of {name}; torchvision has {known}, {RANDOM}")
     preprocessing = Preprocessing.from_torchvision(preset.transforms())
     categories = preset.meta["categories"] if _outputs(model) == CLASSES else None
     loaded = LoadedModel(in_evaluation(model), preprocessing, tuple(categories) if categories else None, source=source)

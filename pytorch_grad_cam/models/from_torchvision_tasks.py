@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.models.from_file import fill, read_weights, without_prefix
+from pytorch_grad_cam.models.from_file import RANDOM, fill, read_weights, without_prefix
 from pytorch_grad_cam.models.from_torchvision import downloaded
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
@@ -31,7 +31,7 @@ def load_for_task(name: str, weights: str | None = None, trust_pickle: bool = Fa
 
     Args:
         name: its name, in lower case.
-        weights: None for torchvision's published weights, the name of others, or a file.
+        weights: None for torchvision's published weights, the name of others, "random", or a file.
         trust_pickle: see `models.from_file.read_weights`.
 
     Raises:
@@ -48,12 +48,15 @@ def load_for_task(name: str, weights: str | None = None, trust_pickle: bool = Fa
             preset = by_name[weights.lower()] if weights else published[0]
             model, source = downloaded(name, build, preset), f"{name}, weights {preset.name}"
             classes = len(known)
+        elif weights.lower() == RANDOM:
+            preset, source, classes = published[0], f"{name}, random weights", len(known)
+            model = build(weights=None, weights_backbone=None, num_classes=classes)
         elif Path(weights).suffix or Path(weights).exists():
             preset, source = published[0], f"{name}, weights from {weights}"
             model, classes = _from_file(build, weights, len(known), trust_pickle)
         else:
             names = ", ".join(each.name for each in published)
-            raise ValueError(f"{weights!r} is neither a file nor weights of {name}; torchvision has {names}")
+            raise ValueError(f"{weights!r} is neither a file nor weights of {name}; torchvision has {names}, {RANDOM}")
     return LoadedModel(
         in_evaluation(model),
         Preprocessing.from_torchvision(preset.transforms()),

@@ -40,7 +40,8 @@ def load_model(
             "timm/" and a folder, "hf-hub:timm/resnet18.a1_in1k"), an image classifier of transformers ("hf/" and a
             folder, a config.json or a name), a file of Neural Network Console ("results.nnp"), what
             ``torch.export.save`` wrote ("net.pt2"), or your own network as "package.module:factory".
-        weights: a file of weights; for torchvision also the name of published ones ("IMAGENET1K_V2").
+        weights: a file of weights; for torchvision also the name of published ones ("IMAGENET1K_V2"); for torchvision
+            and timm also "random".
         device: where the network goes; None leaves it where it was made.
         trust_pickle: unpickle more than tensors from the file of weights, which can run any code in it.
         size: side of the square that the network sees, in pixels, where it is not the usual one.
@@ -86,6 +87,13 @@ def load_model(
     preprocessing = _adapted(loaded, size, mean, std, squash)
     model = loaded.model if device is None else loaded.model.to(device)
     return replace(loaded, model=model, preprocessing=preprocessing)
+
+
+def is_downloaded(spec: str) -> bool:
+    """Say whether the weights of this network come over the net if none are given, as those of torchvision's names."""
+    if spec.startswith("timm/"):
+        return not (Path(spec.removeprefix("timm/")) / "config.json").is_file()
+    return ":" not in spec and not spec.startswith("hf/") and not spec.lower().endswith((BUILT_IN, NNP, EXPORTED))
 
 
 def _built_in(weights: str | None, trust_pickle: bool) -> LoadedModel:
