@@ -1,15 +1,15 @@
-"""Look at a map after every epoch. The training does not notice: parameters and losses are the same without it."""
+"""Look at maps after every epoch, in TensorBoard if it is installed. Parameters and losses do not change by it."""
 
 import numpy as np
 import torch
 
-from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam import EpochMaps
 from pytorch_grad_cam.data.scenes import TRAIN_SEEDS, render_scene
 from pytorch_grad_cam.models.shapes import ShapesNet, preprocess
 
 
-def train(epochs: int = 3, *, draw: bool = True, images: int = 16) -> tuple[ShapesNet, list[float], list[np.ndarray]]:
-    """Train a little network; return it, its losses and the maps ``(128, 128)`` that were drawn on the way."""
+def train(epochs: int = 3, *, draw: bool = True, images: int = 16, writer=None) -> tuple:
+    """Train a little network; return it, its losses and a sheet of maps for every epoch."""
     torch.manual_seed(0)
     scenes = [render_scene(seed) for seed in TRAIN_SEEDS[:images]]
     inputs = preprocess(np.stack([scene.image for scene in scenes]))
@@ -19,8 +19,11 @@ def train(epochs: int = 3, *, draw: bool = True, images: int = 16) -> tuple[Shap
 
     model = ShapesNet()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    losses, maps = [], []
-    for _ in range(epochs):
+    wanted = [scene.objects[0].index for scene in scenes[:4]]
+    pictures = [scene.image for scene in scenes[:4]]
+    maps = EpochMaps(inputs[:4], pictures, wanted, writer, target_layers="stage4", relu=False)
+    losses, sheets = [], []
+    for epoch in range(epochs):
         for batch in torch.randperm(images).split(8):
             loss = torch.nn.functional.binary_cross_entropy_with_logits(model(inputs[batch]), labels[batch])
             optimizer.zero_grad()
@@ -28,13 +31,15 @@ def train(epochs: int = 3, *, draw: bool = True, images: int = 16) -> tuple[Shap
             optimizer.step()
             losses.append(loss.item())
         if draw:
-            target = scenes[0].objects[0].index
-            maps.append(GradCAM(model, model.stage4).explain(inputs[:1], target, relu=False).numpy()[0])
-    return model, losses, maps
+            sheets.append(maps(model, epoch))
+    return model, losses, sheets
 
 
 if __name__ == "__main__":
-    _, losses, maps = train()
-    for epoch, heatmap in enumerate(maps):
-        y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
-        print(f"epoch {epoch}: loss {losses[2 * epoch + 1]:.3f}, strongest evidence at x={x}, y={y}")
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        SummaryWriter = None
+    _, losses, sheets = train(writer=SummaryWriter and SummaryWriter())
+    for epoch, sheet in enumerate(sheets):
+        print(f"epoch {epoch}: loss {losses[2 * epoch + 1]:.3f}, {sheet.shape[1]} x {sheet.shape[0]} pixels of maps")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytorch_grad_cam.class_activation_mapping import CAM as CAM
     from pytorch_grad_cam.eigen_cam import EigenCAM as EigenCAM
     from pytorch_grad_cam.eigen_grad_cam import EigenGradCAM as EigenGradCAM
+    from pytorch_grad_cam.epoch_maps import EpochMaps as EpochMaps
     from pytorch_grad_cam.explanation import Explanation as Explanation
     from pytorch_grad_cam.feature_factorization.deep_feature_factorization import (
         DeepFeatureFactorization as DeepFeatureFactorization,
@@ -73,6 +74,7 @@ _HOME = {
     "CAM": "class_activation_mapping",
     "EigenCAM": "eigen_cam",
     "EigenGradCAM": "eigen_grad_cam",
+    "EpochMaps": "epoch_maps",
     "Explanation": "explanation",
     "FEM": "fem",
     "FinerCAM": "finer_cam",

@@ -133,7 +133,8 @@ def bias_of(module: nn.Module) -> Tensor | None:
 
 def _placed(module: nn.Module, output: Tensor) -> tuple[Tensor, bool]:
     """Return the layer's bias, to broadcast against its output, and whether the channels are the output's last axis."""
-    bias = bias_of(module)
+    with torch.no_grad():  # a checkpoint would miss what a graph of it saves, when it runs the layer again
+        bias = bias_of(module)
     assert bias is not None
     bias = bias.detach()
     if bias.ndim > 1:  # of a norm over several axes, channels first

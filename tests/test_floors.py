@@ -24,6 +24,7 @@ FLOORS = {
     "__main__": 8,
     "cli": 7,
     "runs": 6,
+    "epoch_maps": 5,
     "methods": 5,
     "method": 5,
     **{method.path.partition(":")[0].removeprefix(f"{PACKAGE}."): 4 for method in METHODS.values()},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointFunction
 
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.engine.restore import hooked
@@ -18,6 +20,10 @@ DETACHED = (
     "or used in inference mode after the layer"
 )
 NOT_ON_PATH = "the layer is not on the path to the target: changing its output does not change the score"
+REENTRANT = (
+    "the target layer runs inside a re-entrant checkpoint, which cuts the graph, so no gradient reaches it; let the "
+    "model call checkpoint(..., use_reentrant=False), choose a layer outside of it, or a method without gradients"
+)
 UNUSED_TOKENS = (
     "the head reads only tokens that reshape_transform leaves out (often the class token), so no patch token matters "
     "here; choose an earlier layer, e.g. the first norm of the last block"
@@ -35,14 +41,29 @@ def why_no_gradient(module: nn.Module, score: Callable[[], Tensor], before: Tens
         module: the layer.
         score: runs the model once and returns the scores ``(B,)``.
         before: the scores ``(B,)`` with the output unchanged.
+
+    Raises:
+        RuntimeError: if the layer runs inside a checkpoint that ends every graph.
     """
 
     def change(module: nn.Module, inputs: Any, output: Any) -> Any:
+        if _in_reentrant_checkpoint():
+            raise RuntimeError(REENTRANT)
         return map_tensors(output, lambda tensor: -tensor - 1 if tensor.is_floating_point() else tensor)
 
     with hooked([module], change):
         after = score()
     return NOT_ON_PATH if torch.equal(before, after) else DETACHED
+
+
+def _in_reentrant_checkpoint() -> bool:
+    """Say whether the code that asks runs inside ``torch.utils.checkpoint`` with ``use_reentrant=True``."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is CheckpointFunction.forward.__code__:
+            return True
+    return False
 
 
 def finite(tensor: Tensor) -> list[bool]:
