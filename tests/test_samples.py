@@ -71,6 +71,8 @@ def test_one_or_many_is_what_was_asked_for_not_what_was_found(here: Path) -> Non
         ("a.json", '["cat", "dog"]'),
         ("a.json", '{"1": "dog", "0": "cat"}'),
         ("a.json", '{"0": ["n01", "cat"], "1": ["n02", "dog"]}'),
+        ("a.json", '{"dog": 1, "cat": 0}'),
+        ("a.json", '[{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}]'),
     ],
 )
 def test_class_names_from_a_file(name: str, text: str, tmp_path: Path) -> None:
@@ -81,9 +83,11 @@ def test_class_names_from_a_file(name: str, text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"1": "dog"}', "is not a JSON list of class names, nor an object with all indices from 0"),
+        (b'{"1": "dog"}', "is neither a JSON list of class names nor an object with all indices from 0"),
+        (b'{"dog": 1}', "is neither a JSON list"),
+        (b'[{"id": 7}]', "is neither a JSON list"),
         (b"[1, 2]", "names that are no texts"),
-        (b"nothing", "is not a JSON list"),
+        (b"nothing", "is neither a JSON list"),
         (b"\xff\xfe\x00", "is not text in UTF-8"),
     ],
 )

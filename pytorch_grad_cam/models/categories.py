@@ -11,8 +11,9 @@ def read_categories(path: str | Path) -> tuple[str, ...]:
     """Read class names in the order of a network's outputs.
 
     Args:
-        path: a text file with one name per line, or JSON: a list of names, or an object from index to name. Where a
-            name is a list, as in ImageNet's ``{"0": ["n01440764", "tench"]}``, its last item counts.
+        path: a text file with one name per line, or JSON: a list of names, an object from index to name, or one from
+            name to index, as ``class_to_idx`` of torchvision's folders. Where a name is a list, as in ImageNet's
+            ``{"0": ["n01440764", "tench"]}``, its last item counts; of an object with a ``name``, that.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -30,12 +31,20 @@ def read_categories(path: str | Path) -> tuple[str, ...]:
     try:
         content: Any = json.loads(text)
         if isinstance(content, dict):
+            if content and all(type(index) is int for index in content.values()):
+                content = {str(index): name for name, index in content.items()}
             content = [content[str(index)] for index in range(len(content))]
-        names = [name[-1] if isinstance(name, list) else name for name in content]
+        names = [_name(each) for each in content]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(
-            f"{path} is not a JSON list of class names, nor an object with all indices from 0: {error}"
+            f"{path} is neither a JSON list of class names nor an object with all indices from 0 ({error})"
         ) from error
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"{path} has class names that are no texts; give a list of names")
     return tuple(names)
+
+
+def _name(each: Any) -> Any:
+    if isinstance(each, dict):
+        return each["name"]
+    return each[-1] if isinstance(each, list) else each
