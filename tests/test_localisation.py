@@ -36,7 +36,7 @@ def photos(shared: Path) -> tuple[torch.nn.Module, list[Question], Score]:
     return model, questions, score(ours("randomcam", model, LAYERS["squeezenet"]), questions)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "layercam"])  # all: benchmarks/localisation.py
 def test_the_right_photo_of_a_mosaic_lights_up(
     photos: tuple[torch.nn.Module, list[Question], Score], method: str
 ) -> None:

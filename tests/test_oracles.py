@@ -166,11 +166,11 @@ def check_weights(method: str, got: Tensor | None, A: np.ndarray, G: np.ndarray,
         assert error(got, oracles.WEIGHTS[method](A, G)) <= tolerance
 
 
-@pytest.mark.parametrize("smooth", [False, True], ids=["sum", "eigen"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    ("name", "dtype"),
-    [(name, torch.float32) for name in CASES] + [(name, torch.float64) for name in CASES if name[0] in "2v"],
+    ("name", "dtype", "smooth"),
+    [(name, torch.float32, smooth) for name in CASES for smooth in (False, True)]
+    + [(name, torch.float64, False) for name in CASES if name[0] in "2v"],
 )
 def test_method_is_its_definition(name: str, dtype: torch.dtype, method: str, smooth: bool) -> None:
     case, want, tolerance = CASES[name], reference(name), TOLERANCE[dtype]
@@ -257,7 +257,7 @@ def test_test_time_augmentation(ndim: int, method: str, targets: Any) -> None:
 @pytest.mark.parametrize("smooth", [False, True], ids=["sum", "eigen"])
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "randomcam"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
-@pytest.mark.parametrize("ndim", SIZES)
+@pytest.mark.parametrize("ndim", [2, 3])
 def test_half_precision(ndim: int, dtype: torch.dtype, method: str, smooth: bool) -> None:
     """From the A and G of a half-precision network the map is nearly exact: no half-precision sums."""
     net, x = build(ConvNet, ndim, seed=ndim).to(dtype), inputs(ndim, 2).to(dtype)

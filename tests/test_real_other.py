@@ -171,7 +171,7 @@ def silenced(sounds: Tensor, starts: list[int]) -> Tensor:
     return result
 
 
-@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "layercam", "hirescam", "eigencam"])
+@pytest.mark.parametrize("method", ["gradcam", "layercam", "eigencam"])
 def test_the_word_lights_up_not_the_silence(words: tuple[nn.Module, Tensor, Tensor], method: str) -> None:
     model, sounds, classes = words
     heat = torch.from_numpy(METHODS[method].load()(model)(sounds, classes))  # (B, 49, 10)
@@ -204,7 +204,7 @@ def without_patches(inputs: Tensor, heat: Tensor, largest: bool) -> Tensor:
     return inputs * (1 - gone.reshape(-1, 1, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3))
 
 
-@pytest.mark.parametrize("method", ["gradcam", "hirescam", "layercam", "eigencam"])
+@pytest.mark.parametrize("method", ["gradcam", "eigencam"])
 def test_patches_that_light_up_matter_more(pictures: tuple[nn.Module, Tensor, Tensor], method: str) -> None:
     model, inputs, classes = pictures
     cam: Any = METHODS[method].load()(model)

@@ -153,6 +153,7 @@ def test_checkpointing(method: Any, layer: str) -> None:
         method(old, *given).explain(x, 1, relu=False)
 
 
+@pytest.mark.slow
 def test_one_of_two_processes_explains(tmp_path: Path) -> None:
     """The other does not wait, and both learn the same as without a map."""
     code = "import sys; sys.path.insert(0, {!r}); import two_processes; two_processes.main(*sys.argv[1:])"
