@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -36,12 +37,16 @@ class Positions(Channels):
                 "reshape_transform computes new values instead of rearranging the layer's output, so no position can "
                 "be lit alone in that output; give one that only rearranges, or choose another layer"
             ) from error
-        count = self._places.shape[1]
-        where = torch.full_like(self._flat, count, dtype=torch.long)  # (N,)
-        where[self._places] = torch.arange(count, device=where.device)
-        self._where = where
         # Of a plain (1, C, *s) one factor serves all channels; spelled out for each, it costs more than what follows.
-        self._plain = torch.equal(self._places.flatten(), torch.arange(len(self._flat), device=where.device))
+        self._plain = torch.equal(self._places.flatten(), torch.arange(len(self._flat), device=self._flat.device))
+
+    @cached_property
+    def _where(self) -> Tensor:
+        """The position of each value ``(N,)``; ``n`` for what is left out."""
+        count = self._places.shape[1]
+        where = torch.full_like(self._flat, count, dtype=torch.long)
+        where[self._places] = torch.arange(count, device=where.device)
+        return where
 
     def factors(self, masks: Tensor) -> Any:
         """Return per mask ``(K, n)`` what to multiply the output with: as the output, with ``K`` times as many rows."""
