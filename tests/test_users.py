@@ -53,7 +53,8 @@ A row that another file holds is not tested again here; what is held where:
    test_embeddings.py::test_an_embedding_without_a_target_is_refused
 26 precision: test_methods.py::test_precision_of_the_network, test_invariants.py::test_autocast_is_for_the_network
 27 tensors that stay: test_gpu.py::test_the_map_of_the_cpu, test_users.py::test_the_default_device_is_not_used
-28 compiled and scripted: test_twins.py::test_the_same_map, test_twins.py::test_scripted_and_traced
+28 compiled, scripted, exported: test_twins.py::test_the_same_map, test_twins.py::test_scripted_and_traced,
+   test_exported.py::test_everything_is_as_in_the_network
 29 dependencies: test_floors.py::test_importing_a_method_loads_torch_and_numpy_only
 30 bands and odd sizes: test_overlay.py::test_of_many_bands_the_mean_is_shown, test_users.py::test_bands_and_strips
 31 devices: test_users.py::test_the_default_device_is_not_used
