@@ -15,7 +15,7 @@ from nets import ConvNet, ResidualNet, build, inputs
 from PIL import Image
 from torch import nn
 
-from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam import DeepFeatureFactorization, GradCAM
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.models.load import load_model
@@ -85,6 +85,17 @@ def test_all_ways_of_asking(programs: dict[Any, nn.Module]) -> None:
     GradCAM(programs[2], "conv2").explain(leaf, 1, differentiable=True).maps.sum().backward()
     assert leaf.grad is not None
     assert leaf.grad.flatten(1).any(1).all()
+
+
+@pytest.mark.parametrize("fixed", [1, 2])
+@pytest.mark.parametrize("layer", [None, "conv2"])
+def test_concepts(programs: dict[Any, nn.Module], fixed: int, layer: str | None) -> None:
+    net, x = build(ConvNet), inputs(batch=3)
+    one = DeepFeatureFactorization(net, layer or "act3")
+    other = DeepFeatureFactorization(programs[fixed], layer)
+    expected, found = one.concepts(x, 2), other.concepts(x, 2)
+    torch.testing.assert_close(found.maps, expected.maps)
+    torch.testing.assert_close(other.outputs(x, found.vectors), one.outputs(x, expected.vectors))
 
 
 @pytest.mark.parametrize("fixed", [1, 2])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.cli.options import NetworkOptions
-from pytorch_grad_cam.engine.fixed_batch import fixed_batch
+from pytorch_grad_cam.engine.fixed_batch import for_trial
 from pytorch_grad_cam.models.categories import read_categories
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
@@ -59,8 +59,7 @@ def trial_input(loaded: LoadedModel, device: torch.device, picture: NDArray[np.u
     if picture is None:
         seen = loaded.preprocessing.crop or loaded.preprocessing.resize or SIDE
         picture = np.full((*((seen, seen) if isinstance(seen, int) else seen), 3), 128, dtype=np.uint8)
-    one = loaded.preprocessing(picture)[None].to(device)
-    return one.expand(fixed_batch(loaded.model) or 1, *one.shape[1:])
+    return for_trial(loaded.model, loaded.preprocessing(picture)[None].to(device))
 
 
 def described(loaded: LoadedModel, size: tuple[int, int]) -> str:

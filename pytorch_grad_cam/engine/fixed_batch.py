@@ -17,6 +17,11 @@ def fixed_batch(model: nn.Module) -> int | None:
     return size
 
 
+def for_trial(model: nn.Module, image: Tensor) -> Tensor:
+    """Repeat one image ``(1, C, *S)`` as often as the model must have it."""
+    return image.expand(fixed_batch(model) or 1, *image.shape[1:])
+
+
 def pieces(count: int, size: int) -> Iterator[tuple[Tensor, int]]:
     """Share ``count`` images out: yield ``size`` indices at a time, and how many of them are no copies."""
     for start in range(0, count, size):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.choice import automatic_layer
+from pytorch_grad_cam.engine.fixed_batch import fixed_batch, for_trial, in_pieces
 from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.layout import Layout
@@ -116,11 +117,17 @@ class DeepFeatureFactorization:
         with undisturbed(self.model, inputs.device):
             layer = self._layer(inputs)
             record = ActivationsAndGradients(self.model, [layer], self._layout(inputs, layer), gradients=False)
-            found = []
-            for start in range(0, len(inputs), self.batch_size):
-                record(inputs[start : start + self.batch_size])
-                found += record.activations
-            activations = torch.cat(found)
+
+            def activations_of(images: Tensor) -> Tensor:
+                record(images)
+                return record.activations[0]
+
+            size = fixed_batch(self.model)
+            if size is None:
+                chunks = inputs.split(self.batch_size)  # type: ignore[no-untyped-call]
+                activations = torch.cat([activations_of(images) for images in chunks])
+            else:
+                activations = in_pieces(lambda rows: activations_of(inputs[rows]), len(inputs), size)
             if activations.ndim != inputs.ndim or len(activations) != len(inputs):
                 raise ValueError(
                     f"the layer gives {tuple(activations.shape)}, not (B, C, *S) with B = {len(inputs)} and "
@@ -140,7 +147,7 @@ class DeepFeatureFactorization:
 
     def _layer(self, inputs: Tensor) -> nn.Module:
         if self.target_layer is None:
-            image = inputs[:1]
+            image = for_trial(self.model, inputs[:1])
             self.target_layer = automatic_layer(self.model, lambda: self.model(image), image).module
         return self.target_layer
 
