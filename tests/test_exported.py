@@ -142,9 +142,12 @@ class TestRefused:
             for name in old.namelist():
                 evil = "sample_inputs" in name
                 new.writestr(name, (tmp_path / "evil.pt").read_bytes() if evil else old.read(name))
-        with pytest.raises(ValueError, match=r"holds objects beside tensors.*any code.*--trust-pickle"):
+        with pytest.raises(ValueError, match=r"objects beside tensors \(\w+\).*any code.*--trust-pickle"):
             load_model(str(hostile))
         assert not proof.exists()
+        with pytest.raises(ValueError, match="cannot be read as an exported program"):  # what came out is no input
+            load_model(str(hostile), trust_pickle=True)
+        assert proof.exists()  # so the file is as hostile as it is meant to be
 
     def test_objects_among_the_constants(self, tmp_path: Path) -> None:
         path = saved(build(ConvNet), tmp_path / "net.pt2", 2)

@@ -22,6 +22,7 @@ from torch.export.unflatten import UnflattenedModule
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.fixed_batch import choose, in_pieces
 from pytorch_grad_cam.engine.trees import tensors_in
+from pytorch_grad_cam.models.from_file import forbidden_object
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
 # What an archive may hold besides programs in JSON and tensors as they are.
@@ -125,8 +126,9 @@ def _read(path: Path, trust_pickle: bool) -> ExportedProgram:
             warnings.simplefilter("ignore")  # of formats that torch will drop some day
             return torch.export.load(path)
     except Exception as error:  # the reader raises almost anything
-        if "weights_only" in str(error) or "WeightsUnpickler" in str(error):
-            raise ValueError(_pickled(path, "see the message above")) from error
+        forbidden = forbidden_object(str(error))
+        if forbidden is not None:
+            raise ValueError(_pickled(path, forbidden)) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"{path} cannot be read as an exported program ({reason}); export it again with torch {torch.__version__}"

@@ -136,13 +136,19 @@ def _weights_in(content: Any, path: Path) -> Mapping[str, Tensor]:
     return content
 
 
+def forbidden_object(message: str) -> str | None:
+    """Return what the safe reader of ``torch.load`` would not unpickle, by its message; None if that is another."""
+    found = re.search(r"GLOBAL ([\w.]+)", message)
+    return found[1] if found else None
+
+
 def _why_unreadable(message: str) -> str:
-    forbidden = re.search(r"GLOBAL ([\w.]+)", message)
+    forbidden = forbidden_object(message)
     if "TorchScript" in message:
         return "is a TorchScript archive; save model.state_dict() with torch.save and give that file"
     if forbidden:
         return (
-            f"holds Python objects beside tensors ({forbidden[1]}), and reading those can run any code; save "
+            f"holds Python objects beside tensors ({forbidden}), and reading those can run any code; save "
             "model.state_dict() instead, or, if you trust its author, allow it with --trust-pickle (trust_pickle=True)"
         )
     return "is damaged or incomplete, or not a file of weights; fetch it again"

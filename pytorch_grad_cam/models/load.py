@@ -93,7 +93,9 @@ def is_downloaded(spec: str) -> bool:
     """Say whether the weights of this network come over the net if none are given, as those of torchvision's names."""
     if spec.startswith("timm/"):
         return not (Path(spec.removeprefix("timm/")) / "config.json").is_file()
-    return ":" not in spec and not spec.startswith("hf/") and not spec.lower().endswith((BUILT_IN, NNP, EXPORTED))
+    if spec.lower() == BUILT_IN or spec.lower().endswith((NNP, EXPORTED)):
+        return False
+    return ":" not in spec and not spec.startswith("hf/")
 
 
 def _built_in(weights: str | None, trust_pickle: bool) -> LoadedModel:

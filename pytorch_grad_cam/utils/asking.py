@@ -74,7 +74,7 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
     if len(each) != batch:
         raise wrong_number(len(each), batch)
     if any(target is None for target in each):
-        each = [top if target is None else target for target, top in zip(each, _top_classes(outputs), strict=True)]
+        each = [top if target is None else target for target, top in zip(each, _top_classes(outputs), strict=False)]
     classes = {target: _as_target(target, outputs) for target in {target for target in each if type(target) is int}}
     made = [classes[target] if type(target) is int else _as_target(target, outputs) for target in each]
     return [_fixed(target, outputs, index, batch) for index, target in enumerate(made)]
