@@ -25,10 +25,9 @@ from pytorch_grad_cam.engine.trees import tensors_in
 from pytorch_grad_cam.models.from_file import forbidden_object
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 
-# What an archive may hold besides programs in JSON and tensors as they are.
+# Parts of an archive, below its own folder: compiled code, and constants, which are tensors or pickled objects.
 _COMPILED = ("data/aotinductor/", "data/executorch/")
-_CONSTANTS = ("data/constants/", "model_constants_config.json")
-_PLAIN_CONSTANT = "tensor_"
+_CONSTANTS, _PLAIN_CONSTANT = "data/constants/", "tensor_"
 _NORMS = ("aten.batch_norm.", "aten._native_batch_norm_legit.default", "aten._native_batch_norm_legit_functional.")
 _DROPOUTS = ("aten.dropout.", "aten.feature_dropout.", "aten.alpha_dropout.", "aten.native_dropout.")
 _FORCED, _FORCED_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -96,7 +95,7 @@ def _check_archive(path: Path, trust_pickle: bool) -> None:
             configs = [
                 json.loads(archive.read(name))
                 for name, part in zip(names, inside, strict=True)
-                if part.startswith(_CONSTANTS[0]) and part.endswith(".json")
+                if part.startswith(_CONSTANTS) and part.endswith(".json")
             ]
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         raise ValueError(
