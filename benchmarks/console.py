@@ -44,7 +44,7 @@ from pytorch_grad_cam.engine.maps import resize, unit_range
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.runner import BatchRunner
-from pytorch_grad_cam.utils.image import show_cam_on_image
+from pytorch_grad_cam.visualization.overlay import show_cam_on_image
 
 RESULT = Path(__file__).parent / "results" / "console.md"
 MODEL = Path(__file__).resolve().parents[2] / "shared" / "nnp" / "rgb" / "model.nnp"

@@ -24,8 +24,7 @@ from torch import Tensor, nn
 
 from benchmarks.cost import THREADS, machine
 from benchmarks.networks import build
-from pytorch_grad_cam.method import Method
-from pytorch_grad_cam.methods import METHODS
+from pytorch_grad_cam.methods import METHODS, Method
 
 RESULT = Path(__file__).parent / "results" / "shelf.md"
 NETWORK, LAYER, CHANNELS, POSITIONS = "resnet50", "layer4.2", 2048, 49

@@ -26,11 +26,14 @@ from torchvision.transforms import functional as pictures
 
 from benchmarks import networks
 from benchmarks.networks import SHARED
+from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.methods import method_class
-from pytorch_grad_cam.utils.detection_targets import detected_objects, overlaps
-from pytorch_grad_cam.utils.image import Box, contact_sheet, draw_boxes, show_cam_on_image
-from pytorch_grad_cam.utils.model_targets import Target
-from pytorch_grad_cam.utils.segmentation_targets import SemanticSegmentationTarget, predicted_classes
+from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.detection import detected_objects, overlaps
+from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget, predicted_classes
+from pytorch_grad_cam.visualization.boxes import draw_boxes
+from pytorch_grad_cam.visualization.grid import contact_sheet
+from pytorch_grad_cam.visualization.overlay import show_cam_on_image
 
 RESULT = Path(__file__).parent / "results" / "tasks.md"
 METHODS = ("gradcam", "hirescam", "layercam", "ablationcam")

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.ablation_layer import AblationLayer
+from pytorch_grad_cam.bases.replay_cam import ReplayingCAM
 from pytorch_grad_cam.engine.perturb import Channels, strongest
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of, scores_of_variants
-from pytorch_grad_cam.replaying_cam import ReplayingCAM
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 
 class AblationCAM(ReplayingCAM):

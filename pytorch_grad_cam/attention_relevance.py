@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.attention_cam import AttentionCAM
+from pytorch_grad_cam.bases.attention_cam import AttentionCAM
 from pytorch_grad_cam.engine.attention import Attention, by_head, tokens_read
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 
 class AttentionRelevance(AttentionCAM):

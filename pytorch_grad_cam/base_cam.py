@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ReshapeTransform
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.older_interface import OlderInterface
+from pytorch_grad_cam.core.options import MapOptions, refuse_older_names
+from pytorch_grad_cam.engine.image_model import Pick
 from pytorch_grad_cam.engine.inputs import device_of
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
-from pytorch_grad_cam.engine.network import Pick
 from pytorch_grad_cam.engine.relu_rules import Rule
-from pytorch_grad_cam.explanation import Explanation
-from pytorch_grad_cam.older_interface import OlderInterface
-from pytorch_grad_cam.options import MapOptions, refuse_older_names
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.targets.classification import Targets
 
 
 class BaseCAM(OlderInterface):

@@ -14,7 +14,7 @@ from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import spatial_mean, working_precision
 from pytorch_grad_cam.engine.replay import TOLERANCE
 from pytorch_grad_cam.engine.scoring import scores_of
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 
 class CAM(BaseCAM):

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.extras import need
+from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.grad_cam import GradCAM
-from pytorch_grad_cam.utils.image import contact_sheet, show_cam_on_image, show_signed_cam_on_image
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.targets.classification import Targets
+from pytorch_grad_cam.visualization.grid import contact_sheet
+from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
 
 log = logging.getLogger(__name__)
 

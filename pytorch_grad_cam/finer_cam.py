@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.explanation import Explanation
+from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.options import How, MapOptions
 from pytorch_grad_cam.grad_cam import GradCAM
-from pytorch_grad_cam.meta_cam import MetaCAM
-from pytorch_grad_cam.options import How, MapOptions
-from pytorch_grad_cam.utils.asking import Turned
-from pytorch_grad_cam.utils.class_targets import ClassTarget, class_targets
-from pytorch_grad_cam.utils.model_targets import FinerWeightedTarget, Target, Targets
+from pytorch_grad_cam.targets.class_targets import ClassTarget, class_targets
+from pytorch_grad_cam.targets.classification import FinerWeightedTarget, Target, Targets
+from pytorch_grad_cam.targets.spec import Turned
 
 DEFAULT_COMPARISON_CATEGORIES = (1, 2, 3)
 

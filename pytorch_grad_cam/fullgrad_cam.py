@@ -14,15 +14,16 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.common.notes import INCOMPLETE, Note
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.core.options import How
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.layers import layer_names
 from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.explanation import Explanation
-from pytorch_grad_cam.options import How
-from pytorch_grad_cam.trace import asked
-from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
+from pytorch_grad_cam.targets.classification import Target, Targets, category_of
 
 # A gap of this share of the score is worth a note; below it what is missing is rounding.
 GAP = 0.01
@@ -183,10 +184,12 @@ def _by_image(term: Tensor, batch: int) -> Tensor:
     return term.reshape(batch, -1).sum(1)
 
 
-def _gaps(scores: Tensor, total: Tensor) -> tuple[tuple[str, ...], ...]:
+def _gaps(scores: Tensor, total: Tensor) -> tuple[tuple[Note, ...], ...]:
     """Say where the contributions do not sum to the score."""
     gap = (scores - total) / torch.maximum(scores.abs(), total.abs())
     return tuple(
-        (f"the contributions of input and biases miss {abs(each):.0%} of the score",) if abs(each) > GAP else ()
+        (Note(INCOMPLETE, f"the contributions of input and biases miss {abs(each):.0%} of the score"),)
+        if abs(each) > GAP
+        else ()
         for each in gap.tolist()
     )

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.engine.find_layers import replace_all_layer_type_recursive
 from pytorch_grad_cam.engine.inputs import checked_input, device_of
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
 from pytorch_grad_cam.engine.restore import undisturbed
-from pytorch_grad_cam.trace import asked
-from pytorch_grad_cam.utils.find_layers import replace_all_layer_type_recursive
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.targets.classification import Targets
 
 
 class GuidedBackpropReLU(Function):

@@ -10,18 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.bases.input_gradients import input_gradients
+from pytorch_grad_cam.common.errors import NoReLUError
+from pytorch_grad_cam.common.notes import NO_RELU, ZERO_ATTRIBUTION, Note
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.forward_pass import finite_values
+from pytorch_grad_cam.core.options import How
 from pytorch_grad_cam.engine.diagnosis import all_zero
-from pytorch_grad_cam.engine.network import door
+from pytorch_grad_cam.engine.image_model import door
 from pytorch_grad_cam.engine.relu_rules import Rule
 from pytorch_grad_cam.engine.restore import undisturbed
-from pytorch_grad_cam.explanation import Explanation
 from pytorch_grad_cam.grad_cam import GradCAM
-from pytorch_grad_cam.input_gradients import input_gradients
-from pytorch_grad_cam.options import How
-from pytorch_grad_cam.trace import finite_values
-from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
+from pytorch_grad_cam.targets.classification import Target, Targets, category_of
 
-DARK = "no gradient reaches the input inside the map"
+DARK = Note(ZERO_ATTRIBUTION, "no gradient reaches the input inside the map")
 
 
 class GuidedGradCAM(BaseCAM):
@@ -87,10 +89,9 @@ class GuidedGradCAM(BaseCAM):
             explanation, each = self.cam._explain_view(inputs, targets, same_size, undo)
         try:
             found = input_gradients(self.network, inputs, each or targets, undo, self.relu_rule)
-        except ValueError as error:
-            if "ReLU" not in str(error):
-                raise
-            notes = tuple((*said, f"nothing to guide: {error}") for said in explanation.notes)
+        except NoReLUError as error:
+            nothing = Note(NO_RELU, f"nothing to guide: {error}")
+            notes = tuple((*said, nothing) for said in explanation.notes)
             blank = torch.zeros(len(inputs), *how.size, device=inputs.device)
             return dataclasses.replace(explanation, maps=blank, notes=notes), each
         guided, nonfinite = finite_values(found.values, "gradients at the input", how.allow_nonfinite)

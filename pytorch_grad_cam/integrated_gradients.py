@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pytorch_grad_cam.bases.input_cam import InputMethod, at_least
+from pytorch_grad_cam.bases.input_gradients import Attributed, input_gradients
+from pytorch_grad_cam.common.notes import INCOMPLETE, Note
+from pytorch_grad_cam.core.forward_pass import asked
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.input_gradients import Attributed, input_gradients
-from pytorch_grad_cam.input_method import InputMethod, at_least
-from pytorch_grad_cam.trace import asked
-from pytorch_grad_cam.utils.model_targets import Target, Targets
+from pytorch_grad_cam.targets.classification import Target, Targets
 
 # A gap of this share of the score difference is worth a note; below it what is missing is rounding.
 GAP = 0.01
@@ -111,10 +112,12 @@ class IntegratedGradients(InputMethod):
         return way * total
 
 
-def _gaps(wanted: Tensor, found: Tensor) -> tuple[tuple[str, ...], ...]:
+def _gaps(wanted: Tensor, found: Tensor) -> tuple[tuple[Note, ...], ...]:
     """Say where the attributions do not sum to the score difference."""
     gap = ((wanted - found) / torch.maximum(wanted.abs(), found.abs())).abs()
     return tuple(
-        (f"the attributions miss {each:.0%} of the difference in score; more steps come closer",) if each > GAP else ()
+        (Note(INCOMPLETE, f"the attributions miss {each:.0%} of the difference in score; more steps come closer"),)
+        if each > GAP
+        else ()
         for each in gap.tolist()
     )

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.core.options import SCALES, How
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.options import SCALES, How
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 
 class LayerCAM(BaseCAM):

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.attention_cam import AttentionCAM
+from pytorch_grad_cam.bases.attention_cam import AttentionCAM
 from pytorch_grad_cam.engine.attention import Attention, by_head
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.replay import TOLERANCE
 from pytorch_grad_cam.engine.restore import replaced_forward
 from pytorch_grad_cam.engine.scoring import scores_of
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 
 class LeGrad(AttentionCAM):

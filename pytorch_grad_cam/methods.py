@@ -2,12 +2,54 @@
 
 from __future__ import annotations
 
+import difflib
+from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from pytorch_grad_cam.method import Method, name_of
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.base_cam import BaseCAM
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        name: on the command line.
+        path: "module:Class".
+        summary: one line: what is highlighted.
+        passes: per image: F and B forward and backward, Ft and Bt only through what follows the layer,
+            K channels, n positions, N changed images.
+        source: authors, year, arXiv id or DOI.
+        aliases: other spellings.
+        needs: what a network must have, empty if any will do: "pooled head" (global average pooling and one linear
+            layer), "attention" (self-attention over all tokens).
+    """
+
+    name: str
+    path: str
+    summary: str
+    passes: str
+    source: str
+    aliases: tuple[str, ...] = ()
+    needs: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module inside the package that has the class."""
+        return self.path.partition(":")[0].removeprefix("pytorch_grad_cam.")
+
+    @property
+    def class_name(self) -> str:
+        """The name of the class."""
+        return self.path.partition(":")[2]
+
+    def load(self) -> type[BaseCAM]:
+        """Import the method's class."""
+        found: type[BaseCAM] = getattr(import_module(f"pytorch_grad_cam.{self.module}"), self.class_name)
+        return found
+
 
 _ROWS = (
     Method(
@@ -285,8 +327,18 @@ METHODS = {method.name: method for method in _ROWS}
 
 
 def method_name(name: str) -> str:
-    """Return the command-line name for any spelling, see ``name_of``."""
-    return name_of(name, METHODS.values())
+    """Return the command-line name for any spelling: case, ``-``, ``_`` and blanks do not count.
+
+    Raises:
+        ValueError: for an unknown method; the message names the closest.
+    """
+    spellings = {spelling: method.name for method in _ROWS for spelling in (method.name, *method.aliases)}
+    plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
+    if plain in spellings:
+        return spellings[plain]
+    close = difflib.get_close_matches(plain, spellings, n=1)
+    hint = f"did you mean {spellings[close[0]]!r}? Known" if close else "known"
+    raise ValueError(f"unknown method {name!r}; {hint}: {', '.join(dict.fromkeys(spellings.values()))}")
 
 
 def method_class(name: str) -> type[BaseCAM]:

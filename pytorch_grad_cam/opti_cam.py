@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.engine.image_model import Network
 from pytorch_grad_cam.engine.maps import channel_sum, resize, unit_range
-from pytorch_grad_cam.engine.network import Network
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 EPSILON = 1e-5  # share of the largest gradient
 MEAN, SQUARE = 0.9, 0.999  # how slowly Adam forgets gradients and their squares

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pytorch_grad_cam.bases.replay_cam import ReplayingCAM
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.forward_pass import Trace
+from pytorch_grad_cam.core.options import How
 from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, masks_around
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
-from pytorch_grad_cam.explanation import Explanation
-from pytorch_grad_cam.options import How
-from pytorch_grad_cam.replaying_cam import ReplayingCAM
-from pytorch_grad_cam.trace import Trace
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.common.notes import CANCELLED, Note
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.options import SCALES, How
 from pytorch_grad_cam.engine.maps import is_constant
-from pytorch_grad_cam.explanation import Explanation
 from pytorch_grad_cam.grad_cam_plusplus import GradCAMPlusPlus
-from pytorch_grad_cam.meta_cam import MetaCAM
-from pytorch_grad_cam.options import SCALES, How
-from pytorch_grad_cam.utils.model_targets import Target, Targets
+from pytorch_grad_cam.targets.classification import Target, Targets
 
 Fusion = Literal["product", "geometric"]
-DISAGREE = "the layers agree nowhere: at every position the map of one of them is 0"
+DISAGREE = Note(CANCELLED, "the layers agree nowhere: at every position the map of one of them is 0")
 
 
 class RefineCAM(MetaCAM):

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pytorch_grad_cam.bases.input_cam import InputMethod, at_least
+from pytorch_grad_cam.bases.input_gradients import Attributed
+from pytorch_grad_cam.core.forward_pass import asked
 from pytorch_grad_cam.engine.maps import LINEAR, working_precision
 from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar, scores_of_variants
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.input_gradients import Attributed
-from pytorch_grad_cam.input_method import InputMethod, at_least
-from pytorch_grad_cam.trace import asked
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.targets.classification import Targets
 
 
 class RISE(InputMethod):

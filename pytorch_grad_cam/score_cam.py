@@ -14,7 +14,7 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
 from pytorch_grad_cam.engine.perturb import strongest
 from pytorch_grad_cam.engine.scoring import chunk_size, on_faster_layout, progress_bar, scores_of_variants
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 Change = Callable[[Tensor, Tensor], Tensor]
 

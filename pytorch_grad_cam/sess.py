@@ -10,23 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.common.notes import CONSTANT, Note
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.core.options import SCALES, How
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.network import Network
+from pytorch_grad_cam.engine.image_model import Network
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import map_tensors
 from pytorch_grad_cam.engine.windows import blurred, cut, resized, scaled_size, window_starts, windows_of
-from pytorch_grad_cam.explanation import Explanation
 from pytorch_grad_cam.grad_cam import GradCAM
-from pytorch_grad_cam.meta_cam import MetaCAM
-from pytorch_grad_cam.options import SCALES, How
-from pytorch_grad_cam.trace import asked
-from pytorch_grad_cam.utils.asking import class_scores
-from pytorch_grad_cam.utils.model_targets import Target, Targets, category_of
+from pytorch_grad_cam.targets.classification import Target, Targets, category_of
+from pytorch_grad_cam.targets.spec import class_scores
 
 Pool = Literal["mean", "max"]
 Place = tuple[tuple[int, ...], tuple[int, ...]]  # where a window begins, and the size of the picture it is cut from
 BLUR, RADIUS = 5.0, 5  # of the smoothing at the end, in pixels
-UNSEEN = "no window's map says anything: each is empty, or its window does not show the target"
+UNSEEN = Note(CONSTANT, "no window's map says anything: each is empty, or its window does not show the target")
 
 
 class SESS(MetaCAM):

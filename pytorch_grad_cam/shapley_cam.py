@@ -11,12 +11,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.core.forward_pass import Pass, Trace
 from pytorch_grad_cam.engine.maps import spatial_mean
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
-from pytorch_grad_cam.trace import Pass, Trace
-from pytorch_grad_cam.utils.asking import Turned
-from pytorch_grad_cam.utils.class_targets import ClassTarget, class_targets
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputReST, Target, Targets
+from pytorch_grad_cam.targets.class_targets import ClassTarget, class_targets
+from pytorch_grad_cam.targets.classification import ClassifierOutputReST, Target, Targets
+from pytorch_grad_cam.targets.spec import Turned
 
 
 class _ReST(ClassTarget):

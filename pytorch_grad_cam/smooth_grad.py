@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from pytorch_grad_cam.noisy_gradients import NoisyGradients
+from pytorch_grad_cam.bases.noisy_gradients import NoisyGradients
 
 MODES = ("absolute", "signed", "squared")
 

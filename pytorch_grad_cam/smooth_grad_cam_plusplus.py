@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.core.forward_pass import Pass
 from pytorch_grad_cam.engine.maps import per_image, spatial_axes, spatial_sum
-from pytorch_grad_cam.trace import Pass
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 SMALLEST = 0.1  # denominator, see GradCAM++
 

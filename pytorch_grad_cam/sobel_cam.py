@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.utils.pixels import unit_picture
+from pytorch_grad_cam.data.pixels import unit_picture
 
 
 def sobel_cam(img: Any) -> NDArray[np.uint8]:

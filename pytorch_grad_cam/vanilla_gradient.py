@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from pytorch_grad_cam.input_gradients import Attributed, input_gradients
-from pytorch_grad_cam.input_method import InputMethod
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.bases.input_cam import InputMethod
+from pytorch_grad_cam.bases.input_gradients import Attributed, input_gradients
+from pytorch_grad_cam.targets.classification import Targets
 
 
 class VanillaGradient(InputMethod):

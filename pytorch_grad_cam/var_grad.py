@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.noisy_gradients import NoisyGradients
+from pytorch_grad_cam.bases.noisy_gradients import NoisyGradients
 
 # A standard deviation of this many times the precision of the mean is rounding: the gradient is the same everywhere.
 ROUNDING = 8

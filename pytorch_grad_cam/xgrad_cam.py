@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.maps import spatial_axes
-from pytorch_grad_cam.utils.model_targets import Target
+from pytorch_grad_cam.targets.classification import Target
 
 # Below this share of the summed magnitudes a channel's sum is rounding, and dividing by it means nothing.
 POLE = 1e-5

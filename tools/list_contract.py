@@ -1,8 +1,8 @@
-"""Write tests/drop_in_contract.py: every public name of an installed ``grad-cam``, its arguments and their defaults.
+"""Write tests/helpers/drop_in_contract.py: the public names of an installed ``grad-cam`` and their arguments.
 
 Run it where that package is installed, or unpacked on the path; it has the import name of this one:
 
-    PYTHONPATH=folder/with/grad-cam python tools/list_contract.py > tests/drop_in_contract.py
+    PYTHONPATH=folder/with/grad-cam python tools/list_contract.py > tests/helpers/drop_in_contract.py
 """
 
 from __future__ import annotations

@@ -7,7 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from pytorch_grad_cam.cli.errors import in_one_line
-from pytorch_grad_cam.cli.options import ConceptsOptions, ExplainOptions, LayersOptions, NncOptions, Options, parse
+from pytorch_grad_cam.cli.explain.options import (
+    ConceptsOptions,
+    ExplainOptions,
+    LayersOptions,
+    NncOptions,
+    Options,
+    parse,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,21 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: Options) -> int:
     """Import what a command needs when it is needed: most of it loads torch."""
     if isinstance(options, ExplainOptions):
-        from pytorch_grad_cam.cli.explain import explain
+        from pytorch_grad_cam.cli.explain.run import explain
 
         return explain(options)
     if isinstance(options, LayersOptions):
-        from pytorch_grad_cam.cli.layers import layers
+        from pytorch_grad_cam.cli.layers.run import layers
 
         return layers(options)
     if isinstance(options, ConceptsOptions):
-        from pytorch_grad_cam.cli.concepts import concepts
+        from pytorch_grad_cam.cli.concepts.run import concepts
 
         return concepts(options)
     if isinstance(options, NncOptions):
-        from pytorch_grad_cam.cli.nnc import nnc
+        from pytorch_grad_cam.cli.nnc.run import nnc
 
         return nnc(options)
-    from pytorch_grad_cam.cli.catalog import methods
+    from pytorch_grad_cam.cli.methods.run import methods
 
     return methods()

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorch_grad_cam.cli.options import NetworkOptions
+from pytorch_grad_cam.cli.explain.options import NetworkOptions
 from pytorch_grad_cam.engine.fixed_batch import for_trial
 from pytorch_grad_cam.models.categories import read_categories
 from pytorch_grad_cam.models.load import load_model

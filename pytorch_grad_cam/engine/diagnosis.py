@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import CheckpointFunction
 
+from pytorch_grad_cam.common.notes import CANCELLED, CONSTANT, NEGATIVE, ONE_POSITION, ZERO_GRADIENT, Note
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import map_tensors
@@ -31,7 +32,7 @@ UNUSED_TOKENS = (
 ZERO = "the target does not react to the layer there (saturated output, or units that are off)"
 
 # A sum below this share of the summed magnitudes is rounding.
-CANCELLED = 1e-5
+ROUNDING = 1e-5
 
 
 def why_no_gradient(module: nn.Module, score: Callable[[], Tensor], before: Tensor) -> str:
@@ -86,10 +87,10 @@ def notes_on(
     raw: Tensor,
     zero: Sequence[bool],
     why_zero: Callable[[], str],
-    nonfinite: Sequence[str | None],
+    nonfinite: Sequence[Note | None],
     relu: bool,
     terms: Tensor | None,
-) -> list[tuple[str, ...]]:
+) -> list[tuple[Note, ...]]:
     """Judge the maps of one layer.
 
     Args:
@@ -109,8 +110,8 @@ def notes_on(
     reason = why_zero() if any(zero) else ""
     cancel = torch.zeros_like(negative)
     if terms is not None:
-        cancel = flat.abs().amax(1) <= CANCELLED * terms.flatten(1).amax(1)
-    verdicts: list[tuple[str, ...]] = []
+        cancel = flat.abs().amax(1) <= ROUNDING * terms.flatten(1).amax(1)
+    verdicts: list[tuple[Note, ...]] = []
     for image, (is_rounding, is_negative, is_flat) in enumerate(
         torch.stack([cancel, negative, is_constant(raw)], 1).tolist()
     ):
@@ -119,15 +120,17 @@ def notes_on(
             continue
         verdict = [nonfinite[image]]
         if zero[image]:
-            verdict.append(f"zero gradient at layer {name!r}: {reason}")
+            verdict.append(Note(ZERO_GRADIENT, f"zero gradient at layer {name!r}: {reason}"))
         elif is_rounding and flat[image].any():
-            verdict.append(f"the channels at layer {name!r} cancel everywhere; what is left is rounding")
+            verdict.append(
+                Note(CANCELLED, f"the channels at layer {name!r} cancel everywhere; what is left is rounding")
+            )
         elif is_flat and flat.shape[1] == 1:
-            verdict.append(f"layer {name!r} has one position only; choose an earlier layer")
+            verdict.append(Note(ONE_POSITION, f"layer {name!r} has one position only; choose an earlier layer"))
         elif is_negative:
-            verdict.append(f"all evidence at layer {name!r} is negative (relu=False shows it)")
+            verdict.append(Note(NEGATIVE, f"all evidence at layer {name!r} is negative", "relu=False shows it"))
         elif is_flat:
-            verdict.append(f"constant map at layer {name!r}: every position counts the same")
+            verdict.append(Note(CONSTANT, f"constant map at layer {name!r}: every position counts the same"))
         verdicts.append(tuple(each for each in verdict if each))
     return verdicts
 

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from pytorch_grad_cam.common.errors import UnreadableOutputError
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 from pytorch_grad_cam.engine.trees import tensors_in
 
@@ -86,8 +87,8 @@ class Layout:
         if isinstance(output, Mapping):
             shapes = {key: tuple(each.shape) for key, each in output.items() if isinstance(each, Tensor)}
         what = "several maps" if several else "no map"
-        raise ValueError(
-            f"the layer returns a {type(output).__name__} with {what} of positions: {shapes}; give a "
+        raise UnreadableOutputError(
+            f"a {type(output).__name__} with {what} of positions: {shapes}; give a "
             "reshape_transform that makes (B, C, *S) of it"
         )
 
@@ -115,7 +116,7 @@ class Layout:
         try:
             prefix, grid = prefix_and_grid(shape[1], self._size, embedded=self._embedded)
         except ValueError as error:
-            raise ValueError(f"the layer returns {shape}, read as tokens (B, N, C): {error}") from error
+            raise UnreadableOutputError(f"{shape}, read as tokens (B, N, C): {error}") from error
         return Form(TOKENS, grid, prefix)
 
     def _readable(self, tensor: Tensor) -> bool:
@@ -144,8 +145,8 @@ class Layout:
         convolves = any(isinstance(module, (_ConvNd, _BatchNorm)) for module in inside)
         if inside and convolves != any(type(module) in (nn.LayerNorm, nn.Linear) for module in inside):
             return convolves
-        raise ValueError(
-            f"the layer returns {shape}, which can be read in two ways: channels first {shape[1]} of "
+        raise UnreadableOutputError(
+            f"{shape}, which can be read in two ways: channels first {shape[1]} of "
             f"{shape[2:]}, or channels last {shape[-1]} of {shape[1:-1]}; give reshape_transform=lambda x: x or "
             "reshape_transform=lambda x: x.movedim(-1, 1)"
         )

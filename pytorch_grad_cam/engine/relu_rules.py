@@ -12,6 +12,8 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from pytorch_grad_cam.common.errors import NoReLUError
+
 Rule = Literal["plain", "guided", "deconv"]
 
 # Given the gradient that leaves a ReLU backwards (masked by the forward pass) and the one that enters it.
@@ -31,7 +33,8 @@ def apply_relu_rule(scores: Tensor, rule: Rule) -> None:
             2013, arXiv:1311.2901).
 
     Raises:
-        ValueError: for an unknown rule, or if the graph has no ReLU (GELU, SiLU, ReLU6 and clamps are not).
+        ValueError: for an unknown rule.
+        NoReLUError: if the graph has no ReLU (GELU, SiLU, ReLU6 and clamps are not).
     """
     if rule == "plain":
         return
@@ -44,9 +47,10 @@ def apply_relu_rule(scores: Tensor, rule: Rule) -> None:
 
     nodes = [node for node in _nodes(scores) if node.name().startswith("ReluBackward")]
     if not nodes:
-        raise ValueError(
+        raise NoReLUError(
             f"the {rule} rule changes the gradient of ReLUs, but there is none between the target and the input or "
-            "layer (GELU, SiLU, ReLU6 and clamps are other functions); use the plain rule"
+            "layer (GELU, SiLU, ReLU6 and clamps are other functions)",
+            "use the plain rule",
         )
     for node in nodes:
         node.register_hook(hook)

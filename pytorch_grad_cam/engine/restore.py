@@ -5,9 +5,10 @@ No other file of the package registers a hook or sets a training flag (a test re
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -127,6 +128,18 @@ def differentiable_rnns(modules: Iterable[nn.Module]) -> Iterator[None]:
         for module in modules:
             if isinstance(module, nn.RNNBase):
                 stack.enter_context(replaced_forward(module, forward))
+        yield
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Let everything that ``torch.compile`` made run as plain Python while the block runs.
+
+    A compiled graph calls no hooks that came after it was made. Nothing is compiled anew or forgotten. Where nothing
+    can have been compiled, because the compiler was never loaded, this costs nothing.
+    """
+    able = hasattr(torch.compiler, "set_stance")  # since torch 2.6
+    with torch.compiler.set_stance("force_eager") if able and "torch._dynamo" in sys.modules else nullcontext():
         yield
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pytorch_grad_cam.lazy import loading as _loading
+from pytorch_grad_cam.common.lazy import loading as _loading
 
 __getattr__ = _loading(__name__, {})  # its modules, without importing them one by one

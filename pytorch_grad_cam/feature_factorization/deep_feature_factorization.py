@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.choice import automatic_layer
+from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.fixed_batch import fixed_batch, for_trial, in_pieces
 from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
@@ -193,8 +193,8 @@ def run_dff_on_image(
     Returns:
         uint8 RGB: the picture, the picture with the concepts, and the legend, side by side.
     """
-    from pytorch_grad_cam.utils.concepts import create_labels_legend, show_factorization_on_image
-    from pytorch_grad_cam.utils.pixels import unit_picture
+    from pytorch_grad_cam.data.pixels import unit_picture
+    from pytorch_grad_cam.visualization.concepts import create_labels_legend, show_factorization_on_image
 
     factorization = DeepFeatureFactorization(model, target_layer, reshape_transform, classifier)
     found = factorization.concepts(img_tensor[None], n_components)

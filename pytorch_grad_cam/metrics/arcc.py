@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytorch_grad_cam.engine.arrays import array_of
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.metrics.cam_mult_image import multiply_tensor_with_cam
 from pytorch_grad_cam.metrics.road import ROADCombined
 from pytorch_grad_cam.metrics.scores import Model, checked_maps, fixed_targets
-from pytorch_grad_cam.utils.model_targets import Targets
-from pytorch_grad_cam.utils.pixels import array_of
+from pytorch_grad_cam.targets.classification import Targets
 
 _PERCENTILES = [20, 40, 60, 80]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.metrics.perturbation_confidence import PerturbationConfidenceMetric
 from pytorch_grad_cam.metrics.scores import Model, fixed_targets, inputs_for, outputs_of, scores_from
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.targets.classification import Targets
 
 
 def multiply_tensor_with_cam(input_tensor: Tensor, cam: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytorch_grad_cam.engine.boxes import mask_from_map
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.metrics.scores import (
     Model,
@@ -21,8 +22,7 @@ from pytorch_grad_cam.metrics.scores import (
     outputs_of,
     scores_from,
 )
-from pytorch_grad_cam.utils.boxes import mask_from_map
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.targets.classification import Targets
 
 Perturbation = Callable[[Tensor, Tensor], Tensor]
 Imputer = Callable[[Tensor, Tensor], Tensor]

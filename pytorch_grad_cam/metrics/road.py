@@ -25,7 +25,7 @@ from pytorch_grad_cam.metrics.perturbation_confidence import (
     RemoveMostRelevantFirst,
 )
 from pytorch_grad_cam.metrics.scores import Model, fixed_targets
-from pytorch_grad_cam.utils.model_targets import Targets
+from pytorch_grad_cam.targets.classification import Targets
 
 Percentile = float | Literal["auto"]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.engine.trees import one_image
-from pytorch_grad_cam.utils.asking import as_targets
-from pytorch_grad_cam.utils.model_targets import Target, Targets
+from pytorch_grad_cam.targets.classification import Target, Targets
+from pytorch_grad_cam.targets.spec import as_targets
 
 Model = Callable[[Tensor], Any]  # mostly an nn.Module
 

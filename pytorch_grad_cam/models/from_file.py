@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.extras import need
+from pytorch_grad_cam.common.extras import need
 
 # Where training programs put the weights inside a checkpoint, the usual first.
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from pytorch_grad_cam.extras import need
 from pytorch_grad_cam.models.from_file import read_weights
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 

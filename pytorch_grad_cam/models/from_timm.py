@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.data.preprocessing import INTERPOLATIONS, Preprocessing
-from pytorch_grad_cam.extras import need
 from pytorch_grad_cam.models.from_file import RANDOM, fill, read_weights, without_prefix
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 

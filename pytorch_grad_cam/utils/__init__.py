@@ -1,10 +1,10 @@
-"""Targets, reshape transforms and pictures: what goes into an explanation and what is drawn of it."""
+"""The paths that people import targets, pictures and reshape transforms from; what stands there lives elsewhere."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytorch_grad_cam.lazy import loading as _loading
+from pytorch_grad_cam.common.lazy import loading as _loading
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.utils.image import deprocess_image as deprocess_image

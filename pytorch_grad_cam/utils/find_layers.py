@@ -1,52 +1,8 @@
-"""Layers of a model by type or condition, and layers exchanged for good."""
+"""Layers of a model by type or condition, under the path that people import them from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-
-from torch import nn
-
-
-def find_layer_predicate_recursive(model: nn.Module, predicate: Callable[[nn.Module], bool]) -> list[nn.Module]:
-    """List the layers inside ``model`` that fulfil a condition, in the order of their definition.
-
-    A layer that is used in two places is listed twice.
-    """
-    found = []
-    for child in _children(model):
-        found += [child] if predicate(child) else []
-        found += find_layer_predicate_recursive(child, predicate)
-    return found
-
-
-def find_layer_types_recursive(model: nn.Module, layer_types: Collection[type[nn.Module]]) -> list[nn.Module]:
-    """List the layers inside ``model`` whose type is exactly one of ``layer_types``, e.g. ``[nn.ReLU]``."""
-    return find_layer_predicate_recursive(model, lambda layer: type(layer) in layer_types)
-
-
-def replace_layer_recursive(model: nn.Module, old_layer: nn.Module, new_layer: nn.Module) -> bool:
-    """Put ``new_layer`` where ``old_layer`` is found first inside ``model``, which is changed for good.
-
-    Returns:
-        Whether it was found.
-    """
-    for name, child in model._modules.items():  # named_children() would leave out a second name of the same layer
-        if child is old_layer:
-            setattr(model, name, new_layer)
-            return True
-        if child is not None and replace_layer_recursive(child, old_layer, new_layer):
-            return True
-    return False
-
-
-def replace_all_layer_type_recursive(model: nn.Module, old_layer_type: type[nn.Module], new_layer: nn.Module) -> None:
-    """Put the one ``new_layer`` in place of every layer of a type inside ``model``, which is changed for good."""
-    for name, child in list(model._modules.items()):
-        if isinstance(child, old_layer_type):
-            setattr(model, name, new_layer)
-        elif child is not None:
-            replace_all_layer_type_recursive(child, old_layer_type, new_layer)
-
-
-def _children(model: nn.Module) -> list[nn.Module]:
-    return [child for child in model._modules.values() if child is not None]
+from pytorch_grad_cam.engine.find_layers import find_layer_predicate_recursive as find_layer_predicate_recursive
+from pytorch_grad_cam.engine.find_layers import find_layer_types_recursive as find_layer_types_recursive
+from pytorch_grad_cam.engine.find_layers import replace_all_layer_type_recursive as replace_all_layer_type_recursive
+from pytorch_grad_cam.engine.find_layers import replace_layer_recursive as replace_layer_recursive

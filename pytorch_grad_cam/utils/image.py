@@ -1,210 +1,22 @@
-"""Pictures around a map: the overlay, and the old ways into and out of a network.
-
-What belongs to pictures but has a file of its own can be imported from here as well.
-"""
+"""Pictures around a map, under the path that people import them from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import cv2
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.utils.boxes import Box, boxes_from_map, draw_boxes, mask_from_map
-from pytorch_grad_cam.utils.colours import DIVERGING, colours_of, lowest_value
-from pytorch_grad_cam.utils.concepts import create_labels_legend, show_factorization_on_image
-from pytorch_grad_cam.utils.grid import colour_bar, contact_sheet, labelled_grid
-from pytorch_grad_cam.utils.pixels import array_of, bands_as_rgb, highest_value, picture_array, unit_picture
-
-__all__ = [
-    "Box",
-    "bands_as_rgb",
-    "boxes_from_map",
-    "colour_bar",
-    "contact_sheet",
-    "create_labels_legend",
-    "deprocess_image",
-    "draw_boxes",
-    "heat_map",
-    "labelled_grid",
-    "mask_from_map",
-    "preprocess_image",
-    "scale_accross_batch_and_channels",
-    "scale_cam_image",
-    "show_cam_on_image",
-    "show_factorization_on_image",
-    "show_signed_cam_on_image",
-]
-
-_HALF = [0.5, 0.5, 0.5]
-_UNSEEN = 128  # middle gray
-
-
-def show_cam_on_image(
-    img: Any,
-    mask: Any,
-    use_rgb: bool = False,
-    colormap: int = cv2.COLORMAP_JET,
-    image_weight: float = 0.5,
-) -> NDArray[np.uint8]:
-    """Blend a map, as a heat map, with the picture it belongs to: ``image_weight`` img + (1 - ``image_weight``) heat.
-
-    Args:
-        img: ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``: uint8, uint16, or floats in [0, 1]; of more than 4 bands the
-            mean is shown in gray (`bands_as_rgb` chooses). Also a PIL image, or a tensor ``(C, H, W)``.
-        mask: ``(h, w)`` in [0, 1], array or tensor; resized to the picture. Where it is NaN the picture shows as it is.
-        use_rgb: the picture is RGB, as PIL and matplotlib have it; else BGR, as OpenCV. The result is of the same kind.
-        colormap: one of OpenCV's ``COLORMAP_...``.
-        image_weight: 1 gives the picture alone, 0 the heat map alone.
-
-    Returns:
-        uint8 ``(H, W, 3)``. Brightness is not stretched, so pictures stay comparable.
-
-    Raises:
-        ValueError: if a shape, a range or the weight is not as described.
-    """
-    return _blended(img, mask, use_rgb, colormap, image_weight)
-
-
-def show_signed_cam_on_image(
-    img: Any, mask: Any, use_rgb: bool = False, image_weight: float = 0.5
-) -> NDArray[np.uint8]:
-    """Blend a signed map with its picture: red speaks for the target, blue against it, white says nothing.
-
-    Such maps come of ``relu=False``, or of ``contrast=(a, b)``: red for a, blue for b.
-
-    Args:
-        img, use_rgb, image_weight: as for `show_cam_on_image`.
-        mask: ``(h, w)`` in [-1, 1], array or tensor; resized to the picture. Where it is NaN the picture shows as it
-            is. Divide a map that is larger by its largest absolute value: 0 has to stay 0.
-
-    Returns:
-        uint8 ``(H, W, 3)``.
-
-    Raises:
-        ValueError: if a shape, a range or the weight is not as described.
-    """
-    return _blended(img, mask, use_rgb, DIVERGING, image_weight)
-
-
-def heat_map(mask: Any, colormap: int = cv2.COLORMAP_JET, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Colour a map alone, without a picture.
-
-    Args:
-        mask: ``(h, w)`` in [0, 1], array or tensor; in [-1, 1] for `colours.DIVERGING`. Where it is NaN the result is
-            gray.
-        colormap: one of OpenCV's ``COLORMAP_...``, or `colours.DIVERGING`.
-        size: height and width of the result; None keeps the map's.
-
-    Returns:
-        uint8 RGB ``(H, W, 3)``.
-    """
-    values = _checked_mask(mask, size or array_of(mask).shape, lowest_value(colormap))
-    colours = colours_of(values, colormap)
-    colours[np.isnan(values)] = _UNSEEN
-    return colours
-
-
-def preprocess_image(img: Any, mean: Sequence[float] = _HALF, std: Sequence[float] = _HALF) -> Tensor:
-    """Turn a picture into a network's input: (img - mean) / std, per channel.
-
-    Args:
-        img: ``(H, W, C)`` or ``(H, W)`` with any number of bands: uint8, uint16, or floats in [0, 1]. Also a PIL image,
-            or a tensor ``(C, H, W)``.
-        mean: one number per channel, for values in [0, 1].
-        std: likewise, positive.
-
-    Returns:
-        float32 ``(1, C, H, W)``.
-
-    Raises:
-        ValueError: if the numbers do not match the channels.
-    """
-    array = picture_array(img)
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or not array.shape[2] == len(mean) == len(std):
-        raise ValueError(
-            f"a picture of shape {array.shape} does not go with {len(mean)} means and {len(std)} stds; "
-            "give (H, W, C) and C of each"
-        )
-    pixels = torch.from_numpy(np.array(array, dtype=np.float32)).permute(2, 0, 1)[None]  # (1, C, H, W)
-    pixels = pixels / highest_value(array)
-    shift, spread = (torch.tensor(list(numbers))[:, None, None] for numbers in (mean, std))
-    return ((pixels - shift) / spread).contiguous()
-
-
-def deprocess_image(img: Any) -> NDArray[np.uint8]:
-    """Make gradients, or values of any range, visible: the mean is middle gray, a standard deviation a tenth of white.
-
-    Args:
-        img: of any shape.
-
-    Returns:
-        uint8 of the same shape; all middle gray where ``img`` is constant.
-    """
-    values = array_of(img).astype(np.float64)
-    spread = values.std()
-    standard = (values - values.mean()) / (spread if spread > 0 else 1)
-    result: NDArray[np.uint8] = (255 * np.clip(0.5 + 0.1 * standard, 0, 1)).astype(np.uint8)
-    return result
-
-
-def scale_cam_image(cam: Any, target_size: Sequence[int] | None = None) -> NDArray[np.float32]:
-    """Stretch each map of a batch to [0, 1], then resize it linearly.
-
-    Args:
-        cam: ``(B, *S)``, with one, two or three spatial axes.
-        target_size: the new size in reverse order, as OpenCV writes it: (width, height), (width, height, depth); None
-            keeps it.
-
-    Returns:
-        float32 ``(B, *S)``; a constant map becomes 0.
-    """
-    scaled = maps.unit_range(torch.from_numpy(array_of(cam).astype(np.float64)))
-    if target_size is not None:
-        scaled = maps.resize(scaled, tuple(reversed(tuple(target_size))))
-    result: NDArray[np.float32] = scaled.float().numpy()
-    return result
-
-
-def scale_accross_batch_and_channels(tensor: Any, target_size: Sequence[int]) -> NDArray[np.float32]:
-    """Do to each channel of each image what `scale_cam_image` does to a map: ``(B, C, *s)`` -> ``(B, C, *S)``."""
-    array = array_of(tensor)
-    scaled = scale_cam_image(array.reshape(-1, *array.shape[2:]), target_size)
-    return scaled.reshape(*array.shape[:2], *scaled.shape[1:])
-
-
-def _blended(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight: float) -> NDArray[np.uint8]:
-    if not 0 <= image_weight <= 1:
-        raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
-    picture = unit_picture(img)
-    values = _checked_mask(mask, picture.shape[:2], lowest_value(colormap))
-    unseen = np.isnan(values)
-    heat = colours_of(values, colormap).astype(np.float32) / 255  # RGB
-    if not use_rgb:
-        heat = heat[:, :, ::-1]
-    blend = image_weight * picture + (1 - image_weight) * heat
-    blend[unseen] = picture[unseen]
-    result: NDArray[np.uint8] = np.round(255 * blend).astype(np.uint8)
-    return result
-
-
-def _checked_mask(mask: Any, size: tuple[int, ...], low: int) -> NDArray[np.float32]:
-    """The mask as float32 between ``low`` and 1, NaN kept, resized to the picture ``(H, W)``."""
-    array = array_of(mask)
-    if array.ndim != 2:
-        raise ValueError(f"mask must have shape (h, w), not {array.shape}; give one map, e.g. maps[0]")
-    values = array.astype(np.float32)
-    if np.nanmin(values, initial=low) < low - 1e-5 or np.nanmax(values, initial=1) > 1 + 1e-5:
-        hint = "divide it by its largest absolute value" if low else "see scale_cam_image, or show_signed_cam_on_image"
-        raise ValueError(
-            f"mask must be in the range [{low}, 1], not {np.nanmin(values):g}..{np.nanmax(values):g}; {hint}"
-        )
-    resized: NDArray[np.float32] = maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
-    return np.clip(resized, low, 1)
+from pytorch_grad_cam.data.pixels import bands_as_rgb as bands_as_rgb
+from pytorch_grad_cam.data.pixels import deprocess_image as deprocess_image
+from pytorch_grad_cam.data.pixels import preprocess_image as preprocess_image
+from pytorch_grad_cam.engine.arrays import scale_accross_batch_and_channels as scale_accross_batch_and_channels
+from pytorch_grad_cam.engine.arrays import scale_cam_image as scale_cam_image
+from pytorch_grad_cam.engine.boxes import Box as Box
+from pytorch_grad_cam.engine.boxes import boxes_from_map as boxes_from_map
+from pytorch_grad_cam.engine.boxes import mask_from_map as mask_from_map
+from pytorch_grad_cam.visualization.boxes import draw_boxes as draw_boxes
+from pytorch_grad_cam.visualization.colormaps import DIVERGING as DIVERGING
+from pytorch_grad_cam.visualization.concepts import create_labels_legend as create_labels_legend
+from pytorch_grad_cam.visualization.concepts import show_factorization_on_image as show_factorization_on_image
+from pytorch_grad_cam.visualization.grid import colour_bar as colour_bar
+from pytorch_grad_cam.visualization.grid import contact_sheet as contact_sheet
+from pytorch_grad_cam.visualization.grid import labelled_grid as labelled_grid
+from pytorch_grad_cam.visualization.overlay import heat_map as heat_map
+from pytorch_grad_cam.visualization.overlay import show_cam_on_image as show_cam_on_image
+from pytorch_grad_cam.visualization.overlay import show_signed_cam_on_image as show_signed_cam_on_image

@@ -1,61 +1,7 @@
-"""From what a layer returns to ``(B, C, *S)``, for layers that return something else."""
+"""From tokens and pyramids to channels first, under the path that people import them from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import torch
-from torch import Tensor
-from torch.nn import functional
-
-
-def vit_reshape_transform(tensor: Tensor, height: int = 14, width: int = 14) -> Tensor:
-    """Lay a vision transformer's tokens out as a grid.
-
-    Args:
-        tensor: ``(B, 1 + height * width, C)``: one class token, then the patches row by row.
-        height: rows of patches.
-        width: patches in a row.
-
-    Returns:
-        ``(B, C, height, width)`` without the class token.
-
-    Raises:
-        ValueError: if the number of tokens is another.
-    """
-    return _grid(tensor, 1, height, width)
-
-
-def swinT_reshape_transform(tensor: Tensor, height: int = 7, width: int = 7) -> Tensor:  # noqa: N802
-    """Lay tokens ``(B, height * width, C)`` without a class token out as ``(B, C, height, width)``."""
-    return _grid(tensor, 0, height, width)
-
-
-def fasterrcnn_reshape_transform(x: Mapping[str, Tensor]) -> Tensor:
-    """Stack the levels of a feature pyramid, as torchvision's ``BackboneWithFPN`` returns them.
-
-    Args:
-        x: ``(B, C_l, h_l, w_l)`` per level; the coarsest is called "pool".
-
-    Returns:
-        ``(B, sum of C_l, h, w)``: magnitudes, each level resized to the coarsest.
-
-    Raises:
-        ValueError: without a level "pool".
-    """
-    if not isinstance(x, Mapping) or "pool" not in x:
-        given = list(x) if isinstance(x, Mapping) else type(x).__name__
-        raise ValueError(
-            f"the layer returns {given}, not a dict of pyramid levels with one called 'pool'; choose model.backbone"
-        )
-    size = x["pool"].shape[-2:]
-    return torch.cat([functional.interpolate(level.abs(), size, mode="bilinear") for level in x.values()], dim=1)
-
-
-def _grid(tensor: Tensor, prefix: int, height: int, width: int) -> Tensor:
-    if tensor.ndim != 3 or tensor.shape[1] != prefix + height * width:
-        raise ValueError(
-            f"the layer returns {tuple(tensor.shape)}, not (B, {prefix} + {height} * {width}, C); give height and "
-            "width of this network's patch grid, e.g. functools.partial(vit_reshape_transform, height=16, width=16)"
-        )
-    return tensor[:, prefix:].reshape(len(tensor), height, width, -1).movedim(-1, 1)
+from pytorch_grad_cam.engine.reshape_transforms import fasterrcnn_reshape_transform as fasterrcnn_reshape_transform
+from pytorch_grad_cam.engine.reshape_transforms import swinT_reshape_transform as swinT_reshape_transform
+from pytorch_grad_cam.engine.reshape_transforms import vit_reshape_transform as vit_reshape_transform

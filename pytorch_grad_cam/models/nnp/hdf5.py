@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.extras import need
+from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.models.nnp.limits import MAX_AXES, MAX_DEPTH, MAX_ELEMENTS, MAX_PARAMETERS
 
 _NUMBERS = "fiu"  # kinds of dtype

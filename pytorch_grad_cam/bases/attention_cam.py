@@ -1,0 +1,118 @@
+"""The path of maps that are made of attention matrices instead of a layer's activations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.common.notes import Note
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.forward_pass import asked, finite_values
+from pytorch_grad_cam.core.options import How
+from pytorch_grad_cam.engine import diagnosis
+from pytorch_grad_cam.engine.attention import Attention, attentions_of
+from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
+from pytorch_grad_cam.engine.trees import detached
+from pytorch_grad_cam.targets.classification import Target, Targets, category_of
+
+log = logging.getLogger(__name__)
+
+
+class AttentionCAM(BaseCAM):
+    """A method that asks a vision transformer's attention: subclasses say how much each token counts.
+
+    Needs self-attention over all tokens in every block, by any package's modules: softmax, ``nn.MultiheadAttention``
+    or fused. ``P_l`` is the matrix ``(heads, N, N)`` of block ``l`` after the softmax, row = query. Prefix tokens
+    (class, distillation, registers) are dropped from the map.
+
+    Args:
+        model: the network.
+        target_layers: ignored, kept for the interface: the blocks are found.
+        reshape_transform: not used.
+        grid: how the patches lie, e.g. ``(14, 14)``; None finds it: the patches' convolution, or else
+            the number of tokens and the input's shape, says it.
+
+    Raises:
+        ValueError: when called, if the network has no such attention, or its tokens are no grid.
+    """
+
+    uses_gradients = False  # of a layer
+    uses_layers = False
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Any = None,
+        reshape_transform: Any = None,
+        *,
+        grid: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model, None, None, **kwargs)
+        self.target_layers = []
+        self.grid = grid
+
+    def get_token_maps(
+        self,
+        inputs: Tensor,
+        targets: Sequence[Target],
+        outputs: Any,
+        scores: Tensor | None,
+        attentions: Sequence[Attention],
+    ) -> dict[str, Tensor]:
+        """Say how much each token counts: the one thing such a method has to say.
+
+        Args:
+            inputs: ``(B, C, *S)``.
+            targets: one callable per image; none for a method that asks nothing.
+            outputs: of the network, with their graph.
+            scores: ``(B,)``, with their graph; None for a method that asks nothing.
+            attentions: one per block, first to last.
+
+        Returns:
+            By the name of a block its share of every token, ``(B, N)``; the map is the shares' sum.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override get_token_maps")
+
+    def _explain_view(
+        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Explanation, list[Target]]:
+        if how.eigen_smooth:
+            log.info("%s has no channels; eigen_smooth is ignored", type(self).__name__)
+        leaf = inputs.clone()
+        leaf.requires_grad = leaf.is_floating_point()  # so that there is a graph, in a frozen network too
+        each: list[Target] = []
+        scores = None
+        with torch.enable_grad():
+            outputs, attentions = attentions_of(self.model, lambda: self.network(leaf), len(leaf))
+            if self.uses_targets:
+                each, scores = asked(outputs, targets, inputs, undo)
+        found = self.get_token_maps(inputs, each, outputs, scores, attentions)
+        size = tuple(inputs.shape[2:])
+        embedded = embedded_grids(self.model, inputs.shape[1], size)
+        prefix, grid = prefix_and_grid(attentions[0].matrix.shape[-1], size, self.grid, embedded)
+        raws: list[Tensor] = []
+        nonfinite: tuple[Note | None, ...] = (None,) * len(inputs)
+        for name, tokens in found.items():
+            raw = tokens.detach()[:, prefix:].reshape(-1, *grid)  # (B, *s)
+            raw, bad = finite_values(raw, f"attentions of block {name!r} or their gradients", how.allow_nonfinite)
+            nonfinite = tuple(a or b for a, b in zip(nonfinite, bad, strict=True))
+            raws.append(raw)
+        whole = torch.stack(raws).sum(0)
+        names = tuple(found)
+        explanation = Explanation(
+            maps=how.finish([whole]),
+            raw=tuple(raws),
+            weights=(None,) * len(raws),
+            outputs=detached(outputs),
+            scores=None if scores is None else scores.detach(),
+            classes=tuple(map(category_of, each)) if self.uses_targets else (None,) * len(inputs),
+            layers=names,
+            notes=tuple(diagnosis.notes_on(names[-1], whole, [False] * len(whole), str, nonfinite, how.relu, None)),
+        )
+        return explanation, each

@@ -1,0 +1,74 @@
+"""One pass through the network and back to its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytorch_grad_cam.common.notes import Note
+from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
+from pytorch_grad_cam.engine.trees import detached
+from pytorch_grad_cam.targets.classification import Target, Targets
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """What a batch was asked and what every input value has to do with the answer.
+
+    Attributes:
+        values: ``(B, C, *S)``, one number per input value, detached, at least float32.
+        outputs: what the model returned, detached.
+        targets: one callable per image.
+        scores: ``(B,)``, detached.
+        notes: per image what makes the values meaningless; empty if nothing was looked for.
+    """
+
+    values: Tensor
+    outputs: Any
+    targets: list[Target]
+    scores: Tensor
+    notes: tuple[tuple[Note, ...], ...] = ()
+
+
+def input_gradients(
+    network: Callable[[Tensor], Any],
+    inputs: Tensor,
+    targets: Targets,
+    undo: Callable[[Tensor], Tensor] | None = None,
+    rule: Rule = "plain",
+) -> Attributed:
+    """Take the gradients of the scores by the input. Parameters take no part in it.
+
+    Args:
+        network: runs the model, in evaluation mode, see ``restore.undisturbed``.
+        inputs: ``(B, C, *S)``.
+        targets: what the user gave, see ``as_targets``.
+        undo: for changed views, turns a dense output back to where the targets expect its pixels.
+        rule: how the gradient passes ReLUs, see ``apply_relu_rule``.
+
+    Returns:
+        The gradients as ``values``; 0 where the score has no graph back to the input.
+
+    Raises:
+        TypeError: for whole numbers as input, which have no gradient.
+        ValueError: for another rule than "plain" in a network without ReLU.
+    """
+    if not inputs.is_floating_point():
+        raise TypeError(f"an input of type {inputs.dtype} has no gradient; give floating point numbers")
+    leaf = inputs.clone()
+    leaf.requires_grad = True
+    with torch.enable_grad():
+        outputs = network(leaf)
+        each, scores = asked(outputs, targets, inputs, undo)
+    apply_relu_rule(scores, rule)
+    grads: Tensor | None = None
+    if scores.requires_grad:  # not if the network ends in a no_grad block
+        (grads,) = torch.autograd.grad(scores, leaf, torch.ones_like(scores), allow_unused=True)
+    found = torch.zeros_like(inputs) if grads is None else grads.detach()
+    return Attributed(working_precision(found), detached(outputs), each, scores.detach())

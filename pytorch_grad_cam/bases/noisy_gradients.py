@@ -1,0 +1,106 @@
+"""Input gradients of many noisy copies of an image: what SmoothGrad and VarGrad sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_grad_cam.bases.input_cam import InputMethod, at_least
+from pytorch_grad_cam.bases.input_gradients import Attributed, input_gradients
+from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar
+from pytorch_grad_cam.engine.trees import detached
+from pytorch_grad_cam.targets.classification import Target, Targets
+
+Noise = Callable[[Tensor, int], Tensor]
+
+
+class NoisyGradients(InputMethod):
+    """A method that makes one number of the gradients at ``N`` noisy copies of an image.
+
+    ``g_i = ds/dx`` at ``x + e_i``, ``e_i ~ Normal(0, sigma^2)``, ``sigma = noise_level (max x - min x)`` per image,
+    over all its channels and in the network's units. The clean image decides which class is explained.
+
+    Args:
+        model, target_layers, reshape_transform: as for ``InputMethod``.
+        noise_level: standard deviation of the noise as a share of the image's range; 0.1 to 0.2 is usual.
+        num_samples: ``N``; beyond 50 little changes.
+        batch_size: noisy copies per forward and backward pass, at most.
+        seed: of the noise. Every image is given the same draws, scaled by its own range, whatever else is in its
+            batch and wherever the network is; the global random state is left alone.
+        noise: gives ``e_i`` instead, from an image ``(C, *S)`` and ``i``, for each image in turn with ``i`` ascending
+            from 0; then noise_level and seed play no part.
+        progress: show a bar on stderr.
+        **kwargs: as for ``BaseCAM``.
+
+    Raises:
+        ValueError: for a negative noise_level, or for fewer samples than the method needs.
+    """
+
+    fewest = 1  # samples
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Any = None,
+        reshape_transform: Any = None,
+        *,
+        noise_level: float = 0.15,
+        num_samples: int = 25,
+        batch_size: int = 16,
+        seed: int = 0,
+        noise: Noise | None = None,
+        progress: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model, target_layers, reshape_transform, **kwargs)
+        at_least(noise_level=(noise_level, 0), num_samples=(num_samples, self.fewest), batch_size=(batch_size, 1))
+        self.noise_level, self.num_samples, self.batch_size = noise_level, num_samples, batch_size
+        self.seed, self.noise, self.progress = seed, noise, progress
+
+    def _statistic(self, gradients: Iterator[Tensor]) -> Tensor:
+        """Sum up the gradients of one image's copies, which come in chunks ``(n, C, *S)``, as ``(C, *S)``."""
+        raise NotImplementedError(f"{type(self).__name__} must override _statistic")
+
+    def _attributed(self, inputs: Tensor, targets: Targets, undo: Callable[[Tensor], Tensor] | None) -> Attributed:
+        outputs = self.network(inputs)
+        each, scores = asked(outputs, targets, inputs, undo)
+        with progress_bar(len(inputs) * self.num_samples, type(self).__name__, self.progress) as advance:
+            found = [
+                self._statistic(self._gradients(self.network.of_row(row), inputs[row], target, undo, advance))
+                for row, target in enumerate(each)
+            ]
+        return Attributed(torch.stack(found), detached(outputs), each, scores.detach())
+
+    def _gradients(
+        self,
+        network: Callable[[Tensor], Any],
+        image: Tensor,
+        target: Target,
+        undo: Callable[[Tensor], Tensor] | None,
+        advance: Callable[[int], None],
+    ) -> Iterator[Tensor]:
+        noise = self.noise or self._normal(image)
+        size = chunk_size(self.batch_size, image)
+        for start in range(0, self.num_samples, size):
+            numbers = range(start, min(start + size, self.num_samples))
+            drawn = (torch.as_tensor(noise(image, number), device=image.device) for number in numbers)
+            noisy = working_precision(image) + torch.stack(list(drawn))  # (n, C, *S)
+            asked_each = [target] * len(numbers)
+            yield input_gradients(network, noisy.to(image.dtype), asked_each, undo, self.relu_rule).values
+            advance(len(numbers))
+
+    def _normal(self, image: Tensor) -> Noise:
+        """Return the noise of one image, drawn on the CPU so that every device gets the same."""
+        generator = torch.Generator().manual_seed(self.seed)
+        low, high = working_precision(image).aminmax()
+        deviation = self.noise_level * (high - low)
+
+        def draw(image: Tensor, number: int) -> Tensor:
+            return torch.randn(image.shape, generator=generator, device="cpu").to(image.device) * deviation
+
+        return draw

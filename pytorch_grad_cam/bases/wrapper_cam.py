@@ -1,0 +1,85 @@
+"""Methods that ask another method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.options import How, MapOptions
+from pytorch_grad_cam.engine.image_model import Network
+from pytorch_grad_cam.targets.classification import Target, Targets
+
+
+class MetaCAM(BaseCAM):
+    """A method built on another one: subclasses change what the base is asked, or what is made of its maps.
+
+    Args:
+        model, target_layers, reshape_transform: as for ``BaseCAM``.
+        base_method: the class of the method that is asked.
+        **kwargs: handed to the base.
+
+    Attributes:
+        base_cam: the method that is asked.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Any,
+        reshape_transform: Any,
+        base_method: Callable[..., BaseCAM],
+        **kwargs: Any,
+    ) -> None:
+        self.base_cam = base = base_method(model, target_layers, reshape_transform, **kwargs)
+        super().__init__(
+            model,
+            None,
+            reshape_transform,
+            base.compute_input_gradient,
+            base.uses_gradients,
+            base.tta_transforms,
+            base.detach,
+            output=base.output,
+            relu_rule=base.relu_rule,
+        )
+        self.target_layers = base.target_layers
+        self.uses_targets, self.uses_layers = base.uses_targets, base.uses_layers
+
+    def __call__(  # type: ignore[override]  # the package grad-cam takes no aug_smooth here, so its order differs
+        self,
+        input_tensor: Tensor,
+        targets: Targets = None,
+        eigen_smooth: bool = False,
+        *,
+        aug_smooth: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> NDArray[np.float32]:
+        """Explain a batch of images; ``BaseCAM.explain`` says what the arguments mean."""
+        return self._explain(input_tensor, targets, aug_smooth, eigen_smooth, **options).numpy()
+
+    def forward(self, input_tensor: Tensor, targets: Targets = None, eigen_smooth: bool = False) -> NDArray[np.float32]:
+        """Do the same as a call."""
+        return self._explain(input_tensor, targets, False, eigen_smooth).numpy()
+
+    def _base_view(
+        self,
+        inputs: Tensor,
+        targets: Targets,
+        how: How,
+        undo: Callable[[Tensor], Tensor] | None = None,
+        network: Network | None = None,
+    ) -> tuple[Explanation, list[Target]]:
+        """Ask the base about one batch as it is, see ``BaseCAM._explain_view``; ``network`` if not the call's own."""
+        base = self.base_cam
+        base.target_layers = self.target_layers  # they may have been chosen meanwhile
+        base._network = network or self.network
+        try:
+            return base._explain_view(inputs, targets, how, undo)
+        finally:
+            base._network = base._record = None

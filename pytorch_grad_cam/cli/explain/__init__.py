@@ -1,0 +1,1 @@
+"""The command without a verb: explain pictures."""

@@ -1,0 +1,1 @@
+"""The verb ``nnc``: maps for Neural Network Console."""

@@ -1,0 +1,1 @@
+"""What every room may use: names loaded late, packages that may be missing, errors."""

@@ -1,0 +1,133 @@
+"""From a map to what it points at: masks and boxes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.arrays import array_of
+
+Components = Literal["largest", "all"]
+Threshold = float | str
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels: it covers ``picture[top:bottom, left:right]``.
+
+    Attributes:
+        area: pixels of the region inside it that are above the threshold.
+        peak: largest value of the map in that region.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    area: int
+    peak: float
+
+
+def mask_from_map(
+    map: Any,
+    threshold: Threshold = 0.5,
+    components: Components = "all",
+    size: tuple[int, int] | None = None,
+) -> NDArray[np.bool_]:
+    """Say of each pixel whether the map points at it.
+
+    Args:
+        map: ``(h, w)``, array or tensor; only positive values count, and NaN (never seen by the network) does not.
+        threshold: a number in (0, 1]: this share of the map's maximum; "p90": the 90th percentile of its values;
+            "otsu": where it splits best into two groups (Otsu 1979, doi:10.1109/TSMC.1979.4310076).
+        components: "all" regions above it, or only the one with the "largest" area; diagonal neighbours are connected.
+        size: height and width of a picture that the map covers as a whole; the map is resized to it first. Where the
+            network saw only a part of the picture, `Preprocessing.to_picture` gives the map to pass on here.
+
+    Returns:
+        bool ``(H, W)``, False everywhere if nothing in the map is positive.
+
+    Raises:
+        ValueError: for another shape, threshold or choice of components.
+    """
+    labels, regions = _regions(_full(map, size), threshold, components)
+    return np.isin(labels, [label for label, _ in regions])
+
+
+def boxes_from_map(
+    map: Any,
+    threshold: Threshold = 0.5,
+    components: Components = "all",
+    size: tuple[int, int] | None = None,
+) -> list[Box]:
+    """Draw a box around each region of `mask_from_map`, whose arguments these are; the largest region comes first."""
+    return [box for _, box in _regions(_full(map, size), threshold, components)[1]]
+
+
+def _checked(threshold: Threshold) -> float:
+    """Return the share or the percentile that a threshold names, 0 for "otsu"."""
+    if threshold == "otsu":
+        return 0.0
+    percentile = isinstance(threshold, str)
+    if isinstance(threshold, str):
+        number = float(threshold[1:]) if re.fullmatch(r"p\d+(\.\d+)?", threshold) else -1.0
+    else:
+        number = float(threshold)
+    if not (0 <= number < 100 if percentile else 0 < number <= 1):
+        raise ValueError(
+            f"the threshold {threshold!r} is none; give a share of the maximum in (0, 1], a percentile such as 'p90', "
+            "or 'otsu'"
+        )
+    return number
+
+
+def _full(map: Any, size: tuple[int, int] | None) -> NDArray[np.float64]:
+    values = array_of(map).astype(np.float64)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"a map must have shape (h, w), not {values.shape}; give one map, e.g. maps[0]")
+    return values if size is None else maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
+
+
+def _regions(
+    values: NDArray[np.float64], threshold: Threshold, components: Components
+) -> tuple[NDArray[np.int32], list[tuple[int, Box]]]:
+    """Return the label of each pixel, and the regions that were asked for as (label, box), largest first."""
+    import cv2
+
+    if components not in ("largest", "all"):
+        raise ValueError(f"components={components!r} is unknown; choose 'largest' or 'all'")
+    number = _checked(threshold)
+    seen = values[~np.isnan(values)]
+    if not seen.size or seen.max() <= 0:
+        return np.zeros(values.shape, np.int32), []
+    if threshold == "otsu":
+        level = _otsu(seen)
+    else:
+        level = np.percentile(seen, number) if isinstance(threshold, str) else number * seen.max()
+    above = (values >= level) & (values > 0)  # False for NaN
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
+    found = []
+    for label in range(1, count):  # 0 is what lies below
+        left, top, width, height, area = (int(each) for each in stats[label])
+        peak = float(values[labels == label].max())
+        found.append((label, Box(left, top, left + width, top + height, area, peak)))
+    found.sort(key=lambda each: (each[1].area, each[1].peak), reverse=True)
+    return np.asarray(labels, np.int32), found[:1] if components == "largest" else found
+
+
+def _otsu(seen: NDArray[np.float64]) -> float:
+    """Return the level that leaves the least variance within the two groups it makes."""
+    counts, edges = np.histogram(seen, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    sums = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = sums / below - (sums[-1] - sums) / (below[-1] - below)
+    between = np.nan_to_num(below * (below[-1] - below) * gap**2)  # variance between the groups, times n^2
+    return float(edges[int(between.argmax()) + 1])

@@ -1,0 +1,1 @@
+"""The product for Neural Network Console: its CSV files, its styles and the work of its commands."""

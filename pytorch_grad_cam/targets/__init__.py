@@ -1,0 +1,1 @@
+"""What is asked: the number that a map explains."""

@@ -1,0 +1,151 @@
+"""What to explain: callables from ONE image's output (no batch axis) to a scalar tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pytorch_grad_cam.targets.detection import FasterRCNNBoxScoreTarget
+from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget
+
+__all__ = [
+    "BinaryClassifierOutputTarget",
+    "ClassifierOutputReST",
+    "ClassifierOutputSoftmaxTarget",
+    "ClassifierOutputTarget",
+    "FasterRCNNBoxScoreTarget",
+    "FinerWeightedTarget",
+    "RawScoresOutputTarget",
+    "SemanticSegmentationTarget",
+    "SoftmaxOutputTarget",
+    "Target",
+    "Targets",
+    "category_of",
+]
+
+Target = Callable[[Any], Tensor]
+Targets = None | int | Tensor | NDArray[np.integer] | Target | Sequence[int | Tensor | Target]
+
+
+class ClassifierOutputTarget:
+    """The score (logit) of one class.
+
+    Args:
+        category: class index; the output is ``(M,)``.
+    """
+
+    def __init__(self, category: int) -> None:
+        self.category = category
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        return model_output[..., self._checked(model_output)]
+
+    @staticmethod
+    def of_batch(outputs: Tensor, targets: Sequence[ClassifierOutputTarget]) -> Tensor:
+        """Return the scores ``(B,)`` of ``B`` images' outputs ``(B, M)`` at once, which saves time per image."""
+        count = outputs.shape[1]
+        classes = torch.tensor([target._checked(outputs) % count for target in targets], device=outputs.device)
+        return outputs.gather(1, classes[:, None])[:, 0]
+
+    def _checked(self, model_output: Tensor) -> int:
+        count = model_output.shape[-1]
+        if not -count <= self.category < count:
+            raise IndexError(f"class {self.category} does not exist: the model has {count} outputs, 0 to {count - 1}")
+        return self.category
+
+
+class ClassifierOutputSoftmaxTarget(ClassifierOutputTarget):
+    """The softmax probability of one class. Its gradient vanishes for confident predictions; prefer the logit."""
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        return torch.softmax(model_output, dim=-1)[..., self._checked(model_output)]
+
+
+class ClassifierOutputReST(ClassifierOutputTarget):
+    """The logit plus the log-probability of one class, ``y_c + log softmax(y)_c``.
+
+    Source: H. Cai, 2025, "CAMs as Shapley Value-based Explainers", arXiv:2501.06261 (ReST).
+    """
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        category = self._checked(model_output)
+        return model_output[..., category] + torch.log_softmax(model_output, dim=-1)[..., category]
+
+
+class BinaryClassifierOutputTarget:
+    """The evidence for one side of a network with a single logit.
+
+    Args:
+        category: 1 explains the logit, 0 its negative.
+    """
+
+    def __init__(self, category: int) -> None:
+        self.category = category
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        return model_output if self.category == 1 else -model_output
+
+
+class SoftmaxOutputTarget:
+    """All softmax probabilities; a scalar, and so a target by itself, only for metrics that take vectors."""
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        return torch.softmax(model_output, dim=-1)
+
+
+class RawScoresOutputTarget:
+    """The output as it is; a target by itself only if the model returns one number per image (regression)."""
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        return model_output
+
+
+class FinerWeightedTarget:
+    """What distinguishes a class from similar ones: its score less a weighted mean of theirs.
+
+    ``y_c - alpha sum_d p_d y_d / sum_d p_d`` with the softmax probabilities ``p`` as constant weights.
+
+    Args:
+        main_category: the class ``c``.
+        comparison_categories: the similar classes ``d``; without any it is the score alone.
+        alpha: strength of the comparison.
+
+    Source: Z. Zhang et al., 2025, "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
+    arXiv:2501.11309.
+    """
+
+    def __init__(self, main_category: int, comparison_categories: Sequence[int], alpha: float) -> None:
+        self.main_category = main_category
+        self.comparison_categories = comparison_categories
+        self.alpha = alpha
+
+    @property
+    def category(self) -> int:
+        return self.main_category
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        score = model_output[..., self.main_category]
+        if len(self.comparison_categories) == 0:
+            return score
+        others = model_output[..., list(self.comparison_categories)]
+        weights = others.detach().softmax(-1)  # p_d / sum_d p_d: what is left out of the softmax cancels
+        return score - self.alpha * (weights * others).sum(-1)
+
+
+def wrong_number(given: int, batch: int) -> ValueError:
+    """Return the error for another number of targets than images."""
+    return ValueError(
+        f"{given} targets for a batch of {batch} images; give one per image, a single one for all (not in a list), or "
+        "None for the top class"
+    )
+
+
+def category_of(target: Target) -> int | None:
+    """Return the class that a target asks for, None if it does not say."""
+    category = getattr(target, "category", None)
+    return int(category) if isinstance(category, (int, np.integer)) else None

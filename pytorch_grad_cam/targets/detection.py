@@ -1,0 +1,247 @@
+"""Targets for detectors: networks that return boxes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytorch_grad_cam.engine.boxes import Box
+from pytorch_grad_cam.targets.detections import Detections, Reader, are_detections, as_detections, corners_of, overlaps
+
+__all__ = [
+    "BoxTarget",
+    "DetectedObject",
+    "Detections",
+    "FasterRCNNBoxScoreTarget",
+    "Reader",
+    "StrongestDetectionTarget",
+    "are_detections",
+    "as_detections",
+    "corners_of",
+    "detected_objects",
+    "overlaps",
+]
+
+_SHOWN = 6  # classes in a message
+
+
+class BoxTarget:
+    """How sure a detector is of one object: the score of the detection that lies where its box is.
+
+    Of the detections of that class that overlap the box by more than ``least_overlap`` the one with the highest overlap
+    times score counts; without any, the score is 0, still with a graph. Boxes that were suppressed cannot be found.
+
+    Args:
+        box: left, top, right, bottom, in the model's units (mostly pixels of its input); array, tensor or numbers.
+        category: class index; None: any class.
+        overlap_counts: explain overlap times score, so also what puts the box where it is.
+        least_overlap: intersection over union, in [0, 1).
+        read: from one image's output to `Detections`.
+
+    Source: overlap times score is the similarity of V. Petsiuk et al., 2021, "Black-box Explanation of Object Detectors
+    via Saliency Maps" (D-RISE), arXiv:2006.03204, for a one-hot class.
+    """
+
+    def __init__(
+        self,
+        box: Any,
+        category: int | None = None,
+        *,
+        overlap_counts: bool = False,
+        least_overlap: float = 0.5,
+        read: Reader = as_detections,
+    ) -> None:
+        self.box = torch.as_tensor(box).detach()
+        if self.box.shape != (4,) or not bool((self.box[2:] > self.box[:2]).all()):
+            raise ValueError(
+                f"the box {self.box.tolist()} is none; give left, top, right, bottom, with right > left and "
+                "bottom > top (corners_of turns centre and size into these)"
+            )
+        self.category, self.overlap_counts = category, overlap_counts
+        self.least_overlap, self.read = least_overlap, read
+
+    def __call__(self, model_output: Any) -> Tensor:
+        found = self.read(model_output)
+        best, shared, scores = self._match(found)
+        if best is None:
+            return found.boxes[:0].sum() + found.scores[:0].sum()  # 0 with a graph, whatever the boxes hold
+        return scores[best] * shared[best] if self.overlap_counts else scores[best]
+
+    def fixed_on(self, model_output: Any) -> BoxTarget:
+        """Return the target itself; warn if nothing matches, since its map then means nothing."""
+        found = self.read(model_output)
+        best, shared, _ = self._match(found)
+        if best is None:
+            closest = f"the best overlap of any is {float(shared.max()):.2f}" if len(shared) else "there is none at all"
+            what = "" if self.category is None else f" of class {self.category}"
+            warnings.warn(
+                f"no detection{what} overlaps the box {[round(side, 1) for side in self.box.tolist()]} by more than "
+                f"{self.least_overlap}; {closest}; detected_objects lists what the model finds",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _match(self, found: Detections) -> tuple[int | None, Tensor, Tensor]:
+        """Return which detection it is, all overlaps ``(D,)`` and all scores ``(D,)``."""
+        scores, shared = found.scores, overlaps(self.box.to(found.boxes), found.boxes)
+        fits = shared > self.least_overlap
+        if scores.ndim > 1:
+            scores = scores.amax(1) if self.category is None else scores[:, _checked(self.category, scores)]
+        elif self.category is not None and found.labels is not None:
+            fits = fits & (found.labels == self.category)
+        if not bool(fits.any()):
+            return None, shared, scores
+        return int((shared * scores).detach().masked_fill(~fits, -torch.inf).argmax()), shared, scores
+
+
+class StrongestDetectionTarget:
+    """The detection with the highest score, of one class or of any; which it is, the unchanged image decides.
+
+    Args:
+        category: class index; None: any class.
+        read: from one image's output to `Detections`.
+    """
+
+    def __init__(self, category: int | None = None, read: Reader = as_detections) -> None:
+        self.category, self.read = category, read
+
+    def __call__(self, model_output: Any) -> Tensor:
+        found = self._objects(model_output)
+        if not found:
+            boxes, scores, _ = self.read(model_output)
+            return boxes[:0].sum() + scores[:0].sum()
+        return found[0].target(model_output)
+
+    def fixed_on(self, model_output: Any) -> BoxTarget:
+        """Return the target of the box that is found now.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        found = self._objects(model_output)
+        if found:
+            return found[0].target
+        others = detected_objects(model_output, 0.0, read=self.read)
+        seen = ", ".join(f"{index}" for index in list(dict.fromkeys(each.category for each in others))[:_SHOWN])
+        what = "" if self.category is None else f" of class {self.category}"
+        hint = f"it finds classes {seen}" if seen else "it finds nothing; lower its score threshold"
+        raise ValueError(f"the detector finds no object{what} in this image, so there is none to explain; {hint}")
+
+    def _objects(self, model_output: Any) -> list[DetectedObject]:
+        found = detected_objects(model_output, 0.0, read=self.read)
+        return [each for each in found if self.category in (None, each.category)][:1]
+
+
+@dataclass(frozen=True)
+class DetectedObject:
+    """One object that a detector found.
+
+    Attributes:
+        box: left, top, right, bottom, in the model's units.
+        category: class index.
+        score: how sure the detector is.
+    """
+
+    box: tuple[float, float, float, float]
+    category: int
+    score: float
+    read: Reader = field(default=as_detections, repr=False)
+
+    @property
+    def target(self) -> BoxTarget:
+        """What explains it: the score of this class in this place."""
+        return BoxTarget(self.box, self.category, read=self.read)
+
+    @property
+    def outline(self) -> Box:
+        """What `draw_boxes` draws, where the box is in pixels of the picture."""
+        left, top, right, bottom = (max(0, round(side)) for side in self.box)
+        return Box(left, top, right, bottom, (right - left) * (bottom - top), self.score)
+
+
+def detected_objects(
+    model_output: Any,
+    least_score: float = 0.5,
+    at_most: int | None = None,
+    read: Reader = as_detections,
+    most_overlap: float = 0.45,
+) -> list[DetectedObject]:
+    """List what a detector found in one image, the surest first.
+
+    Args:
+        model_output: of one image, e.g. ``model(images)[0]``.
+        least_score: of an object that counts.
+        at_most: number of objects; None: all.
+        read: from it to `Detections`.
+        most_overlap: of two boxes of one class with more overlap only the surer one stays, where the scores have
+            classes; labelled boxes were suppressed by the detector itself.
+    """
+    boxes, scores, labels = (None if part is None else part.detach().cpu() for part in read(model_output))
+    assert boxes is not None
+    assert scores is not None
+    suppress = labels is None
+    if scores.ndim > 1:
+        scores, labels = scores.max(1)
+    assert labels is not None
+    found: list[DetectedObject] = []
+    for index in scores.argsort(descending=True, stable=True).tolist():
+        if scores[index] < least_score or len(found) == at_most:
+            break
+        box, category = boxes[index], int(labels[index])
+        rivals = [each.box for each in found if each.category == category]
+        if not bool((box[2:] > box[:2]).all()) or (suppress and _covered(box, rivals, most_overlap)):
+            continue
+        left, top, right, bottom = box.tolist()
+        found.append(DetectedObject((left, top, right, bottom), category, float(scores[index]), read))
+    return found
+
+
+class FasterRCNNBoxScoreTarget:
+    """How well a detector still finds some boxes: for each, overlap plus score of the detection that overlaps most.
+
+    A box counts 0 if that detection overlaps no more than a threshold, or is of another class.
+
+    Args:
+        labels: the class of each box.
+        bounding_boxes: ``(N, 4)`` or a list of N: left, top, right, bottom in pixels; array or tensor, on any device.
+        iou_threshold: least overlap (intersection over union), in [0, 1).
+
+    Raises:
+        ValueError: for different numbers of labels and boxes.
+    """
+
+    def __init__(self, labels: Sequence[int] | Tensor, bounding_boxes: Any, iou_threshold: float = 0.5) -> None:
+        if len(labels) != len(bounding_boxes):
+            raise ValueError(f"{len(labels)} labels for {len(bounding_boxes)} boxes; give one label per box")
+        self.labels = labels
+        self.bounding_boxes = bounding_boxes
+        self.iou_threshold = iou_threshold
+
+    def __call__(self, model_outputs: Mapping[str, Tensor]) -> Tensor:
+        boxes, scores = model_outputs["boxes"], model_outputs["scores"]
+        total = boxes[:0].sum() + scores[:0].sum()  # 0 with a graph, also where nothing was detected
+        for box, label in zip(self.bounding_boxes, self.labels, strict=True):
+            if len(boxes):
+                shared = overlaps(torch.as_tensor(box).to(boxes), boxes)  # (D,)
+                best = shared.argmax()
+                if shared[best] > self.iou_threshold and model_outputs["labels"][best] == label:
+                    total = total + shared[best] + scores[best]
+        return total
+
+
+def _checked(category: int, scores: Tensor) -> int:
+    if not 0 <= category < scores.shape[1]:
+        raise IndexError(
+            f"class {category} does not exist: the detector has {scores.shape[1]} classes, 0 to {scores.shape[1] - 1}"
+        )
+    return category
+
+
+def _covered(box: Tensor, others: Sequence[tuple[float, ...]], most: float) -> bool:
+    return bool(others) and bool((overlaps(box, box.new_tensor(others)) > most).any())

@@ -1,0 +1,1 @@
+"""What is drawn: overlays, grids, signals, volumes and video."""

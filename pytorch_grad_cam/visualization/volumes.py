@@ -1,0 +1,183 @@
+"""A map on a volume: slices in a row, each with its part of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
+from pytorch_grad_cam.visualization.grid import GAP, colour_bar, contact_sheet
+
+_VIEWS = {"LR": "sagittal", "AP": "coronal", "IS": "axial"}  # by the direction that is looked along
+_TOP, _LEFT = "SA", "RA"  # what is shown there, the first that the slice has
+
+
+def show_cam_on_volume(
+    volume: Any,
+    map: Any,
+    *,
+    axis: int = 0,
+    slices: int | Sequence[int] = 9,
+    choose: Literal["evenly", "evidence"] = "evenly",
+    spacing: Sequence[float] = (1, 1, 1),
+    orientation: str | None = None,
+    window: tuple[float, float] | None = None,
+    signed: bool = False,
+    colormap: int = JET,
+    image_weight: float = 0.5,
+    columns: int | None = None,
+    side: int = 192,
+) -> NDArray[np.uint8]:
+    """Lay slices of a volume out, each blended with its slice of the map, with captions and a colour bar.
+
+    A slice is shown as the array has it: of the two axes that are left, the first goes down, the second to the right.
+    With ``orientation`` it is shown as radiologists look at it instead: superior at the top (axial slices: anterior),
+    the patient's right, and in sagittal slices anterior, on the left.
+
+    Args:
+        volume: ``(D, H, W)``, ``(1, D, H, W)`` or ``(1, 1, D, H, W)``, array or tensor of any range; NaN is black.
+        map: ``(d, h, w)`` in [0, 1]; in [-1, 1] if ``signed``. Another size than the volume's is resized linearly.
+        axis: of the volume, 0, 1 or 2 (or from the end), across which the slices are cut.
+        slices: how many, or their indices along ``axis``.
+        choose: which, if a number is given: spread evenly over the axis, the middle of each of as many equal parts; or
+            those in which the absolute values of the map add up to the most. Shown in the order of the axis.
+        spacing: size of a voxel along each axis, e.g. in mm; only ratios matter.
+        orientation: where each axis points as its index grows, one letter each: L or R, A or P, S or I; e.g. "RAS"
+            (``"".join(nibabel.aff2axcodes(affine))``).
+        window: what is shown black and white; None: lowest and highest value of the volume.
+        signed: blue speaks against, white says nothing, red speaks for.
+        colormap: one of OpenCV's ``COLORMAP_...``; does not matter if ``signed``.
+        image_weight: 1 gives the slices alone, 0 the map alone.
+        columns: slices per line; None makes the sheet about square.
+        side: pixels along the longer side of a slice.
+
+    Returns:
+        uint8 RGB ``(H, W, 3)``, on white.
+
+    Raises:
+        ValueError: if a shape, a range, an axis, the spacing or the orientation is not as described.
+        IndexError: for a slice that the volume does not have.
+    """
+    from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
+
+    gray, heat = _gray(volume, window), _heat(map)
+    axis = _checked_axis(axis, spacing, orientation)
+    heat = maps.resize(torch.from_numpy(heat)[None], gray.shape)[0].numpy()
+    chosen = _chosen(np.nan_to_num(heat), axis, slices, choose)
+    pictures = []
+    for index in chosen:
+        pair = [_turned(np.take(array, index, axis), axis, orientation) for array in (gray, heat)]
+        first, second = _turned_axes(axis, orientation)
+        shape = _true_shape(pair[0].shape, (spacing[first], spacing[second]))
+        cut, part = (maps.resize(torch.from_numpy(each.copy())[None], shape)[0].numpy() for each in pair)
+        if signed:
+            pictures.append(show_signed_cam_on_image(cut, part, True, image_weight))
+        else:
+            pictures.append(show_cam_on_image(cut, part, True, colormap, image_weight))
+    name = f"axis {axis}" if orientation is None else _view(orientation[axis])
+    sheet = contact_sheet(pictures, [f"{name}: {index}" for index in chosen], columns, side)
+    return _with_bar(sheet, DIVERGING if signed else colormap, side)
+
+
+def _gray(volume: Any, window: tuple[float, float] | None) -> NDArray[np.float32]:
+    """Return the volume ``(D, H, W)`` in [0, 1]."""
+    array = array_of(volume)
+    given = array.shape
+    while array.ndim > 3 and len(array) == 1:
+        array = array[0]
+    if array.ndim != 3 or 0 in array.shape:
+        raise ValueError(f"volume must have shape (D, H, W), not {given}; give one volume of one channel, e.g. x[0, 0]")
+    values = array.astype(np.float32)
+    finite = values[np.isfinite(values)]
+    low, high = window or ((float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0))
+    if window is not None and not low < high:
+        raise ValueError(f"window={window} must be two numbers, the lower one first")
+    spread = high - low if high > low else 1.0
+    scaled: NDArray[np.float32] = np.nan_to_num((values - low) / spread, nan=0.0, posinf=1.0, neginf=0.0)
+    return np.clip(scaled, 0, 1)
+
+
+def _heat(map: Any) -> NDArray[np.float32]:
+    array = array_of(map)
+    if array.ndim != 3 or 0 in array.shape:
+        raise ValueError(f"map must have shape (d, h, w), not {array.shape}; give one map, e.g. maps[0]")
+    return array.astype(np.float32)
+
+
+def _checked_axis(axis: int, spacing: Sequence[float], orientation: str | None) -> int:
+    if axis not in range(-3, 3):
+        raise ValueError(f"axis={axis} is none of a volume's three, 0 to 2")
+    if len(spacing) != 3 or min(spacing) <= 0:
+        raise ValueError(f"spacing={tuple(spacing)} must be three positive lengths of a voxel, one per axis")
+    if orientation is not None and sorted(map(_pair, orientation)) != sorted(_VIEWS):
+        raise ValueError(
+            f"orientation={orientation!r} must have one letter per axis: L or R, A or P, S or I, e.g. 'RAS'"
+        )
+    return axis % 3
+
+
+def _chosen(heat: NDArray[np.float32], axis: int, slices: int | Sequence[int], choose: str) -> list[int]:
+    """Return the indices of the slices to show."""
+    length = heat.shape[axis]
+    if not isinstance(slices, (int, np.integer)):
+        wrong = [index for index in slices if not -length <= index < length]
+        if wrong or not len(slices):
+            raise IndexError(f"slices {wrong} do not exist: axis {axis} has {length}, 0 to {length - 1}")
+        return [int(index) % length for index in slices]
+    if slices < 1:
+        raise ValueError(f"slices={slices} must be a positive number, or a list of indices")
+    count = min(int(slices), length)
+    if choose == "evenly":
+        return [(2 * part + 1) * length // (2 * count) for part in range(count)]
+    if choose == "evidence":
+        evidence = np.abs(heat).sum(axis=tuple(other for other in range(3) if other != axis), dtype=np.float64)
+        return sorted(np.argsort(-evidence, kind="stable")[:count].tolist())
+    raise ValueError(f"choose={choose!r} is unknown; choose 'evenly' or 'evidence'")
+
+
+def _turned_axes(axis: int, orientation: str | None) -> tuple[int, int]:
+    """Return the volume's axes that a slice shows downwards and to the right."""
+    first, second = (other for other in range(3) if other != axis)
+    if orientation is None:
+        return first, second
+    upright = "IS" if _pair(orientation[axis]) != "IS" else "AP"
+    return (first, second) if _pair(orientation[first]) == upright else (second, first)
+
+
+def _turned(cut: NDArray[np.float32], axis: int, orientation: str | None) -> NDArray[np.float32]:
+    """Turn a slice as it is looked at."""
+    if orientation is None:
+        return cut
+    down, right = _turned_axes(axis, orientation)
+    cut = cut if down < right else cut.T
+    # An axis that grows towards what belongs at the top, or on the left, begins at the other end.
+    cut = cut[::-1] if orientation[down] in _TOP else cut
+    return cut[:, ::-1] if orientation[right] in _LEFT else cut
+
+
+def _true_shape(shape: tuple[int, ...], spacing: tuple[float, float]) -> tuple[int, int]:
+    """Return height and width in square pixels of the smaller spacing."""
+    unit = min(spacing)
+    return max(1, round(shape[0] * spacing[0] / unit)), max(1, round(shape[1] * spacing[1] / unit))
+
+
+def _pair(letter: str) -> str:
+    return next((pair for pair in _VIEWS if letter in pair), letter)
+
+
+def _view(letter: str) -> str:
+    return _VIEWS[_pair(letter)]
+
+
+def _with_bar(sheet: NDArray[np.uint8], colormap: int, height: int) -> NDArray[np.uint8]:
+    bar = colour_bar(min(height, len(sheet) - GAP), colormap)
+    wider = np.full((len(sheet), sheet.shape[1] + bar.shape[1] + GAP, 3), 255, np.uint8)
+    wider[:, : sheet.shape[1]] = sheet
+    wider[GAP : GAP + len(bar), sheet.shape[1] : sheet.shape[1] + bar.shape[1]] = bar
+    return wider

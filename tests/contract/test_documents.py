@@ -1,0 +1,81 @@
+"""The Python of README.md and docs/ runs: each page's blocks, in order, on a small network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.tiny_nets import CHANNELS, build, inputs
+from torch import Tensor, nn
+
+import pytorch_grad_cam
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CLASSES = 300  # the pages name some of ImageNet's
+
+
+class Residual(nn.Sequential):
+    """A small network with the layers that the pages name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer3 = nn.Sequential(nn.Conv2d(CHANNELS, 4, 3, padding=1), nn.ReLU())
+        self.layer4 = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())
+        self.layer5 = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(4, CLASSES)
+
+
+class TwoInputs(nn.Module):
+    """The same with a second input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Residual()
+
+    def forward(self, x: Tensor, scale: Tensor | float) -> Tensor:
+        scores: Tensor = self.net(x) * scale
+        return scores
+
+
+def blocks(page: str) -> list[str]:
+    return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+
+
+@pytest.mark.filterwarnings("ignore:.*not every map means something")
+@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/python.md", 5)])
+def test_pages_that_go_on_from_block_to_block(
+    page: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"model": build(Residual), "two_inputs": build(TwoInputs), "torch": torch, "input_tensor": inputs()}
+    names["labels"] = torch.eye(CLASSES)[[0, 2]]
+    found = blocks(page)
+    assert len(found) == count
+    for block in found:
+        exec(block, names)
+
+
+@pytest.mark.filterwarnings("ignore:.*not every map means something")
+def test_coming_from() -> None:
+    names = {name: getattr(pytorch_grad_cam, name) for name in pytorch_grad_cam.__all__}
+    labels = torch.eye(CLASSES)[[0, 2]]
+    found = blocks("docs/coming_from.md")
+    assert len(found) == 4
+    for block in found:
+        exec(block, {**names, "model": build(Residual), "layer": "layer4", "x": inputs(), "labels": labels})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_the_index_has_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[.+?\]\((\w+\.md)\): .+$", index, re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in PAGES if page.name != "README.md")

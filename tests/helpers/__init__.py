@@ -1,0 +1,1 @@
+"""What tests share: tiny networks, oracles, files to read. No test is imported by a test."""

@@ -1,0 +1,317 @@
+"""Nobody notices that a model was explained: not its owner, not its optimiser, not another thread."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
+from helpers.tiny_nets import DictNet, ResidualNet, build, inputs
+from torch import Tensor, nn
+
+from pytorch_grad_cam import BaseCAM, GradCAM
+from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.engine import restore
+
+SOURCES = Path(__file__).resolve().parents[2] / "pytorch_grad_cam"
+every_method = pytest.mark.parametrize("method", ANY_NETWORK.values(), ids=ANY_NETWORK)
+
+# Some maps of random networks are empty, and saying so is right.
+pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
+
+
+@pytest.fixture
+def net() -> nn.Module:
+    """A network in the middle of a training: mixed flags, a frozen layer, gradients waiting to be applied."""
+    net = build(ResidualNet)
+    net.train()
+    net.norm.eval()
+    net.stem.weight.requires_grad = False
+    with torch.random.fork_rng(devices=[]):
+        net(inputs()).square().sum().backward()
+    net.tail.register_forward_hook(lambda module, args, output: None)  # the owner's own hook
+    return net
+
+
+def state_of(net: nn.Module) -> dict[str, Any]:
+    """Everything about a model that its owner could notice."""
+    tensors = [*net.named_parameters(), *net.named_buffers()]
+    return {
+        "flags": [(name, module.training) for name, module in net.named_modules()],
+        "identity": [(name, id(module)) for name, module in net.named_modules()],
+        "attributes": [(name, sorted(vars(module))) for name, module in net.named_modules()],
+        "hooks": [
+            (name, list(module._forward_hooks.values()), list(module._forward_pre_hooks), list(module._backward_hooks))
+            for name, module in net.named_modules()
+        ],
+        "values": [(name, tensor.detach().clone()) for name, tensor in tensors],
+        "requires_grad": [(name, tensor.requires_grad, tensor.is_leaf) for name, tensor in tensors],
+        "grad": [(name, None if tensor.grad is None else tensor.grad.clone()) for name, tensor in tensors],
+        "versions": [(name, tensor._version) for name, tensor in tensors],
+    }
+
+
+def assert_same(before: Any, after: Any) -> None:
+    if isinstance(before, Tensor):
+        assert torch.equal(before, after)
+    elif isinstance(before, dict):
+        assert before.keys() == after.keys()
+        for key, value in before.items():
+            assert_same(value, after[key])
+    elif isinstance(before, (list, tuple)):
+        assert len(before) == len(after)
+        for one, other in zip(before, after, strict=True):
+            assert_same(one, other)
+    else:
+        assert before == after
+
+
+@contextmanager
+def unnoticed(net: nn.Module, x: Tensor) -> Iterator[None]:
+    """Assert that the block leaves the model, the caller's tensor, the random states and the modes alone."""
+    before = state_of(net)
+    tensor = (x.detach().clone(), x.requires_grad, x.grad, x._version)
+    chance = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())
+    modes = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+    yield
+    assert_same(before, state_of(net))
+    assert_same(tensor, (x.detach(), x.requires_grad, x.grad, x._version))
+    assert_same(chance, (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()))
+    assert modes == (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+
+
+@every_method
+@pytest.mark.parametrize("call", [{}, {"eigen_smooth": True}, {"aug_smooth": True}], ids=["plain", "eigen", "aug"])
+def test_a_call_changes_nothing(method: Any, call: dict[str, bool], net: nn.Module) -> None:
+    x = inputs().requires_grad_()
+    with unnoticed(net, x):
+        cam = method.load()(net, [net.norm, net.tail])
+        with cam as same:
+            assert same is cam
+            same(x, [0, 1], **call)
+
+
+@every_method
+def test_the_automatic_layer_changes_nothing(method: Any, net: nn.Module) -> None:
+    x = inputs()
+    with unnoticed(net, x):
+        method.load()(net)(x)
+
+
+class BrokenError(Exception):
+    pass
+
+
+def raising(error: BaseException) -> Callable[..., Tensor]:
+    def fail(*args: Any) -> Tensor:
+        raise error
+
+    return fail
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("target", BrokenError()),
+        ("target", KeyboardInterrupt()),
+        ("model", IndexError()),  # which is looked into, and raised again
+        ("model", KeyboardInterrupt()),
+        ("layer", BrokenError()),
+        ("reshape_transform", KeyboardInterrupt()),
+    ],
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
+)
+def test_a_failure_changes_nothing(method: Any, error: BaseException, where: str, net: nn.Module) -> None:
+    uses = {"target": method.load().uses_targets, "reshape_transform": method.load().uses_layers}
+    if not uses.get(where, True):
+        pytest.skip(f"the method uses no {where}")
+    x = inputs()
+    cam = method.load()(net, net.norm, raising(error) if where == "reshape_transform" else None)
+    handle = None
+    if where in ("model", "layer"):
+        handle = (net.head if where == "model" else net.norm).register_forward_pre_hook(raising(error))
+    with unnoticed(net, x), pytest.raises(type(error)), cam:
+        cam(x, raising(error) if where == "target" else None)
+    if handle is not None:
+        handle.remove()
+        assert cam(x, 1).shape == x.shape[:1] + x.shape[2:]  # the same object works again
+
+
+@every_method
+def test_an_override_that_fails_changes_nothing(method: Any, net: nn.Module) -> None:
+    class Failing(method.load()):  # type: ignore[misc]
+        get_cam_image = get_cam_weights = raising(BrokenError())
+
+    others = method.name == "guidedgradcam" or issubclass(Failing, MetaCAM)  # the overrides are another class's
+    if not Failing.uses_layers or others:
+        pytest.skip("the method makes its map without overrides")
+    x = inputs()
+    with unnoticed(net, x), pytest.raises(BrokenError):
+        Failing(net, net.norm)(x, 0)
+
+
+@every_method
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_the_callers_mode_does_not_matter(method: Any, mode: Any, net: nn.Module) -> None:
+    x = inputs()
+    expected = method.load()(net, net.norm)(x, 1)
+    with mode(), unnoticed(net, x):
+        found = method.load()(net, net.norm)(inputs(), 1)  # made under the mode: an inference tensor in one case
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_next_training_step_is_the_same(net: nn.Module) -> None:
+    twin = copy.deepcopy(net)
+    for one, other in zip(net.parameters(), twin.parameters(), strict=True):
+        other.grad = None if one.grad is None else one.grad.clone()  # deepcopy drops it
+    x = inputs()
+    for explained in (net, twin):
+        if explained is net:
+            for method in ANY_NETWORK.values():
+                method.load()(net, net.tail)(x, 1)
+        optimiser = torch.optim.SGD([p for p in explained.parameters() if p.requires_grad], lr=0.1)
+        torch.manual_seed(3)
+        explained(x)[:, 0].sum().backward()  # dropout draws from the global random state
+        optimiser.step()
+    assert_same(state_of(net)["values"], state_of(twin)["values"])
+    assert_same(state_of(net)["grad"], state_of(twin)["grad"])
+
+
+def test_the_model_can_still_be_copied_and_pickled() -> None:
+    net, x = build(ResidualNet), inputs()
+    cam = GradCAM(net, net.norm)
+    expected = cam(x, 0)
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(GradCAM(twin, twin.norm)(x, 0), expected)
+    np.testing.assert_array_equal(copy.deepcopy(cam)(x, 0), expected)
+
+
+def test_nothing_of_the_graph_outlives_the_call() -> None:
+    net = build(DictNet)
+    cam = GradCAM(net, net.conv3)
+    explanation = cam.explain(inputs(), lambda output: output["logits"][0])
+    held = [*cam.outputs.values(), explanation.maps, explanation.scores, *explanation.raw, *explanation.weights]
+    assert not any(tensor.requires_grad for tensor in held)
+
+
+@every_method
+def test_another_thread_may_predict_meanwhile(method: Any) -> None:
+    net, x = build(ResidualNet), inputs()
+    with torch.no_grad():
+        expected = net(x)
+    cam = method.load()(net, net.norm)
+    reference = cam(x, 1)
+    wrong: list[str] = []
+    done = threading.Event()
+
+    def predict() -> None:
+        while not done.is_set():
+            output = net(x)
+            if not torch.equal(output.detach(), expected) or not output.requires_grad:
+                wrong.append("prediction")
+
+    other = threading.Thread(target=predict)
+    other.start()
+    for _ in range(6):
+        if not np.array_equal(cam(x, 1), reference):
+            wrong.append("map")
+    done.set()
+    other.join()
+    assert not wrong
+
+
+def test_a_hook_acts_only_in_its_thread() -> None:
+    net, seen = nn.ReLU(), []
+    with restore.hooked([net], lambda module, args, output: seen.append(threading.get_ident())):
+        other = threading.Thread(target=net, args=(torch.zeros(1),))
+        other.start()
+        other.join()
+        assert not seen
+        net(torch.zeros(1))
+    net(torch.zeros(1))
+    assert seen == [threading.get_ident()]
+
+
+def test_threads_that_explain_one_model_take_turns() -> None:
+    net, x = build(ResidualNet), inputs()
+    net.train()  # flags are borrowed: without turns one thread would give back the other's
+    expected = {category: GradCAM(net, net.norm)(x, category) for category in range(3)}
+    found: dict[tuple[int, int], Any] = {}
+
+    def explain(category: int) -> None:
+        for turn in range(10):
+            found[category, turn] = GradCAM(net, net.norm)(x, category)
+
+    threads = [threading.Thread(target=explain, args=(category,)) for category in expected]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 30
+    for (category, _), one in found.items():
+        np.testing.assert_array_equal(one, expected[category])
+    assert all(module.training for module in net.modules())
+
+
+def test_a_target_may_explain_the_same_model() -> None:
+    net, x = build(ResidualNet), inputs()
+    inner: list[Any] = []
+
+    def target(output: Tensor) -> Tensor:
+        inner.append(GradCAM(net, net.tail)(x, 0))
+        return output[1]
+
+    np.testing.assert_array_equal(GradCAM(net, net.norm)(x, target), GradCAM(net, net.norm)(x, 1))
+    np.testing.assert_array_equal(inner[0], GradCAM(net, net.tail)(x, 0))
+
+
+def test_only_restore_touches_models() -> None:
+    touch = re.compile(r"register_\w+_hook|\.train\(|\.eval\(|requires_grad_\(|\.backward\(|zero_grad")
+    files = [path for path in SOURCES.rglob("*.py") if path.name != "restore.py"]
+    assert len(files) > 20
+    found = [
+        f"{path.name}:{number}: {line.strip()}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if touch.search(line) and "``" not in line
+    ]
+    assert not found
+
+
+def test_a_cam_in_a_loop_leaves_no_hooks_and_no_tensors() -> None:
+    net, x = build(ResidualNet), inputs()
+    cam = GradCAM(net, net.norm)
+
+    def alive() -> int:
+        import gc
+
+        gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # asking some objects of other packages for their class warns
+            return sum(isinstance(each, Tensor) for each in gc.get_objects())
+
+    cam(x, 0)
+    before = alive()
+    for _ in range(20):
+        cam(x, 0)
+        net(x)
+    assert alive() == before
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_base_cam_says_what_to_override() -> None:
+    net = build(ResidualNet)
+    with pytest.raises(NotImplementedError, match="BaseCAM must override get_cam_weights"):
+        BaseCAM(net, net.norm)(inputs(), 0)
