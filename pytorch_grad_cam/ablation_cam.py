@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.ablation_layer import AblationLayer
-from pytorch_grad_cam.bases.replay_cam import ReplayingCAM
+from pytorch_grad_cam.bases.replay_cam import ReplayCAM
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.perturb import Channels, strongest
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
 
 
-class AblationCAM(ReplayingCAM):
+class AblationCAM(ReplayCAM):
     """Highlights the channels without which the score drops. No gradient.
 
     ``w_k = (s - s_without_k) / |s|``; ``L = relu(sum_k w_k A_k)``.
@@ -59,21 +61,15 @@ class AblationCAM(ReplayingCAM):
         self.ablation_layer, self.ratio_channels_to_ablate = ablation_layer, ratio_channels_to_ablate
         self.batch_size, self.channels, self.progress = batch_size, channels, progress
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
+    def channel_weights(self, call: Call, layer: LayerRecord, targets: list[Target]) -> Tensor:
+        activations = layer.activations
         weights = activations.new_zeros(activations.shape[:2])
         tried = [self._tried(image) for image in activations]
         with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress) as advance:
             for row, target in enumerate(targets):
-                replay = self._replay(target_layer, input_tensor, row)
+                replay = self.replay(call, layer, row)
                 score = scores_of(replay.outputs, [target])  # (1,)
-                without = self._without(replay, tried[row], self._layout(input_tensor))
+                without = self._without(replay, tried[row], call.layout)
                 scores = scores_of_variants(len(tried[row]), without, replay, target, self.batch_size, advance)
                 drop = (score - scores) / torch.where(score == 0, 1, score.abs())
                 weights[row, tried[row]] = drop.to(weights)

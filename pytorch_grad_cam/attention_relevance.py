@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.bases.attention_cam import AttentionCAM
+from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.engine.attention import Attention, by_head, tokens_read
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.targets.classification import Target
@@ -29,7 +30,7 @@ class AttentionRelevance(AttentionCAM):
 
     def get_token_maps(
         self,
-        inputs: Tensor,
+        call: Call,
         targets: Sequence[Target],
         outputs: Any,
         scores: Tensor | None,
@@ -42,12 +43,12 @@ class AttentionRelevance(AttentionCAM):
         if scores.requires_grad:
             grads = torch.autograd.grad(scores, matrices, torch.ones_like(scores), allow_unused=True)
         first = working_precision(matrices[0].detach())
-        found = torch.zeros(len(inputs), 1, first.shape[-1], dtype=first.dtype, device=first.device)
-        found[:, :, rows] = 1 / max(len(rows), 1)
+        relevance = torch.zeros(len(call.inputs), 1, first.shape[-1], dtype=first.dtype, device=first.device)
+        relevance[:, :, rows] = 1 / max(len(rows), 1)
         # A row of R_m = (I + A_m) ... (I + A_1), one block after another from the last: (B, 1, N).
         with torch.autocast(first.device.type, enabled=False):  # the network's half precision is not for this
             for matrix, grad in reversed(list(zip(matrices, grads, strict=True))):
                 if grad is not None:
                     gained = working_precision(by_head(grad)) * working_precision(by_head(matrix.detach()))
-                    found = found + found @ gained.relu().mean(1)
-        return {attentions[-1].name: found[:, 0]}
+                    relevance = relevance + relevance @ gained.relu().mean(1)
+        return {attentions[-1].name: relevance[:, 0]}

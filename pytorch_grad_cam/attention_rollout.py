@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.bases.attention_cam import AttentionCAM
+from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.engine.attention import Attention, by_head, tokens_read
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.targets.classification import Target
@@ -31,7 +32,7 @@ class AttentionRollout(AttentionCAM):
 
     def get_token_maps(
         self,
-        inputs: Tensor,
+        call: Call,
         targets: Sequence[Target],
         outputs: Any,
         scores: Tensor | None,
@@ -40,10 +41,10 @@ class AttentionRollout(AttentionCAM):
         rows = tokens_read(outputs, attentions[-1])
         # One row after another from the last block to the first: (B, 1, N) instead of (B, N, N) products.
         first = working_precision(attentions[-1].matrix.detach())
-        found = torch.zeros(len(inputs), 1, first.shape[-1], dtype=first.dtype, device=first.device)
-        found[:, :, rows] = 1 / max(len(rows), 1)
+        rollout = torch.zeros(len(call.inputs), 1, first.shape[-1], dtype=first.dtype, device=first.device)
+        rollout[:, :, rows] = 1 / max(len(rows), 1)
         with torch.autocast(first.device.type, enabled=False):  # the network's half precision is not for this
             for attention in reversed(attentions):
                 mean = working_precision(by_head(attention.matrix.detach())).mean(1)  # (B, N, N)
-                found = (found @ mean + found) / 2
-        return {attentions[-1].name: found[:, 0]}
+                rollout = (rollout @ mean + rollout) / 2
+        return {attentions[-1].name: rollout[:, 0]}

@@ -1,8 +1,8 @@
-"""BaseCAM: what every method offers. The way a map is made is in ``map_path.py``."""
+"""BaseCAM: what every method offers, whole; the order of a call's stages is in ``core/pipeline.py``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -11,23 +11,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ReshapeTransform
+from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
+from pytorch_grad_cam.core import pipeline
+from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.older_interface import OlderInterface
+from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.core.options import MapOptions, refuse_older_names
-from pytorch_grad_cam.engine.image_model import Pick
+from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.image_model import OutputSelector
 from pytorch_grad_cam.engine.inputs import device_of
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
-from pytorch_grad_cam.engine.relu_rules import Rule
-from pytorch_grad_cam.targets.classification import Targets
+from pytorch_grad_cam.targets.classification import Target, Targets
+from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
+
+if TYPE_CHECKING:
+    from pytorch_grad_cam.engine.relu_rules import Rule
+
+Arrays = NDArray[np.float32]
+PACKAGE = __name__.partition(".")[0]
 
 
-class BaseCAM(OlderInterface):
+class BaseCAM:
     """A method of explanation: subclasses say how channels are weighted, everything else is here.
 
     Override ``get_cam_weights`` (weights ``(B, C)`` or ``(B, C, *S)``) or, where a map is not a weighted sum,
     ``get_cam_image``. An override defined outside this package receives NumPy arrays, unless its class sets
-    ``tensors = True``.
+    ``tensors = True``. What a method needs is a class attribute, see below.
 
     Args:
         model: the network. It is never changed: training flags, ``.grad``, hooks and parameters stay as they were.
@@ -48,6 +57,15 @@ class BaseCAM(OlderInterface):
         ValueError: for layers that the model does not have.
     """
 
+    uses_gradients: bool = True  # whether get_cam_weights needs grads
+    uses_targets: bool = True  # whether the map depends on what is asked for
+    uses_layers: bool = True  # whether target_layers and reshape_transform matter
+    tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
+    rectifies: bool = True  # whether a map shows evidence for the target only, unless relu=False says otherwise
+    replays: bool = False  # whether the part behind the layer will run again and again
+    class_target: ClassTarget | None = None  # how a class is scored, where it is not by the class's own score
+    record_class: type[ActivationsAndGradients] = ActivationsAndGradients  # what runs the pass
+
     def __init__(
         self,
         model: nn.Module,
@@ -58,7 +76,7 @@ class BaseCAM(OlderInterface):
         tta_transforms: Iterable[Any] | None = None,
         detach: bool = True,
         *,
-        output: Pick | None = None,
+        output: OutputSelector | None = None,
         relu_rule: Rule = "plain",
         **older: Any,
     ) -> None:
@@ -76,6 +94,10 @@ class BaseCAM(OlderInterface):
         self.tta_transforms = tta_transforms
         self.output, self.relu_rule = output, relu_rule
         self.outputs: Any = None
+        # During a call that of the call; between calls an empty one, to be called on an input.
+        self.activations_and_grads = ActivationsAndGradients(
+            model, self.target_layers or [], reshape_transform, detach, gradients=self.uses_gradients
+        )
 
     if not TYPE_CHECKING:  # a checker would let any attribute be set
 
@@ -116,10 +138,12 @@ class BaseCAM(OlderInterface):
         """
         if options.get("differentiable"):
             raise ValueError("an array cannot be differentiated; call cam.explain(..., differentiable=True).maps")
-        if type(self).forward is not OlderInterface.forward and not options:  # of a class written for grad-cam
+        if type(self).forward is not BaseCAM.forward and not options:  # of a class written for grad-cam
             whole = self.forward_augmentation_smoothing if aug_smooth else self.forward
             return whole(input_tensor, targets, eigen_smooth)
-        return self._explain(input_tensor, targets, aug_smooth, eigen_smooth, **options).numpy()
+        return pipeline.explain(
+            self, input_tensor, _spec(targets, options), aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options
+        ).numpy()
 
     def explain(
         self,
@@ -156,7 +180,9 @@ class BaseCAM(OlderInterface):
             TypeError, ValueError, IndexError: for inputs, targets or options that cannot be; the message says why.
             RuntimeError: if a target layer does not run, or runs in inference mode.
         """
-        return self._explain(input_tensor, targets, aug_smooth, eigen_smooth, **options)
+        return pipeline.explain(
+            self, input_tensor, _spec(targets, options), aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options
+        )
 
     def explain_each(
         self,
@@ -186,4 +212,137 @@ class BaseCAM(OlderInterface):
                 f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "
                 "classes"
             )
-        return self._explain(input_tensor, targets, False, eigen_smooth, each=True, **options)
+        specs = None if targets is None else [_spec(target, options) for target in targets]
+        return pipeline.explain_each(self, input_tensor, specs, eigen_smooth, **options)
+
+    # What a method overrides: the first two everybody's, the others those of this package.
+
+    def get_cam_weights(
+        self,
+        input_tensor: Tensor,
+        target_layer: nn.Module,
+        targets: Sequence[Target],
+        activations: Tensor,
+        grads: Tensor,
+    ) -> Tensor:
+        """Weigh the channels: the one thing a method has to say.
+
+        Args:
+            input_tensor: the input, ``(B, C, *S)``.
+            target_layer: the layer that is explained.
+            targets: one callable per image.
+            activations: of the layer, ``(B, C, *s)``, at least float32.
+            grads: of the scores by the activations, same shape; None for a method that takes none.
+
+        Returns:
+            ``(B, C)`` or ``(B, C, *s)``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override get_cam_weights or get_cam_image")
+
+    def get_cam_image(
+        self,
+        input_tensor: Tensor,
+        target_layer: nn.Module,
+        targets: Sequence[Target],
+        activations: Tensor,
+        grads: Tensor,
+        eigen_smooth: bool = False,
+    ) -> Tensor:
+        """Make the map of one layer, signed and at its resolution: the weighted sum of its channels.
+
+        Returns:
+            ``(B, *s)``.
+        """
+        weights = self._override(self.get_cam_weights, input_tensor, target_layer, targets, activations, grads)
+        return maps.combined(weights, activations, eigen_smooth)
+
+    def explain_call(self, call: Call) -> CallResult:
+        """Explain one batch as it is; a method whose stages are others than ``core.pipeline``'s has its own."""
+        return pipeline.explain_layers(self, call)
+
+    @property
+    def shares_pass(self) -> bool:
+        """Whether several targets can be asked of one pass: the method has no stages of its own."""
+        return type(self).explain_call is BaseCAM.explain_call
+
+    def choose_layer(self, call: Call) -> nn.Module:
+        """Find a target layer on the user's own input, where none was given."""
+        from pytorch_grad_cam.engine.auto_layer import automatic_layer  # not needed where layers are given
+
+        return automatic_layer(self.model, lambda: call.run(call.inputs), call.inputs).module
+
+    def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> pipeline.WeightsAndMap:
+        """Return the weights (None where a method makes its map without) and the map of one layer."""
+        arguments = (call.inputs, layer.module, targets, layer.activations, layer.grads)
+        if type(self).get_cam_image is not BaseCAM.get_cam_image:
+            return None, self._override(self.get_cam_image, *arguments, call.options.eigen_smooth)
+        weights = self.layer_weights(call, layer, targets)
+        return weights, maps.combined(weights, layer.activations, call.options.eigen_smooth)
+
+    def layer_weights(self, call: Call, layer: LayerRecord, targets: list[Target]) -> Tensor:
+        """Return the weights ``(B, C)`` or ``(B, C, *s)`` of one layer's channels."""
+        return self._override(self.get_cam_weights, call.inputs, layer.module, targets, layer.activations, layer.grads)
+
+    def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor:
+        """Make one map ``(B, *S)`` per image of the layers' maps ``(B, *s)``."""
+        steps = ("compute_cam_per_layer", "aggregate_multi_layers", "get_target_width_height")
+        if all(getattr(type(self), step) is getattr(BaseCAM, step) for step in steps):
+            return pipeline.resize_and_aggregate(raws, call.options)
+        by_layer = self.compute_cam_per_layer(call.inputs, targets, call.options.eigen_smooth)
+        return torch.as_tensor(self.aggregate_multi_layers(by_layer), dtype=torch.float32, device=call.inputs.device)
+
+    def _override(self, override: Callable[..., Any], *arguments: Any) -> Tensor:
+        """Call an override with what its author expects: tensors in this package, arrays outside of it."""
+        activations = arguments[3]
+        if not (self.tensors or not self.detach or override.__module__.partition(".")[0] == PACKAGE):
+            arguments = tuple(
+                item.cpu().numpy() if isinstance(item, Tensor) and index > 0 else item
+                for index, item in enumerate(arguments)
+            )
+        return torch.as_tensor(override(*arguments), dtype=activations.dtype, device=activations.device)
+
+    # The steps of a call that classes written for the package grad-cam override or call, in arrays. Those that need
+    # activations read them from ``activations_and_grads``.
+
+    def forward(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool = False) -> Arrays:
+        """Explain without smoothing over views: float32 ``(B, *S)``."""
+        return pipeline.explain(self, input_tensor, _spec(targets, {}), eigen_smooth=eigen_smooth).numpy()
+
+    def forward_augmentation_smoothing(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool = False) -> Arrays:
+        """Average ``forward`` over changed views, each turned back: float32 ``(B, *S)``."""
+        from pytorch_grad_cam.engine.augment import views_of  # only for who smooths
+
+        turned_back = []
+        for view in views_of(self.tta_transforms):
+            cam = torch.from_numpy(self.forward(view.change(input_tensor), targets, eigen_smooth))
+            turned_back.append(view.undo(cam[:, None])[:, 0])
+        return torch.stack(turned_back).mean(0).numpy()
+
+    def get_target_width_height(self, input_tensor: Tensor) -> tuple[int, ...]:
+        """Return the sides of the maps, last axis first: ``(W, H)``, ``(D, W, H)`` as ``grad-cam`` calls them."""
+        return tuple(reversed(input_tensor.shape[2:]))
+
+    def compute_cam_per_layer(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool) -> list[Arrays]:
+        """Make each layer's map, rectified, in [0, 1] and in the input's size: a list of ``(B, 1, *S)``."""
+        record = self.activations_and_grads
+        activations, grads = record.activations, record.gradients
+        by_layer = []
+        for index, layer in enumerate(self.target_layers or []):
+            values = maps.working_precision(activations[index])
+            grad = maps.working_precision(grads[index]) if index < len(grads) else None
+            raw = self._override(self.get_cam_image, input_tensor, layer, targets, values, grad, eigen_smooth)
+            scaled = maps.resize(maps.unit_range(raw.relu()), self.get_target_width_height(input_tensor)[::-1])
+            by_layer.append(scaled[:, None].detach().cpu().float().numpy())
+        return by_layer
+
+    def aggregate_multi_layers(self, cam_per_target_layer: Sequence[Arrays]) -> Arrays:
+        """Average the layers' maps ``(B, 1, *S)`` and stretch the result to [0, 1]: ``(B, *S)``."""
+        together = torch.from_numpy(np.concatenate(list(cam_per_target_layer), axis=1)).relu().mean(1)
+        return maps.unit_range(together).float().numpy()
+
+
+def _spec(targets: Any, options: Any) -> TargetSpec:
+    """Return what is asked as one value; a method may have made it already."""
+    if isinstance(targets, TargetSpec):
+        return targets
+    return TargetSpec(targets, options.get("against", False), options.get("contrast"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Unpack
 
@@ -13,18 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
+from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.options import How, MapOptions
+from pytorch_grad_cam.core.options import MapOptions
 from pytorch_grad_cam.grad_cam import GradCAM
-from pytorch_grad_cam.targets.class_targets import ClassTarget, class_targets
 from pytorch_grad_cam.targets.classification import FinerWeightedTarget, Target, Targets
-from pytorch_grad_cam.targets.spec import Turned
+from pytorch_grad_cam.targets.spec import TargetSpec
 
 DEFAULT_COMPARISON_CATEGORIES = (1, 2, 3)
 
 
-class FinerCAM(MetaCAM):
+class FinerCAM(WrapperCAM):
     """Highlights what distinguishes a class from those that the model finds most similar to it.
 
     Any base method, asked about ``s = y_c - alpha sum_d p_d y_d / sum_d p_d``, where ``d`` are the classes whose scores
@@ -64,8 +62,16 @@ class FinerCAM(MetaCAM):
         **options: Unpack[MapOptions],
     ) -> NDArray[np.float32]:
         """Explain a batch of images; ``explain`` says what the arguments mean."""
-        asked = self._question(targets, alpha, comparison_categories, target_idx)
-        return self._explain(input_tensor, asked, aug_smooth, eigen_smooth, **options).numpy()
+        return self.explain(
+            input_tensor,
+            targets,
+            aug_smooth=aug_smooth,
+            eigen_smooth=eigen_smooth,
+            alpha=alpha,
+            comparison_categories=comparison_categories,
+            target_idx=target_idx,
+            **options,
+        ).numpy()
 
     def forward(
         self,
@@ -77,8 +83,7 @@ class FinerCAM(MetaCAM):
         target_idx: int | None = None,
     ) -> NDArray[np.float32]:
         """Do the same as a call."""
-        asked = self._question(targets, alpha, comparison_categories, target_idx)
-        return self._explain(input_tensor, asked, False, eigen_smooth).numpy()
+        return self(input_tensor, targets, eigen_smooth, alpha, comparison_categories, target_idx)
 
     def explain(
         self,
@@ -104,54 +109,29 @@ class FinerCAM(MetaCAM):
         Raises:
             ValueError: for a comparison below 1; other errors as for ``BaseCAM.explain``.
         """
-        asked = self._question(targets, alpha, comparison_categories, target_idx)
-        return self._explain(input_tensor, asked, aug_smooth, eigen_smooth, **options)
-
-    def _question(self, targets: Targets, alpha: float, ranks: Sequence[int] | None, index: int | None) -> Any:
-        ranks = DEFAULT_COMPARISON_CATEGORIES if ranks is None else tuple(ranks)
+        ranks = DEFAULT_COMPARISON_CATEGORIES if comparison_categories is None else tuple(comparison_categories)
         if min(ranks, default=1) < 1:
             raise ValueError(
                 f"comparison_categories={list(ranks)} must be 1 or more: they count the other classes from the most "
                 "similar one, 1; 0 would be the class itself"
             )
-        asked = index if targets is None else targets
-        return _Question(asked, partial(_Comparison, alpha=alpha, ranks=ranks)) if self.uses_targets else asked
+        spec = TargetSpec(
+            target_idx if targets is None else targets,
+            options.get("against", False),
+            options.get("contrast"),
+            partial(_comparison, alpha=alpha, ranks=ranks),
+        )
+        return super().explain(input_tensor, spec, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options)  # type: ignore[arg-type]
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Any, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        asked: Any = targets
-        make: Callable[[int | None], Target] = _Comparison
-        turned = isinstance(targets, Turned)
-        question = targets.targets if turned else targets
-        if isinstance(question, _Question):  # else another method asks, or one target after the other
-            make = question.make
-            asked = dataclasses.replace(targets, targets=question.targets) if turned else question.targets
-        return self._base_view(inputs, class_targets(asked, len(inputs), make), how, undo)
+    def explain_call(self, call: Call) -> CallResult:
+        return self.base_cam.explain_call(call.asking(call.spec.with_class_target(_comparison)))
 
 
-@dataclass(frozen=True)
-class _Question:
-    """Targets on their way through a call, and how a class becomes a comparison."""
-
-    targets: Targets
-    make: Callable[[int | None], Target]
-
-
-class _Comparison(ClassTarget):
-    """A class against the classes of some ranks of similarity, which are fixed with it."""
-
-    def __init__(
-        self, category: int | None, alpha: float = 1, ranks: Sequence[int] = DEFAULT_COMPARISON_CATEGORIES
-    ) -> None:
-        super().__init__(category)
-        self._alpha, self._ranks = alpha, ranks
-        self._target: FinerWeightedTarget | None = None
-
-    def score(self, scores: Tensor, category: int) -> Tensor:
-        if self._target is None:
-            distance = (scores.detach() - scores.detach()[category]).abs()
-            order = [index for index in distance.argsort(stable=True).tolist() if index != category]
-            others = [order[rank - 1] for rank in self._ranks if rank <= len(order)]
-            self._target = FinerWeightedTarget(category, others, self._alpha)
-        return self._target(scores)
+def _comparison(
+    category: int, scores: Tensor, alpha: float = 1, ranks: Sequence[int] = DEFAULT_COMPARISON_CATEGORIES
+) -> Target:
+    """Compare a class with those of some ranks of similarity, by one image's scores ``(M,)``."""
+    distance = (scores - scores[category]).abs()
+    order = [index for index in distance.argsort(stable=True).tolist() if index != category]
+    others = [order[rank - 1] for rank in ranks if rank <= len(order)]
+    return FinerWeightedTarget(category, others, alpha)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,16 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.notes import INCOMPLETE, Note
-from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.forward_pass import asked
-from pytorch_grad_cam.core.options import How
+from pytorch_grad_cam.core import pipeline
+from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.forward_pass import score_targets
+from pytorch_grad_cam.core.options import CallOptions
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.layers import layer_names
 from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.targets.classification import Target, Targets, category_of
+from pytorch_grad_cam.targets.classification import Target
 
 # A gap of this share of the score is worth a note; below it what is missing is rounding.
 GAP = 0.01
@@ -81,10 +82,31 @@ class FullGrad(BaseCAM):
         super().__init__(model, None, None, **kwargs)
         self.target_layers = [module for module in model.modules() if bias_of(module) is not None]
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        leaf = inputs.clone()
+    def explain_call(self, call: Call) -> CallResult:
+        parts, outputs, targets, scores = self._record_parts(call)
+        grads = torch.autograd.grad(scores, [part.at for part in parts], torch.ones_like(scores), allow_unused=True)
+        layout = Layout(self.model, call.inputs)
+        contributions = [
+            _contribution(grad, part, call.inputs, layout)
+            for part, grad in zip(parts, grads, strict=True)
+            if grad is not None  # a layer that the score does not use contributes nothing
+        ]
+        drawn = [(part.name, *part.drawn) for part in contributions if part.drawn is not None]
+        whole = _sum_of_shares([share for _, _, share in drawn], call.options)
+        return CallResult(
+            targets=targets,
+            maps=pipeline.resize_and_aggregate([whole], call.options),
+            raw=tuple(raw for _, raw, _ in drawn),
+            weights=(None,) * len(drawn),
+            outputs=detached(outputs),
+            scores=scores.detach(),
+            layers=tuple(name for name, _, _ in drawn),
+            notes=_gaps(scores.detach(), torch.stack([part.total for part in contributions]).sum(0)),
+        )
+
+    def _record_parts(self, call: Call) -> tuple[list[_Part], Any, list[Target], Tensor]:
+        """Run the model once and note the input and every layer with a bias; also return outputs, targets, scores."""
+        leaf = call.inputs.clone()
         leaf.requires_grad = True
         parts = [_Part("input", get_gradient_edge(leaf), leaf.detach(), False)]
         layers = {*(self.target_layers or [])}
@@ -95,30 +117,8 @@ class FullGrad(BaseCAM):
                 parts.append(_Part(names[module], get_gradient_edge(output), *_placed(module, output)))
 
         with torch.enable_grad(), hooked(names, note):
-            outputs = self.network(leaf)
-            each, scores = asked(outputs, targets, inputs, undo)
-        grads = torch.autograd.grad(scores, [part.at for part in parts], torch.ones_like(scores), allow_unused=True)
-        # A layer that the score does not use contributes nothing.
-        layout = Layout(self.model, inputs)
-        found = [
-            _contribution(grad, part, inputs, layout)
-            for part, grad in zip(parts, grads, strict=True)
-            if grad is not None
-        ]
-        drawn = [(each.name, *each.drawn) for each in found if each.drawn is not None]
-        whole = _together([share for _, _, share in drawn], how)
-        notes = _gaps(scores.detach(), torch.stack([each.total for each in found]).sum(0))
-        explanation = Explanation(
-            maps=how.finish([whole]),
-            raw=tuple(raw for _, raw, _ in drawn),
-            weights=(None,) * len(drawn),
-            outputs=detached(outputs),
-            scores=scores.detach(),
-            classes=tuple(map(category_of, each)),
-            layers=tuple(name for name, _, _ in drawn),
-            notes=notes,
-        )
-        return explanation, each
+            outputs = call.run(leaf)
+            return parts, outputs, *score_targets(outputs, call.spec, len(call.inputs))
 
 
 def bias_of(module: nn.Module) -> Tensor | None:
@@ -164,14 +164,14 @@ def _contribution(grad: Tensor, part: _Part, inputs: Tensor, layout: Layout) -> 
     return _Contribution(part.name, raw.flatten(1).sum(1), (raw, share))
 
 
-def _together(shares: Sequence[Tensor], how: How) -> Tensor:
+def _sum_of_shares(shares: Sequence[Tensor], options: CallOptions) -> Tensor:
     """Sum shares ``(B, *s)`` of several sizes in the size that is asked for: those of one size first."""
-    if how.eigen_smooth:
-        return maps.principal_projection(torch.stack([maps.resize(share, how.size) for share in shares], 1))
+    if options.eigen_smooth:
+        return maps.principal_projection(torch.stack([maps.resize(share, options.size) for share in shares], 1))
     sums: dict[torch.Size, Tensor] = {}
     for share in shares:
         sums[share.shape] = sums[share.shape] + share if share.shape in sums else share
-    return torch.stack([maps.resize(each, how.size) for each in sums.values()]).sum(0)
+    return torch.stack([maps.resize(total, options.size) for total in sums.values()]).sum(0)
 
 
 def _by_image(term: Tensor, batch: int) -> Tensor:
@@ -188,8 +188,8 @@ def _gaps(scores: Tensor, total: Tensor) -> tuple[tuple[Note, ...], ...]:
     """Say where the contributions do not sum to the score."""
     gap = (scores - total) / torch.maximum(scores.abs(), total.abs())
     return tuple(
-        (Note(INCOMPLETE, f"the contributions of input and biases miss {abs(each):.0%} of the score"),)
-        if abs(each) > GAP
+        (Note(INCOMPLETE, f"the contributions of input and biases miss {abs(share):.0%} of the score"),)
+        if abs(share) > GAP
         else ()
-        for each in gap.tolist()
+        for share in gap.tolist()
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.maps import spatial_mean
 from pytorch_grad_cam.score_cam import ScoreCAM
 
@@ -34,7 +35,8 @@ class GScoreCAM(ScoreCAM):
             raise ValueError(f"channels={channels} leaves nothing to try; give 1 or more")
         super().__init__(*args, channels=channels, **kwargs)
 
-    def _chosen(self, activations: Tensor, grads: Tensor) -> list[Tensor]:
-        means = spatial_mean(grads)  # (B, C)
+    def channels_to_try(self, layer: LayerRecord) -> list[Tensor]:
+        assert layer.grads is not None
+        means = spatial_mean(layer.grads)  # (B, C)
         count = means.shape[1] if self.channels is None else min(self.channels, means.shape[1])
         return list(means.topk(count).indices.sort().values)

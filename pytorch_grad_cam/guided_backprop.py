@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from pytorch_grad_cam.core.forward_pass import asked
 from pytorch_grad_cam.engine.find_layers import replace_all_layer_type_recursive
-from pytorch_grad_cam.engine.inputs import checked_input, device_of
-from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
-from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.inputs import device_of
+from pytorch_grad_cam.engine.relu_rules import Rule
 from pytorch_grad_cam.targets.classification import Targets
+from pytorch_grad_cam.vanilla_gradient import VanillaGradient
 
 
 class GuidedBackpropReLU(Function):
@@ -85,19 +83,12 @@ class GuidedBackpropReLUModel:
         """Return the gradients ``(B, C, *S)`` of the targets' scores by the input.
 
         Raises:
-            ValueError: if there is no ReLU between target and input; other errors as for ``BaseCAM.explain``.
+            NoReLUError: if there is no ReLU between target and input; other errors as for ``BaseCAM.explain``.
         """
-        inputs = checked_input(self.model, input_tensor, allow_nonfinite=False)
-        with undisturbed(self.model, inputs.device), torch.enable_grad():
-            leaf = inputs.clone()
-            leaf.requires_grad = True
-            _, scores = asked(self.model(leaf), targets, inputs, None)
-            apply_relu_rule(scores, self.rule)
-            (grads,) = torch.autograd.grad(scores, leaf, torch.ones_like(scores))
-        return working_precision(grads.detach())
+        return VanillaGradient(self.model, relu_rule=self.rule).attributions(input_tensor, targets)
 
     def __call__(self, input_img: Tensor, target_category: Targets = None) -> NDArray[np.float32]:
         """Return the gradients with channels last: ``(H, W, C)`` for one image, ``(B, H, W, C)`` for a batch."""
         grads = self.gradients(input_img, target_category).movedim(1, -1).float().cpu().numpy()
-        found: NDArray[np.float32] = grads[0] if len(grads) == 1 else grads
-        return found
+        gradients: NDArray[np.float32] = grads[0] if len(grads) == 1 else grads
+        return gradients

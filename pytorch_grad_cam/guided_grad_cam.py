@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,22 +10,22 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.bases.input_gradients import input_gradients
+from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
 from pytorch_grad_cam.common.errors import NoReLUError
 from pytorch_grad_cam.common.notes import NO_RELU, ZERO_ATTRIBUTION, Note
-from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core import pipeline
+from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import finite_values
-from pytorch_grad_cam.core.options import How
 from pytorch_grad_cam.engine.diagnosis import all_zero
-from pytorch_grad_cam.engine.image_model import door
 from pytorch_grad_cam.engine.relu_rules import Rule
-from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.grad_cam import GradCAM
-from pytorch_grad_cam.targets.classification import Target, Targets, category_of
+from pytorch_grad_cam.targets.classification import Targets
+from pytorch_grad_cam.targets.spec import TargetSpec
 
-DARK = Note(ZERO_ATTRIBUTION, "no gradient reaches the input inside the map")
+NO_DETAILS = Note(ZERO_ATTRIBUTION, "no gradient reaches the input inside the map")
 
 
-class GuidedGradCAM(BaseCAM):
+class GuidedGradCAM(WrapperCAM):
     """Highlights the edges and details inside what another method highlights.
 
     ``E = R * U(L)``, ``R`` the input gradient by guided backpropagation ``(B, C, *S)``, ``U(L)`` the map of the other
@@ -37,7 +36,7 @@ class GuidedGradCAM(BaseCAM):
         method: makes the other method from model, target_layers and reshape_transform: a class such as ``LayerCAM``,
             or a ``functools.partial`` of one with options of its own.
         relu_rule: how the gradient passes ReLUs on its way to the input: "guided", "deconv", or "plain".
-        **kwargs: as for ``BaseCAM``.
+        **kwargs: handed to the other method.
 
     Source: R. R. Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
     Localization", arXiv:1610.02391, section 3.2.
@@ -45,6 +44,9 @@ class GuidedGradCAM(BaseCAM):
     ``E``. Guided backpropagation shows nearly the same for every class and hardly depends on the weights of the late
     layers: what is specific comes from the map. In a network without ReLU the result is 0 and says so.
     """
+
+    # Its arguments are in the order of every method's, not in that of grad-cam's wrappers.
+    __call__ = BaseCAM.__call__  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -56,55 +58,44 @@ class GuidedGradCAM(BaseCAM):
         relu_rule: Rule = "guided",
         **kwargs: Any,
     ) -> None:
-        super().__init__(model, target_layers, reshape_transform, relu_rule=relu_rule, **kwargs)
-        self.cam = method(model, self.target_layers, reshape_transform)
-        self.cam.output = self.output
-        self.uses_layers = self.cam.uses_layers
-        if not self.uses_layers:
-            self.target_layers = []  # None would search for a layer
+        super().__init__(model, target_layers, reshape_transform, method, **kwargs)
+        self.relu_rule = relu_rule
+        self.uses_targets = True  # guided backpropagation does, whatever the other method
 
     def attributions(self, input_tensor: Any, targets: Targets = None) -> Tensor:
         """Return ``E``, ``(B, C, *S)``: guided backpropagation inside the other method's map, scaled to [0, 1].
 
         Raises:
-            ValueError: if there is no ReLU between target and input; other errors as for ``explain``.
+            NoReLUError: if there is no ReLU between target and input; other errors as for ``explain``.
         """
-        found = self.cam.explain(input_tensor, targets)
-        inputs, network = door(
-            self.model, input_tensor, None, None, self.output, allow_nonfinite=False, keep_graph=False
-        )
-        with undisturbed(self.model, inputs.device):
-            guided = input_gradients(network, inputs, targets, None, self.relu_rule)
-        return guided.values * found.maps[:, None]
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        if self.uses_layers:
-            self.cam.target_layers = self.target_layers  # chosen on the first input if none were given
-        if how.differentiable:
+        def details(call: Call) -> Tensor:
+            maps = self.base_cam.explain_call(call).maps
+            return input_gradients(call, self.relu_rule).values * maps[:, None]
+
+        return pipeline.attribute(self, input_tensor, targets, details)
+
+    def explain_call(self, call: Call) -> CallResult:
+        options, inputs = call.options, call.inputs
+        if options.differentiable:
             raise ValueError("the maps of GuidedGradCAM cannot be differentiated; use the other method alone")
-        same_size = dataclasses.replace(how, size=tuple(inputs.shape[2:]))
-        with self.cam._calling(self.network):
-            explanation, each = self.cam._explain_view(inputs, targets, same_size, undo)
+        result = self.base_cam.explain_call(call.with_options(size=tuple(inputs.shape[2:])))
         try:
-            found = input_gradients(self.network, inputs, each or targets, undo, self.relu_rule)
+            gradients = input_gradients(
+                call.asking(TargetSpec(result.targets)) if result.targets else call, self.relu_rule
+            )
         except NoReLUError as error:
             nothing = Note(NO_RELU, f"nothing to guide: {error}")
-            notes = tuple((*said, nothing) for said in explanation.notes)
-            blank = torch.zeros(len(inputs), *how.size, device=inputs.device)
-            return dataclasses.replace(explanation, maps=blank, notes=notes), each
-        guided, nonfinite = finite_values(found.values, "gradients at the input", how.allow_nonfinite)
-        details = guided.abs().amax(1) * explanation.maps  # (B, *S)
-        dark = all_zero(details).tolist()
-        explanation = dataclasses.replace(
-            explanation,
-            maps=how.finish([details]),
-            scores=found.scores,
-            classes=tuple(map(category_of, found.targets)),
+            blank = torch.zeros(len(inputs), *options.size, device=inputs.device)
+            return result.replace(maps=blank, notes=tuple((*notes, nothing) for notes in result.notes))
+        guided, nonfinite = finite_values(gradients.values, "gradients at the input", options.allow_nonfinite)
+        details = guided.abs().amax(1) * result.maps  # (B, *S)
+        return result.replace(
+            targets=gradients.targets,
+            maps=pipeline.resize_and_aggregate([details], options),
+            scores=gradients.scores,
             notes=tuple(
-                (*said, *([bad] if bad else []), *([DARK] if is_dark and not said else []))
-                for said, bad, is_dark in zip(explanation.notes, nonfinite, dark, strict=True)
+                (*notes, *([bad] if bad else []), *([NO_DETAILS] if is_dark and not notes else []))
+                for notes, bad, is_dark in zip(result.notes, nonfinite, all_zero(details).tolist(), strict=True)
             ),
         )
-        return explanation, found.targets

@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
+from numpy.polynomial.legendre import leggauss
 from torch import Tensor, nn
 
-from pytorch_grad_cam.bases.input_cam import InputMethod, at_least
-from pytorch_grad_cam.bases.input_gradients import Attributed, input_gradients
+from pytorch_grad_cam.bases.input_cam import InputCAM, at_least
+from pytorch_grad_cam.bases.input_gradients import Attributions, input_gradients
 from pytorch_grad_cam.common.notes import INCOMPLETE, Note
-from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar
+from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.targets.classification import Target, Targets
+from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.spec import TargetSpec
 
 # A gap of this share of the score difference is worth a note; below it what is missing is rounding.
 GAP = 0.01
 
 
-class IntegratedGradients(InputMethod):
+class IntegratedGradients(InputCAM):
     """Highlights the input values that account for the score's difference from that of a baseline image.
 
     ``IG = (x - x') * integral_0^1 ds/dx (x' + a (x - x')) da``; ``L(p) = relu(sum_c IG_c(p))``.
 
     Args:
-        model, target_layers, reshape_transform: as for ``InputMethod``.
+        model, target_layers, reshape_transform: as for ``InputCAM``.
         baseline: ``x'``, in the network's units: a number, or a tensor that broadcasts against ``(B, C, *S)``. It
             stands for "nothing there" and decides what can be seen: what looks like the baseline gets no credit. 0 is
             the mean colour for a network whose inputs are normalised, not black.
@@ -46,7 +48,7 @@ class IntegratedGradients(InputMethod):
     1 %, ``Explanation.notes`` says by how much.
     """
 
-    why_zero = f"the input equals the baseline, or {InputMethod.why_zero}"
+    why_zero = f"the input equals the baseline, or {InputCAM.why_zero}"
 
     def __init__(
         self,
@@ -64,60 +66,56 @@ class IntegratedGradients(InputMethod):
         at_least(steps=(steps, 1), batch_size=(batch_size, 1))
         self.baseline, self.steps, self.batch_size, self.progress = baseline, steps, batch_size, progress
 
-    def _attributed(self, inputs: Tensor, targets: Targets, undo: Callable[[Tensor], Tensor] | None) -> Attributed:
+    def attribute(self, call: Call) -> Attributions:
+        inputs = call.inputs
         baselines = self._baselines(inputs)
-        outputs = self.network(inputs)
-        each, scores = asked(outputs, targets, inputs, undo)
-        _, before = asked(self.network(baselines), each, inputs, undo)
+        outputs = call.run(inputs)
+        targets, scores = score_targets(outputs, call.spec, len(inputs))
+        before = scores_of(call.run(baselines), targets)
         with progress_bar(len(inputs) * self.steps, "IntegratedGradients", self.progress) as advance:
-            found = [
-                self._integral(self.network.of_row(row), inputs[row], baselines[row], target, undo, advance)
-                for row, target in enumerate(each)
+            integrals = [
+                self._integral(call.replace(run=call.run.of_row(row)), inputs[row], baselines[row], target, advance)
+                for row, target in enumerate(targets)
             ]
-        values = torch.stack(found)  # (B, C, *S)
+        values = torch.stack(integrals)  # (B, C, *S)
         notes = _gaps(working_precision(scores) - working_precision(before), values.flatten(1).sum(1))
-        return Attributed(values, detached(outputs), each, scores.detach(), notes)
+        return Attributions(values, detached(outputs), targets, scores.detach(), notes)
 
     def _baselines(self, inputs: Tensor) -> Tensor:
         """Return one baseline per image, ``(B, C, *S)``."""
-        given = torch.as_tensor(self.baseline, device=inputs.device).detach().to(inputs)
+        baseline = torch.as_tensor(self.baseline, device=inputs.device).detach().to(inputs)
         try:
-            return given.expand(inputs.shape)
+            return baseline.expand(inputs.shape)
         except RuntimeError as error:
             raise ValueError(
-                f"the baseline {tuple(given.shape)} does not fit the input {tuple(inputs.shape)}; give a number, or a "
-                "tensor (C, *S) or (B, C, *S)"
+                f"the baseline {tuple(baseline.shape)} does not fit the input {tuple(inputs.shape)}; give a number, or "
+                "a tensor (C, *S) or (B, C, *S)"
             ) from error
 
     def _integral(
-        self,
-        network: Callable[[Tensor], Any],
-        image: Tensor,
-        baseline: Tensor,
-        target: Target,
-        undo: Callable[[Tensor], Tensor] | None,
-        advance: Callable[[int], None],
+        self, call: Call, image: Tensor, baseline: Tensor, target: Target, advance: Callable[[int], None]
     ) -> Tensor:
         """Sum up the gradients on the straight way from the baseline ``(C, *S)`` to the image."""
         start, way = working_precision(baseline), working_precision(image) - working_precision(baseline)
-        places, shares = (torch.from_numpy(each).to(way) / 2 for each in np.polynomial.legendre.leggauss(self.steps))
+        places, shares = (torch.from_numpy(numbers).to(way) / 2 for numbers in leggauss(self.steps))
         column = (-1, *[1] * image.ndim)
         total = torch.zeros_like(way)
         size = chunk_size(self.batch_size, image)
         for place, share in zip(places.split(size), shares.split(size), strict=True):  # type: ignore[no-untyped-call]
             points = start + (place + 0.5).reshape(column) * way  # (n, C, *S); the nodes are those of [-1, 1]
-            found = input_gradients(network, points.to(image.dtype), [target] * len(place), undo, self.relu_rule)
-            total += (share.reshape(column) * found.values).sum(0)
+            on_the_way = call.replace(inputs=points.to(image.dtype)).asking(TargetSpec([target] * len(place)))
+            gradients = input_gradients(on_the_way, self.relu_rule).values
+            total += (share.reshape(column) * gradients).sum(0)
             advance(len(place))
         return way * total
 
 
-def _gaps(wanted: Tensor, found: Tensor) -> tuple[tuple[Note, ...], ...]:
+def _gaps(wanted: Tensor, reached: Tensor) -> tuple[tuple[Note, ...], ...]:
     """Say where the attributions do not sum to the score difference."""
-    gap = ((wanted - found) / torch.maximum(wanted.abs(), found.abs())).abs()
+    gap = ((wanted - reached) / torch.maximum(wanted.abs(), reached.abs())).abs()
     return tuple(
-        (Note(INCOMPLETE, f"the attributions miss {each:.0%} of the difference in score; more steps come closer"),)
-        if each > GAP
+        (Note(INCOMPLETE, f"the attributions miss {share:.0%} of the difference in score; more steps come closer"),)
+        if share > GAP
         else ()
-        for each in gap.tolist()
+        for share in gap.tolist()
     )

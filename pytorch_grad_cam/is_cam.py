@@ -38,7 +38,7 @@ class ISCAM(ScoreCAM):
         """One per step."""
         return self.num_samples
 
-    def _change(self, image: Tensor) -> Change:
+    def change(self, image: Tensor) -> Change:
         def fade(masks: Tensor, versions: Tensor) -> Tensor:
             shares = ((versions + 1) / self.versions).to(masks).reshape(-1, *[1] * (image.ndim - 1))  # (K, 1, ...)
             return image * (masks[:, None] * shares).to(image.dtype)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.core.options import SCALES, How
+from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.targets.classification import Target
 
@@ -50,9 +50,10 @@ class LayerCAM(BaseCAM):
     ) -> Tensor:
         return grads.relu()
 
-    def _finished(self, inputs: Tensor, targets: list[Target], raws: Sequence[Tensor], how: How) -> Tensor:
+    def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor:
         if self.fusion == "mean":
-            return super()._finished(inputs, targets, raws, how)
-        scaled = [torch.tanh(self.gamma * maps.unit_peak(raw.relu() if how.relu else raw)) for raw in raws]
-        fused = torch.stack([maps.resize(each, how.size) for each in scaled]).amax(0)
-        return SCALES[how.scale](fused).float()
+            return super().combine_layers(call, targets, raws)
+        options = call.options
+        scaled = [torch.tanh(self.gamma * maps.unit_peak(raw.relu() if options.relu else raw)) for raw in raws]
+        fused = torch.stack([maps.resize(values, options.size) for values in scaled]).amax(0)
+        return options.scaled(fused).float()

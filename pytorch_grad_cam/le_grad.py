@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.bases.attention_cam import AttentionCAM
+from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.engine.attention import Attention, by_head
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.replay import TOLERANCE
@@ -44,29 +45,29 @@ class LeGrad(AttentionCAM):
 
     def get_token_maps(
         self,
-        inputs: Tensor,
+        call: Call,
         targets: Sequence[Target],
         outputs: Any,
         scores: Tensor | None,
         attentions: Sequence[Attention],
     ) -> dict[str, Tensor]:
-        self._check_head(inputs, outputs, attentions)
-        found = {}
+        self._check_head(call, outputs, attentions)
+        by_block = {}
         for attention in attentions[-(self.blocks or len(attentions)) :]:
             tokens = attention.tokens
             with torch.enable_grad():
                 mean = tokens.mean(attention.token_axis, keepdim=True).expand_as(tokens)
-                score = scores_of(self._head(inputs, mean, attentions), targets)  # (B,)
+                score = scores_of(self._head(call, mean, attentions), targets)  # (B,)
             matrix = attention.matrix
             grad = None
             if score.requires_grad:
                 # Only through this block's output projection and MLP: the graph of its tokens begins before it.
                 (grad,) = torch.autograd.grad(score, matrix, torch.ones_like(score), True, allow_unused=True)
             grad = torch.zeros_like(matrix) if grad is None else grad
-            found[attention.name] = working_precision(by_head(grad)).relu().mean((1, 2))  # (B, N)
-        return found
+            by_block[attention.name] = working_precision(by_head(grad)).relu().mean((1, 2))  # (B, N)
+        return by_block
 
-    def _head(self, inputs: Tensor, tokens: Tensor, attentions: Sequence[Attention]) -> Any:
+    def _head(self, call: Call, tokens: Tensor, attentions: Sequence[Attention]) -> Any:
         """Run what follows the last block on other tokens: the blocks before hand out zeros, which nobody may read."""
 
         def hand_out(output: Any) -> Callable[..., Any]:
@@ -80,12 +81,12 @@ class LeGrad(AttentionCAM):
             last = attentions[-1]
             output = map_tensors(last.output, lambda tensor: tokens if tensor is last.tokens else tensor.detach())
             stack.enter_context(replaced_forward(last.block, hand_out(output)))
-            return self.network(inputs)
+            return call.run(call.inputs)
 
-    def _check_head(self, inputs: Tensor, outputs: Any, attentions: Sequence[Attention]) -> None:
+    def _check_head(self, call: Call, outputs: Any, attentions: Sequence[Attention]) -> None:
         """Refuse a network whose outputs are not those of its head on the last block's tokens."""
         with torch.no_grad():
-            again = self._head(inputs, attentions[-1].tokens.detach(), attentions)
+            again = self._head(call, attentions[-1].tokens.detach(), attentions)
         pairs = list(zip(tensors_in(outputs), tensors_in(again), strict=True))
         close = [
             bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * float(one.abs().max())).all())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.engine.image_model import Network
+from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import LayerRecord
+from pytorch_grad_cam.engine.image_model import ImageModel
 from pytorch_grad_cam.engine.maps import channel_sum, resize, unit_range
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
 from pytorch_grad_cam.targets.classification import Target
@@ -18,7 +20,7 @@ EPSILON = 1e-5  # share of the largest gradient
 MEAN, SQUARE = 0.9, 0.999  # how slowly Adam forgets gradients and their squares
 
 
-class OptiCAM(BaseCAM):
+class OptiCAM(PerturbationCAM):
     """Highlights the weighted sum of channels that, used as a mask on the image, makes the score largest.
 
     ``L(u) = sum_k softmax_k(u) relu(A_k)``; ``u = argmax s(x * minmax(U(L(u))))``; the map is ``L(u)``.
@@ -38,22 +40,14 @@ class OptiCAM(BaseCAM):
     score near the unmasked one instead of making it large.
     """
 
-    uses_gradients = False  # of the layer
-
     def __init__(self, *args: Any, steps: int = 100, rate: float = 0.1, progress: bool = False, **kwargs: Any) -> None:
         if steps < 1 or not rate > 0:
             raise ValueError(f"steps={steps}, rate={rate}: give 1 or more steps and a positive rate (0.01 to 0.1)")
         super().__init__(*args, **kwargs)
         self.steps, self.rate, self.progress = steps, rate, progress
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
+    def channel_weights(self, call: Call, layer: LayerRecord, targets: list[Target]) -> Tensor:
+        activations = layer.activations
         positive = activations.relu()
         weights = torch.empty_like(activations)  # with positions: a weight counts where its channel is positive
         with progress_bar(self.steps * len(targets), "OptiCAM", self.progress) as advance:
@@ -61,14 +55,12 @@ class OptiCAM(BaseCAM):
                 # Image by image: Adam divides by the size of a gradient, which would lift the rounding that depends
                 # on what else is in a batch.
                 one = slice(row, row + 1)
-                found = self._best(
-                    self.network.of_row(row), input_tensor[one], positive[one], target, advance
-                )  # (1, C)
-                weights[one] = found.reshape(*found.shape, *[1] * (activations.ndim - 2)) * (activations[one] > 0)
+                best = self._best(call.run.of_row(row), call.inputs[one], positive[one], target, advance)  # (1, C)
+                weights[one] = best.reshape(*best.shape, *[1] * (activations.ndim - 2)) * (activations[one] > 0)
         return weights
 
     def _best(
-        self, network: Network, image: Tensor, positive: Tensor, target: Target, advance: Callable[[int], None]
+        self, run: ImageModel, image: Tensor, positive: Tensor, target: Target, advance: Callable[[int], None]
     ) -> Tensor:
         """Return the channel weights ``(1, C)`` of the best mask for one image."""
         # Scores may be tiny: their squared gradients underflow in float32. One kind of device has nothing better.
@@ -77,7 +69,7 @@ class OptiCAM(BaseCAM):
         mean, square = torch.zeros_like(free), torch.zeros_like(free)
         best, highest = free.softmax(1), torch.full((), -torch.inf, device=free.device)
         for step in range(1, self.steps + 1):
-            weights, score, grad = _ascent(network, image, positive, free, target)
+            weights, score, grad = _ascent(run, image, positive, free, target)
             best = torch.where(score > highest, weights, best)
             highest = torch.maximum(highest, score)
             # Adam, written out: its epsilon is a share, so that it neither outweighs the gradients of small scores
@@ -91,7 +83,7 @@ class OptiCAM(BaseCAM):
 
 
 def _ascent(
-    network: Network, image: Tensor, positive: Tensor, free: Tensor, target: Target
+    run: ImageModel, image: Tensor, positive: Tensor, free: Tensor, target: Target
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the weights ``(1, C)``, the score of the image under their mask and its gradient by ``free``."""
     with torch.enable_grad():
@@ -99,11 +91,11 @@ def _ascent(
         leaf.requires_grad = True
         weights = leaf.softmax(1)
         mask = unit_range(resize(channel_sum(weights.to(positive), positive), image.shape[2:]))
-        (score,) = scores_of(network(image * mask[:, None].to(image.dtype)), [target])
-        found = torch.autograd.grad(score, leaf, allow_unused=True) if score.requires_grad else (None,)
-    if found[0] is None:
+        (score,) = scores_of(run(image * mask[:, None].to(image.dtype)), [target])
+        (grad,) = torch.autograd.grad(score, leaf, allow_unused=True) if score.requires_grad else (None,)
+    if grad is None:
         raise RuntimeError(
             "Opti-CAM needs the gradient of the target by the input, and there is none: the network detaches its "
             "input or runs a part of itself without gradients; use a method that needs none, such as ScoreCAM"
         )
-    return weights.detach(), score.detach(), found[0]
+    return weights.detach(), score.detach(), grad

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pytorch_grad_cam.bases.replay_cam import ReplayingCAM
-from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.forward_pass import Trace
-from pytorch_grad_cam.core.options import How
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.bases.replay_cam import ReplayCAM
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import LayerRecord
+from pytorch_grad_cam.core.pipeline import WeightsAndMap
 from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, masks_around
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
@@ -23,7 +23,7 @@ from pytorch_grad_cam.targets.classification import Target
 log = logging.getLogger(__name__)
 
 
-class ReciproCAM(ReplayingCAM):
+class ReciproCAM(ReplayCAM):
     """Highlights the positions whose features alone, everything else dark, bring the score. No gradient.
 
     ``L(p) = s(T(A * m_p))``, ``T`` what follows the layer, ``m_p`` a mask that keeps position ``p`` only; no ReLU.
@@ -40,43 +40,37 @@ class ReciproCAM(ReplayingCAM):
     authors' code copies those of ``p``. There are no channels here, so ``eigen_smooth`` is ignored.
     """
 
+    # A score has no zero of its own: the paper stretches its map from the darkest place to the brightest.
+    rectifies = False
+
     def __init__(
         self, *args: Any, batch_size: int = 32, spread: bool = False, progress: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_size, self.spread, self.progress = batch_size, spread, progress
 
-    def get_cam_image(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-        eigen_smooth: bool = False,
-    ) -> Tensor:
-        if eigen_smooth:
+    def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> WeightsAndMap:
+        if type(self).get_cam_image is not BaseCAM.get_cam_image:  # somebody's own class
+            return super().layer_map(call, layer, targets)
+        if call.options.eigen_smooth:
             log.info("%s has no channels; eigen_smooth is ignored", type(self).__name__)
+        activations = layer.activations
         grid = activations.shape[2:]
         count, kernel = math.prod(grid), BINOMIAL if self.spread else SINGLE
         maps = []
         with progress_bar(count * len(targets), type(self).__name__, self.progress) as advance:
             for row, target in enumerate(targets):
-                replay = self._replay(target_layer, input_tensor, row)
-                positions = Positions(replay.activations, self._layout(input_tensor))
+                replay = self.replay(call, layer, row)
+                positions = Positions(replay.activations, call.layout)
 
                 def masks(chunk: slice) -> Tensor:
                     return masks_around(grid, chunk, kernel, activations)
 
-                run = self._runner(target_layer, replay, positions)
+                run = self.masked_replay(layer, replay, positions)
                 scores = scores_of_variants(count, masks, run, target, self.batch_size, advance)
                 maps.append(scores.to(activations).reshape(grid))
-        return torch.stack(maps)  # (B, *s)
+        return None, torch.stack(maps)  # (B, *s)
 
-    def _explained(self, inputs: Tensor, traced: Trace, how: How) -> Explanation:
-        # A score has no zero of its own: the paper stretches its map from the darkest place to the brightest.
-        return super()._explained(inputs, traced, dataclasses.replace(how, relu=False))
-
-    def _runner(self, layer: nn.Module, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
+    def masked_replay(self, layer: LayerRecord, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
         """Return what turns masks ``(K, n)`` into the network's outputs for ``K`` images."""
         return lambda masks: replay(positions.lit(masks))

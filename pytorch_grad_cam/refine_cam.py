@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
@@ -10,19 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
 from pytorch_grad_cam.common.notes import CANCELLED, Note
-from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.options import SCALES, How
+from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.pipeline import resize_and_aggregate
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.grad_cam_plusplus import GradCAMPlusPlus
-from pytorch_grad_cam.targets.classification import Target, Targets
 
 Fusion = Literal["product", "geometric"]
 DISAGREE = Note(CANCELLED, "the layers agree nowhere: at every position the map of one of them is 0")
 
 
-class RefineCAM(MetaCAM):
+class RefineCAM(WrapperCAM):
     """Highlights what all layers agree on: the product of their maps, sharp as the early, sure as the late ones.
 
     ``L = minmax(prod_l minmax(U(relu(L_l))))`` over the target layers, all from one forward and one backward pass.
@@ -56,22 +54,20 @@ class RefineCAM(MetaCAM):
         super().__init__(model, target_layers, reshape_transform, base_method, **kwargs)
         self.fusion = fusion
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        explanation, each = self._base_view(inputs, targets, how, undo)
+    def explain_call(self, call: Call) -> CallResult:
+        result = self.base_cam.explain_call(call)
         if not self.base_cam.uses_layers:  # then what it calls raw is not one map per target layer
-            return explanation, each
-        layers = torch.stack([how.finish([raw]) for raw in explanation.raw])  # (layers, B, *size)
-        together = self._together(layers) - self._together(-layers)
+            return result
+        layers = torch.stack([resize_and_aggregate([raw], call.options) for raw in result.raw])  # (layers, B, *size)
+        together = self._product(layers) - self._product(-layers)
         blank = (is_constant(together) & (together.flatten(1) == 0).all(1)).tolist()
         notes = tuple(
-            (*said, DISAGREE) if empty and not said else said
-            for empty, said in zip(blank, explanation.notes, strict=True)
+            (*notes, DISAGREE) if is_blank and not notes else notes
+            for is_blank, notes in zip(blank, result.notes, strict=True)
         )
-        return dataclasses.replace(explanation, maps=SCALES[how.scale](together), notes=notes), each
+        return result.replace(maps=call.options.scaled(together), notes=notes)
 
-    def _together(self, layers: Tensor) -> Tensor:
+    def _product(self, layers: Tensor) -> Tensor:
         """Multiply the positive parts of ``(layers, B, *size)``."""
         product = layers.relu().prod(0)
         return product ** (1 / len(layers)) if self.fusion == "geometric" else product

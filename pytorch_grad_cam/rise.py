@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -12,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pytorch_grad_cam.bases.input_cam import InputMethod, at_least
-from pytorch_grad_cam.bases.input_gradients import Attributed
-from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.bases.input_cam import InputCAM, at_least
+from pytorch_grad_cam.bases.input_gradients import Attributions
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import LINEAR, working_precision
 from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar, scores_of_variants
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.targets.classification import Targets
 
 
-class RISE(InputMethod):
+class RISE(InputCAM):
     """Highlights the places that raise the score when they are visible in randomly masked images. No gradient.
 
     ``L(p) = relu(1 / (N E[M(p)]) sum_i (s_i - mean s) M_i(p))``, ``s_i`` the score of ``x * M_i``. A mask ``M_i`` is a
@@ -29,7 +28,7 @@ class RISE(InputMethod):
     a cell, so ``E[M] = p`` everywhere.
 
     Args:
-        model, target_layers, reshape_transform: as for ``InputMethod``.
+        model, target_layers, reshape_transform: as for ``InputCAM``.
         num_samples: ``N``, the masks per image. The error falls as ``1 / sqrt(N)``; the paper takes 4000 and 8000.
         cells: grid cells along each spatial axis, fewer where the axis is shorter.
         probability: ``p``, the share of the image that is visible.
@@ -76,29 +75,23 @@ class RISE(InputMethod):
         self.num_samples, self.cells, self.probability, self.centred = num_samples, cells, probability, centred
         self.batch_size, self.seed, self.progress = batch_size, seed, progress
 
-    def _attributed(self, inputs: Tensor, targets: Targets, undo: Callable[[Tensor], Tensor] | None) -> Attributed:
-        outputs = self.network(inputs)
-        each, scores = asked(outputs, targets, inputs, undo)
+    def attribute(self, call: Call) -> Attributions:
+        inputs = call.inputs
+        outputs = call.run(inputs)
+        targets, scores = score_targets(outputs, call.spec, len(inputs))
         masks = Masks.drawn(self.num_samples, tuple(inputs.shape[2:]), self.cells, self.probability, self.seed)
         size = chunk_size(self.batch_size, inputs[0])
         with progress_bar(len(inputs) * self.num_samples, "RISE", self.progress) as advance:
-            seen = torch.stack(
-                [
-                    scores_of_variants(
-                        self.num_samples,
-                        partial(_masked, inputs[row], masks),
-                        partial(_run, self.network.of_row(row), undo),
-                        target,
-                        size,
-                        advance,
-                    )
-                    for row, target in enumerate(each)
-                ]
-            )
-        weights = working_precision(seen.to(inputs.device))  # (B, N)
+            by_image = [
+                scores_of_variants(
+                    self.num_samples, partial(_masked, inputs[row], masks), call.run.of_row(row), target, size, advance
+                )
+                for row, target in enumerate(targets)
+            ]
+        weights = working_precision(torch.stack(by_image).to(inputs.device))  # (B, N)
         weights = weights - weights.mean(1, keepdim=True) if self.centred else weights
         values = _weighed(masks, weights, size) / (self.num_samples * self.probability)
-        return Attributed(values[:, None], detached(outputs), each, scores.detach())
+        return Attributions(values[:, None], detached(outputs), targets, scores.detach())
 
 
 @dataclass(frozen=True)
@@ -144,13 +137,6 @@ class Masks:
 def _masked(image: Tensor, masks: Masks, chunk: slice) -> Tensor:
     """Multiply an image ``(C, *S)`` by some of the masks: ``(n, C, *S)``."""
     return image * masks.made(chunk, image)[:, None].to(image.dtype)
-
-
-def _run(network: Callable[[Tensor], Any], undo: Callable[[Tensor], Tensor] | None, variants: Tensor) -> Any:
-    """Run the network and turn a dense output back to where the target expects its pixels."""
-    outputs = network(variants)
-    dense = isinstance(outputs, Tensor) and outputs.ndim == variants.ndim
-    return outputs if undo is None or not dense else undo(outputs)
 
 
 def _weighed(masks: Masks, weights: Tensor, size: int) -> Tensor:

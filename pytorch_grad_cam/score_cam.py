@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
 from pytorch_grad_cam.engine.perturb import strongest
 from pytorch_grad_cam.engine.scoring import chunk_size, on_faster_layout, progress_bar, scores_of_variants
@@ -19,7 +21,7 @@ from pytorch_grad_cam.targets.classification import Target
 Change = Callable[[Tensor, Tensor], Tensor]
 
 
-class ScoreCAM(BaseCAM):
+class ScoreCAM(PerturbationCAM):
     """Highlights the channels that, used as a mask on the image, keep the score up. No gradient.
 
     ``H_k = minmax(U(A_k))``; ``w = softmax_k(s(x * H_k))``; ``L = relu(sum_k w_k A_k)``. The score of the baseline
@@ -38,8 +40,6 @@ class ScoreCAM(BaseCAM):
     normalised input with 0 means masking with the mean colour.
     """
 
-    uses_gradients = False
-
     def __init__(
         self, *args: Any, batch_size: int = 16, channels: int | None = None, progress: bool = False, **kwargs: Any
     ) -> None:
@@ -51,48 +51,42 @@ class ScoreCAM(BaseCAM):
         """How many changed images each mask makes; their scores are averaged."""
         return 1
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
+    def channel_weights(self, call: Call, layer: LayerRecord, targets: list[Target]) -> Tensor:
+        activations = layer.activations
         scores = activations.new_full(activations.shape[:2], -torch.inf)
-        chosen = self._chosen(activations, grads)
-        tried = [self._distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
-        total = self.versions * sum(len(runs) for runs, _ in tried)
+        chosen = self.channels_to_try(layer)
+        tried = [_distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
+        total = self.versions * sum(len(masks) for masks, _ in tried)
         with progress_bar(total, type(self).__name__, self.progress) as advance:
-            for row, (runs, same) in enumerate(tried):
-                image = input_tensor[row : row + 1]
-                network = self.network.of_row(row)
-                run = on_faster_layout(network) if image.device.type == "cpu" else network
-                found = scores_of_variants(
-                    len(runs) * self.versions,
-                    partial(_masked, image.shape[2:], activations[row, runs], self.versions, self._change(image)),
-                    run,
+            for row, (masks, same) in enumerate(tried):
+                image = call.inputs[row : row + 1]
+                run = call.run.of_row(row)
+                by_variant = scores_of_variants(
+                    len(masks) * self.versions,
+                    partial(_masked, image.shape[2:], activations[row, masks], self.versions, self.change(image)),
+                    on_faster_layout(run) if image.device.type == "cpu" else run,
                     targets[row],
                     chunk_size(self.batch_size, image),
                     advance,
                 ).to(scores)
-                means = found.reshape(len(runs), self.versions).mean(1)
+                means = by_variant.reshape(len(masks), self.versions).mean(1)
                 scores[row, same] = means[-1]
-                scores[row, runs] = means
+                scores[row, masks] = means
         return scores.softmax(1)
 
-    def _chosen(self, activations: Tensor, grads: Tensor) -> list[Tensor]:
+    def channels_to_try(self, layer: LayerRecord) -> list[Tensor]:
         """Return per image the channels to try; the others get weight 0."""
-        return [strongest(image, self.channels) for image in activations]
+        return [strongest(image, self.channels) for image in layer.activations]
 
-    def _change(self, image: Tensor) -> Change:
+    def change(self, image: Tensor) -> Change:
         """Return how masks ``(K, *S)`` in [0, 1] and the numbers of their versions ``(K,)`` change an image."""
         return lambda masks, versions: image * masks[:, None].to(image.dtype)
 
-    def _distinct(self, activations: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which channels of ``(C, *S)`` to run, and which share the last run's mask: constant ones give 0."""
-        flat = is_constant(activations[channels])
-        return torch.cat([channels[~flat], channels[flat][:1]]), channels[flat]
+
+def _distinct(activations: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which channels of ``(C, *S)`` to run, and which share the last run's mask: constant ones give 0."""
+    flat = is_constant(activations[channels])
+    return torch.cat([channels[~flat], channels[flat][:1]]), channels[flat]
 
 
 def _masked(size: Sequence[int], channels: Tensor, versions: int, change: Change, chunk: slice) -> Tensor:

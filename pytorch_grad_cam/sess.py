@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
@@ -10,19 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
 from pytorch_grad_cam.common.notes import CONSTANT, Note
-from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.forward_pass import asked
-from pytorch_grad_cam.core.options import SCALES, How
+from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.image_model import Network
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import map_tensors
 from pytorch_grad_cam.engine.windows import blurred, cut, resized, scaled_size, window_starts, windows_of
 from pytorch_grad_cam.grad_cam import GradCAM
-from pytorch_grad_cam.targets.classification import Target, Targets, category_of
-from pytorch_grad_cam.targets.spec import class_scores
+from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.spec import TargetSpec, class_scores
 
 Pool = Literal["mean", "max"]
 Place = tuple[tuple[int, ...], tuple[int, ...]]  # where a window begins, and the size of the picture it is cut from
@@ -30,7 +27,7 @@ BLUR, RADIUS = 5.0, 5  # of the smoothing at the end, in pixels
 UNSEEN = Note(CONSTANT, "no window's map says anything: each is empty, or its window does not show the target")
 
 
-class SESS(MetaCAM):
+class SESS(WrapperCAM):
     """Highlights an object at any scale and in every place: a base method's maps of many windows, put together.
 
     The picture is resized to several scales and cut into windows; each window's map, weighted by the target's score
@@ -99,48 +96,40 @@ class SESS(MetaCAM):
         self.theta, self.pool, self.smooth = theta, pool, smooth
         self.use_softmax_scores, self.batch_size, self.progress = use_softmax_scores, batch_size, progress
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        whole, each = self._base_view(inputs, targets, how, undo)
+    def explain_call(self, call: Call) -> CallResult:
+        whole = self.base_cam.explain_call(call)
         if not self.base_cam.uses_targets:
-            each, scores = asked(whole.outputs, targets, inputs, undo)
-            whole = dataclasses.replace(whole, scores=scores, classes=tuple(map(category_of, each)))
-        raw = torch.stack(
-            [
-                self._of_one(inputs[row : row + 1], each[row], how, self.network.of_row(row))
-                for row in range(len(inputs))
-            ]
-        )
+            targets, scores = score_targets(whole.outputs, call.spec, len(call.inputs))
+            whole = whole.replace(targets=targets, scores=scores)
+        raw = torch.stack([self._of_image(call, row, target) for row, target in enumerate(whole.targets)])
         notes = tuple((UNSEEN,) if flat else () for flat in maps.is_constant(raw).tolist())
-        found = SCALES[how.scale](maps.resize(raw, how.size)).float()
-        return dataclasses.replace(whole, maps=found, raw=(raw,), weights=(None,), notes=notes), each
+        scaled = call.options.scaled(maps.resize(raw, call.options.size)).float()
+        return whole.replace(maps=scaled, raw=(raw,), weights=(None,), notes=notes)
 
-    def _of_one(self, image: Tensor, target: Target, how: How, network: Network) -> Tensor:
-        """Return the map ``(*S)`` of one image ``(1, C, *S)``."""
+    def _of_image(self, call: Call, row: int, target: Target) -> Tensor:
+        """Return the map ``(*S)`` of one image."""
+        image, run = call.inputs[row : row + 1], call.run.of_row(row)
         window = self._window(image)
         crops, places = self._crops(image, window)
-        how = dataclasses.replace(how, size=window)
-        scores = []
         if self.pre_filter_ratio:
+            scores = []
             for chunk in _chunks(len(crops), self.batch_size):
                 with torch.no_grad():
-                    scores.append(self._scores(network(torch.cat(crops[chunk])), target, chunk))
+                    scores.append(self._scores(run(torch.cat(crops[chunk])), target, chunk))
             # The order of equal scores is that of the windows.
             kept = torch.cat(scores).argsort(stable=True)[int(len(crops) * self.pre_filter_ratio) :].tolist()
             crops, places = [crops[index] for index in kept], [places[index] for index in kept]
-            scores = []
-        found = []
+        results, scores = [], []
         with progress_bar(len(crops), "SESS", self.progress) as advance:
             for chunk in _chunks(len(crops), self.batch_size):
                 count = len(crops[chunk])
-                seen, _ = self._base_view(
-                    torch.cat(crops[chunk]), [target] * count, how, network=_of_many(network, count)
-                )
-                found.append(seen.maps)
-                scores.append(self._scores(seen.outputs, target, chunk))
+                windows = call.replace(inputs=torch.cat(crops[chunk]), run=run.of_copies(count))
+                windows = windows.asking(TargetSpec([target] * count)).with_options(size=window)
+                result = self.base_cam.explain_call(windows)
+                results.append(result.maps)
+                scores.append(self._scores(result.outputs, target, chunk))
                 advance(count)
-        return self._fused(torch.cat(found), torch.cat(scores), places, tuple(image.shape[2:]))
+        return self._fused(torch.cat(results), torch.cat(scores), places, tuple(image.shape[2:]))
 
     def _fused(self, found: Tensor, scores: Tensor, places: Sequence[Place], size: tuple[int, ...]) -> Tensor:
         """Put the windows' maps ``(N, *w)``, weighted by scores ``(N,)``, together to one of the picture's size."""
@@ -208,12 +197,6 @@ def sliding_window(height: int, width: int, step_size: int, window_size: int) ->
     """Return the left upper corners (x, y) of the square windows that cover a picture, row by row."""
     rows, columns = (window_starts(length, step_size, window_size) for length in (height, width))
     return [(x, y) for y in rows for x in columns]
-
-
-def _of_many(network: Network, count: int) -> Network:
-    """Turn the network for versions of one image into that for a batch of ``count`` of them."""
-    args, keywords = network._held(count)
-    return dataclasses.replace(network, args=tuple(args), keywords=keywords, batch=count, row=None)
 
 
 def _chunks(count: int, size: int) -> list[slice]:

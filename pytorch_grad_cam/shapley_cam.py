@@ -11,26 +11,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.core.forward_pass import Pass, Trace
 from pytorch_grad_cam.engine.maps import spatial_mean
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
-from pytorch_grad_cam.targets.class_targets import ClassTarget, class_targets
-from pytorch_grad_cam.targets.classification import ClassifierOutputReST, Target, Targets
-from pytorch_grad_cam.targets.spec import Turned
-
-
-class _ReST(ClassTarget):
-    """A class by the score of the paper."""
-
-    def score(self, scores: Tensor, category: int) -> Tensor:
-        return ClassifierOutputReST(category)(scores)
-
-
-class _PassForClasses(Pass):
-    """A pass that is asked about classes by the score of the paper."""
-
-    def ask(self, targets: Targets | Turned, again: bool = False) -> Trace:
-        return super().ask(class_targets(targets, len(self.inputs), _ReST), again)
+from pytorch_grad_cam.targets.classification import ClassifierOutputReST, Target
 
 
 class _SecondOrder(ActivationsAndGradients):
@@ -47,39 +30,48 @@ class _SecondOrder(ActivationsAndGradients):
         if not scores.requires_grad or not leaves:
             return [None] * len(outputs)
         with torch.enable_grad():
-            each = torch.autograd.grad(
+            grads = torch.autograd.grad(
                 scores, list(leaves.values()), torch.ones_like(scores), allow_unused=True, create_graph=True
             )
-        grads = {key: grad for key, grad in zip(leaves, each, strict=True) if grad is not None}
-        self._found = [self._halfway(output, leaves, grads) for output in outputs]
-        return [None if found is None else self._reshaped(found) for found in self._found]
+        by_leaf = {key: grad for key, grad in zip(leaves, grads, strict=True) if grad is not None}
+        self._found = [self._halfway(output, leaves, by_leaf) for output in outputs]
+        return [None if halfway is None else self._reshaped(halfway) for halfway in self._found]
 
     def _halfway(self, output: Any, leaves: dict[int, Tensor], grads: dict[int, Tensor]) -> Any:
         """Return what the layer's output would be with ``G - H A / 2`` in place of ``A``; None without gradients."""
         own = {id(tensor): grads[id(tensor)] for tensor in tensors_in(output) if id(tensor) in grads}
         if not own:
             return None
-        curved = [key for key, grad in own.items() if grad.requires_grad]  # elsewhere the score is linear: H = 0
-        products: dict[int, Tensor | None] = {}
-        if curved:
-            found = torch.autograd.grad(
-                [own[key] for key in curved],
-                [leaves[key] for key in own],
-                [leaves[key].detach() if self.detach else leaves[key] for key in curved],
-                retain_graph=True,
-                create_graph=not self.detach,
-                allow_unused=True,
-            )
-            products = dict(zip(own, found, strict=True))
+        products = self._hessian_products(leaves, own)
 
         def halfway(tensor: Tensor) -> Tensor:
             if id(tensor) not in own:
                 return torch.zeros_like(tensor)
             grad, product = own[id(tensor)], products.get(id(tensor))
-            found = grad if product is None else grad - product / 2
-            return found.detach() if self.detach else found
+            result = grad if product is None else grad - product / 2
+            return result.detach() if self.detach else result
 
         return map_tensors(output, halfway)
+
+    def _hessian_products(self, leaves: dict[int, Tensor], grads: dict[int, Tensor]) -> dict[int, Tensor | None]:
+        """Return ``H A`` of one layer by its leaves; empty where the score is linear in them: there ``H`` is 0."""
+        curved = [key for key, grad in grads.items() if grad.requires_grad]
+        if not curved:
+            return {}
+        products = torch.autograd.grad(
+            [grads[key] for key in curved],
+            [leaves[key] for key in grads],
+            [leaves[key].detach() if self.detach else leaves[key] for key in curved],
+            retain_graph=True,
+            create_graph=not self.detach,
+            allow_unused=True,
+        )
+        return dict(zip(grads, products, strict=True))
+
+
+def _rest(category: int, scores: Tensor) -> Target:
+    """Score a class as the paper does."""
+    return ClassifierOutputReST(category)
 
 
 class ShapleyCAM(BaseCAM):
@@ -97,8 +89,8 @@ class ShapleyCAM(BaseCAM):
     follows the layer is differentiated twice; ``Explanation.weights`` holds ``w``.
     """
 
-    _record_kind = _SecondOrder
-    _pass_kind = _PassForClasses
+    record_class = _SecondOrder
+    class_target = staticmethod(_rest)
 
     def get_cam_weights(
         self,

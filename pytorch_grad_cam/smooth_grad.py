@@ -38,10 +38,10 @@ class SmoothGrad(NoisyGradients):
             raise ValueError(f"mode={mode!r} is unknown; choose one of {', '.join(map(repr, MODES))}")
         self.mode = mode
 
-    def _statistic(self, gradients: Iterator[Tensor]) -> Tensor:
+    def statistic(self, gradients: Iterator[Tensor]) -> Tensor:
         total = sum((chunk.square() if self.mode == "squared" else chunk).sum(0) for chunk in gradients)
         assert isinstance(total, Tensor)
         return total / self.num_samples
 
-    def _over_channels(self, values: Tensor) -> Tensor:
+    def combine_channels(self, values: Tensor) -> Tensor:
         return values.abs().amax(1) if self.mode == "absolute" else values.sum(1)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
-from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.core.forward_pass import Pass
+from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord
 from pytorch_grad_cam.engine.maps import per_image, spatial_axes, spatial_sum
 from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.spec import TargetSpec
 
 SMALLEST = 0.1  # denominator, see GradCAM++
 
 
-class SmoothGradCAMPlusPlus(BaseCAM):
+class SmoothGradCAMPlusPlus(PerturbationCAM):
     """Highlights what GradCAM++ does, with gradients averaged over noisy copies of the image.
 
     ``D_j = mean_i G_i^j`` over ``N`` noisy inputs; ``alpha = D_2 / (2 D_2 + S_k D_3)``;
@@ -37,8 +38,6 @@ class SmoothGradCAMPlusPlus(BaseCAM):
     cancelled and the denominator kept at 0.1 or more, as there. ``torchcam`` takes the last noisy pass's activations.
     """
 
-    uses_gradients = False  # those of the clean image
-
     def __init__(
         self, *args: Any, num_samples: int = 8, noise_level: float = 0.15, seed: int = 0, **kwargs: Any
     ) -> None:
@@ -49,32 +48,26 @@ class SmoothGradCAMPlusPlus(BaseCAM):
         super().__init__(*args, **kwargs)
         self.num_samples, self.noise_level, self.seed = num_samples, noise_level, seed
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
+    def channel_weights(self, call: Call, layer: LayerRecord, targets: list[Target]) -> Tensor:
+        activations, inputs = layer.activations, call.inputs
         generator = torch.Generator().manual_seed(self.seed)
-        flat = input_tensor.flatten(1)
-        scale = per_image(self.noise_level * (flat.amax(1) - flat.amin(1)), input_tensor)
+        flat = inputs.flatten(1)
+        scale = per_image(self.noise_level * (flat.amax(1) - flat.amin(1)), inputs)
         # In float32 the cubes of small gradients underflow; one kind of device has nothing better.
         dtype = activations.dtype if activations.device.type == "mps" else torch.float64
         first, second, third = (torch.zeros_like(activations, dtype=dtype) for _ in range(3))
         for _ in range(self.num_samples):
-            noise = torch.randn(input_tensor.shape[1:], generator=generator, device="cpu")  # the same for all images
-            grad = self._grads(input_tensor + noise.to(input_tensor) * scale, target_layer, targets).to(dtype)
+            noise = torch.randn(inputs.shape[1:], generator=generator, device="cpu")  # the same for all images
+            grad = self._grads(call.replace(inputs=inputs + noise.to(inputs) * scale), layer.module, targets).to(dtype)
             first, second, third = first + grad, second + grad**2, third + grad**3
         ratio = third / torch.where(second > 0, second, 1)  # D_3 / D_2
         denominator = (2 + spatial_sum(activations) * ratio).clamp_min(SMALLEST)
         return ((first / self.num_samples).relu() / denominator).sum(spatial_axes(activations)).to(activations)
 
-    def _grads(self, inputs: Tensor, layer: nn.Module, targets: Sequence[Target]) -> Tensor:
-        """Return the gradient of the scores by the layer's activations for other inputs: ``(B, C, *s)``."""
-        record = ActivationsAndGradients(self.model, [layer], self._layout(inputs))
-        run = Pass(record, self.network, inputs, uses_targets=True, uses_gradients=True, relu_rule=self.relu_rule)
-        grads = run.ask(list(targets)).layers[0].grads
+    def _grads(self, call: Call, module: nn.Module, targets: list[Target]) -> Tensor:
+        """Return the gradient of the scores by the layer's activations, for the images of a call: ``(B, C, *s)``."""
+        record = ActivationsAndGradients(self.model, [module], call.layout)
+        one_pass = ForwardPass(record, call, uses_targets=True, uses_gradients=True, relu_rule=self.relu_rule)
+        grads = one_pass.score(TargetSpec(targets)).layers[0].grads
         assert grads is not None
         return grads

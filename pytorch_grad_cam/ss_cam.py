@@ -54,7 +54,7 @@ class SSCAM(ScoreCAM):
         """One per noise."""
         return self.num_samples
 
-    def _change(self, image: Tensor) -> Change:
+    def change(self, image: Tensor) -> Change:
         generator = torch.Generator().manual_seed(self.seed)
         on_mask = self.noise_on == "mask"
         shape = (self.versions, 1 if on_mask else image.shape[1], *image.shape[2:])

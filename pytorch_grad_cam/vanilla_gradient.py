@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 from torch import Tensor
 
-from pytorch_grad_cam.bases.input_cam import InputMethod
-from pytorch_grad_cam.bases.input_gradients import Attributed, input_gradients
-from pytorch_grad_cam.targets.classification import Targets
+from pytorch_grad_cam.bases.input_cam import InputCAM
+from pytorch_grad_cam.bases.input_gradients import Attributions, input_gradients
+from pytorch_grad_cam.core.call import Call
 
 
-class VanillaGradient(InputMethod):
+class VanillaGradient(InputCAM):
     """Highlights the input values that change the score most when they change a little.
 
     ``g = ds/dx``; ``L(p) = max_c |g_c(p)|``.
@@ -36,8 +35,8 @@ class VanillaGradient(InputMethod):
             raise ValueError(f"mode={mode!r} is unknown; choose 'absolute' or 'signed'")
         self.mode = mode
 
-    def _attributed(self, inputs: Tensor, targets: Targets, undo: Callable[[Tensor], Tensor] | None) -> Attributed:
-        return input_gradients(self.network, inputs, targets, undo, self.relu_rule)
+    def attribute(self, call: Call) -> Attributions:
+        return input_gradients(call, self.relu_rule)
 
-    def _over_channels(self, values: Tensor) -> Tensor:
+    def combine_channels(self, values: Tensor) -> Tensor:
         return values.abs().amax(1) if self.mode == "absolute" else values.sum(1)

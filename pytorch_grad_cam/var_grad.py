@@ -30,7 +30,7 @@ class VarGrad(NoisyGradients):
     fewest = 2
     why_zero = "the gradient is the same in every noisy copy (no noise, or a network that is linear there)"
 
-    def _statistic(self, gradients: Iterator[Tensor]) -> Tensor:
+    def statistic(self, gradients: Iterator[Tensor]) -> Tensor:
         # Chunk by chunk around the mean so far: the mean of squares less the square of the mean would cancel.
         count, mean, squares = 0, torch.zeros(()), torch.zeros(())
         for chunk in gradients:

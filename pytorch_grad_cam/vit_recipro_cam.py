@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.attention import first_norm_of_last_block
-from pytorch_grad_cam.engine.layers import layer_at, layer_name
+from pytorch_grad_cam.engine.layers import layer_at
 from pytorch_grad_cam.engine.positions import Positions
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.restore import replaced_forward
@@ -38,11 +40,11 @@ class ViTReciproCAM(ReciproCAM):
     def __init__(self, *args: Any, spread: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, spread=spread, **kwargs)
 
-    def _choose_layer(self, inputs: Tensor) -> nn.Module:
-        return first_norm_of_last_block(self.model, lambda: self.network(inputs), len(inputs))
+    def choose_layer(self, call: Call) -> nn.Module:
+        return first_norm_of_last_block(self.model, lambda: call.run(call.inputs), len(call.inputs))
 
-    def _runner(self, layer: nn.Module, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
-        name = layer_name(self.model, layer)
+    def masked_replay(self, layer: LayerRecord, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
+        name = layer.name
         block = layer_at(self.model, name.rpartition(".")[0]) if "." in name else self.model
 
         def run(masks: Tensor) -> Any:

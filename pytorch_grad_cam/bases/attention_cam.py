@@ -1,9 +1,9 @@
-"""The path of maps that are made of attention matrices instead of a layer's activations."""
+"""The base of methods whose maps are made of attention matrices instead of a layer's activations."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.notes import Note
-from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.forward_pass import asked, finite_values
-from pytorch_grad_cam.core.options import How
+from pytorch_grad_cam.core import pipeline
+from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.forward_pass import finite_values, score_targets
 from pytorch_grad_cam.engine import diagnosis
 from pytorch_grad_cam.engine.attention import Attention, attentions_of
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.targets.classification import Target, Targets, category_of
+from pytorch_grad_cam.targets.classification import Target
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class AttentionCAM(BaseCAM):
 
     def get_token_maps(
         self,
-        inputs: Tensor,
+        call: Call,
         targets: Sequence[Target],
         outputs: Any,
         scores: Tensor | None,
@@ -68,7 +68,7 @@ class AttentionCAM(BaseCAM):
         """Say how much each token counts: the one thing such a method has to say.
 
         Args:
-            inputs: ``(B, C, *S)``.
+            call: the images and the model.
             targets: one callable per image; none for a method that asks nothing.
             outputs: of the network, with their graph.
             scores: ``(B,)``, with their graph; None for a method that asks nothing.
@@ -79,40 +79,47 @@ class AttentionCAM(BaseCAM):
         """
         raise NotImplementedError(f"{type(self).__name__} must override get_token_maps")
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        if how.eigen_smooth:
+    def explain_call(self, call: Call) -> CallResult:
+        options, inputs = call.options, call.inputs
+        if options.eigen_smooth:
             log.info("%s has no channels; eigen_smooth is ignored", type(self).__name__)
         leaf = inputs.clone()
         leaf.requires_grad = leaf.is_floating_point()  # so that there is a graph, in a frozen network too
-        each: list[Target] = []
+        targets: list[Target] = []
         scores = None
         with torch.enable_grad():
-            outputs, attentions = attentions_of(self.model, lambda: self.network(leaf), len(leaf))
+            outputs, attentions = attentions_of(self.model, lambda: call.run(leaf), len(leaf))
             if self.uses_targets:
-                each, scores = asked(outputs, targets, inputs, undo)
-        found = self.get_token_maps(inputs, each, outputs, scores, attentions)
-        size = tuple(inputs.shape[2:])
-        embedded = embedded_grids(self.model, inputs.shape[1], size)
-        prefix, grid = prefix_and_grid(attentions[0].matrix.shape[-1], size, self.grid, embedded)
-        raws: list[Tensor] = []
-        nonfinite: tuple[Note | None, ...] = (None,) * len(inputs)
-        for name, tokens in found.items():
-            raw = tokens.detach()[:, prefix:].reshape(-1, *grid)  # (B, *s)
-            raw, bad = finite_values(raw, f"attentions of block {name!r} or their gradients", how.allow_nonfinite)
-            nonfinite = tuple(a or b for a, b in zip(nonfinite, bad, strict=True))
-            raws.append(raw)
+                targets, scores = score_targets(outputs, call.spec, len(inputs))
+        by_block = self.get_token_maps(call, targets, outputs, scores, attentions)
+        raws, nonfinite = self._grids(call, by_block, attentions[0].matrix.shape[-1])
         whole = torch.stack(raws).sum(0)
-        names = tuple(found)
-        explanation = Explanation(
-            maps=how.finish([whole]),
+        names = tuple(by_block)
+        facts = diagnosis.LayerFacts.without_gradients(names[-1], nonfinite)
+        return CallResult(
+            targets=targets,
+            maps=pipeline.resize_and_aggregate([whole], options),
             raw=tuple(raws),
             weights=(None,) * len(raws),
             outputs=detached(outputs),
             scores=None if scores is None else scores.detach(),
-            classes=tuple(map(category_of, each)) if self.uses_targets else (None,) * len(inputs),
             layers=names,
-            notes=tuple(diagnosis.notes_on(names[-1], whole, [False] * len(whole), str, nonfinite, how.relu, None)),
+            notes=tuple(diagnosis.notes_on(facts, whole, options.relu)),
         )
-        return explanation, each
+
+    def _grids(
+        self, call: Call, by_block: Mapping[str, Tensor], tokens: int
+    ) -> tuple[list[Tensor], Sequence[Note | None]]:
+        """Put the shares of all tokens ``(B, N)`` on the grid of patches: ``(B, *s)`` per block."""
+        size = tuple(call.inputs.shape[2:])
+        embedded = embedded_grids(self.model, call.inputs.shape[1], size)
+        prefix, grid = prefix_and_grid(tokens, size, self.grid, embedded)
+        raws: list[Tensor] = []
+        nonfinite: Sequence[Note | None] = (None,) * len(call.inputs)
+        for name, shares in by_block.items():
+            raw = shares.detach()[:, prefix:].reshape(-1, *grid)  # (B, *s)
+            what = f"attentions of block {name!r} or their gradients"
+            raw, bad = finite_values(raw, what, call.options.allow_nonfinite)
+            nonfinite = tuple(a or b for a, b in zip(nonfinite, bad, strict=True))
+            raws.append(raw)
+        return raws, nonfinite

@@ -1,30 +1,27 @@
-"""Methods that look at the input itself instead of a layer."""
+"""The base of methods that look at the input itself instead of a layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.bases.input_gradients import Attributed
+from pytorch_grad_cam.bases.input_gradients import Attributions
 from pytorch_grad_cam.common.notes import ZERO_ATTRIBUTION, Note
-from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core import pipeline
+from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import finite_values
-from pytorch_grad_cam.core.options import How
 from pytorch_grad_cam.engine import diagnosis, maps
-from pytorch_grad_cam.engine.image_model import door
-from pytorch_grad_cam.engine.restore import undisturbed
-from pytorch_grad_cam.targets.classification import Target, Targets, category_of
+from pytorch_grad_cam.targets.classification import Targets
 
 INPUT = "input"  # what stands where other methods name their layers
 
 
-class InputMethod(BaseCAM):
+class InputCAM(BaseCAM):
     """A method that gives every input value a number: subclasses say which, and how channels become one map.
 
-    ``eigen_smooth`` takes the first principal component of the input channels instead of ``_over_channels``; an input
+    ``eigen_smooth`` takes the first principal component of the input channels instead of ``combine_channels``; an input
     with one channel stays as it is.
 
     Args:
@@ -56,56 +53,50 @@ class InputMethod(BaseCAM):
             ``(B, C, *S)`` on the model's device, float32, of a float64 network float64. A method that does not tell
             channels apart returns ``(B, 1, *S)``.
         """
-        inputs, network = door(
-            self.model, input_tensor, None, None, self.output, allow_nonfinite=False, keep_graph=False
-        )
-        with undisturbed(self.model, inputs.device), self._calling(network):
-            return self._attributed(inputs, targets, None).values
+        return pipeline.attribute(self, input_tensor, targets, lambda call: self.attribute(call).values)
 
-    def _attributed(self, inputs: Tensor, targets: Targets, undo: Callable[[Tensor], Tensor] | None) -> Attributed:
-        """Find the numbers; ``undo`` as for ``_explain_view``."""
-        raise NotImplementedError(f"{type(self).__name__} must override _attributed")
+    def attribute(self, call: Call) -> Attributions:
+        """Find the numbers for one batch: the one thing such a method has to say."""
+        raise NotImplementedError(f"{type(self).__name__} must override attribute")
 
-    def _over_channels(self, values: Tensor) -> Tensor:
+    def combine_channels(self, values: Tensor) -> Tensor:
         """Combine the channels of ``(B, C, *S)`` to a map ``(B, *S)``: their sum."""
         return values.sum(1)
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        if how.differentiable:
+    def explain_call(self, call: Call) -> CallResult:
+        options = call.options
+        if options.differentiable:
             raise ValueError(f"the maps of {type(self).__name__} cannot be differentiated; use a method for layers")
-        found = self._attributed(inputs, targets, undo)
-        values, nonfinite = finite_values(found.values, "attributions of the input", how.allow_nonfinite)
+        attributions = self.attribute(call)
+        values, nonfinite = finite_values(attributions.values, "attributions of the input", options.allow_nonfinite)
         several = values.shape[1] > 1
-        raw = maps.principal_projection(values) if how.eigen_smooth and several else self._over_channels(values)
-        notes = diagnosis.notes_on(INPUT, raw, [False] * len(raw), str, nonfinite, how.relu, None)
-        zero = [Note(ZERO_ATTRIBUTION, f"every attribution is 0: {self.why_zero}")]
-        notes = [
-            (*own, *(zero if is_zero else said))
-            for own, said, is_zero in zip(
-                found.notes or [()] * len(notes), notes, diagnosis.all_zero(values).tolist(), strict=True
-            )
-        ]
-        explanation = Explanation(
-            maps=how.finish([raw]),
+        smooth = options.eigen_smooth and several
+        raw = maps.principal_projection(values) if smooth else self.combine_channels(values)
+        notes = diagnosis.notes_on(diagnosis.LayerFacts.without_gradients(INPUT, nonfinite), raw, options.relu)
+        nothing = (Note(ZERO_ATTRIBUTION, f"every attribution is 0: {self.why_zero}"),)
+        return CallResult(
+            targets=attributions.targets,
+            maps=pipeline.resize_and_aggregate([raw], options),
             raw=(raw,),
             weights=(None,),
-            outputs=found.outputs,
-            scores=found.scores,
-            classes=tuple(map(category_of, found.targets)),
+            outputs=attributions.outputs,
+            scores=attributions.scores,
             layers=(INPUT,),
-            notes=tuple(notes),
+            notes=tuple(
+                (*own, *(nothing if is_zero else of_map))
+                for own, of_map, is_zero in zip(
+                    attributions.notes or [()] * len(notes), notes, diagnosis.all_zero(values).tolist(), strict=True
+                )
+            ),
         )
-        return explanation, found.targets
 
 
-def at_least(**given: tuple[float, float]) -> None:
-    """Refuse arguments, given as ``name=(value, least)``, that are too small.
+def at_least(**arguments: tuple[float, float]) -> None:
+    """Refuse arguments, written as ``name=(value, least)``, that are too small.
 
     Raises:
         ValueError: naming the argument.
     """
-    for name, (value, least) in given.items():
+    for name, (value, least) in arguments.items():
         if not value >= least:
             raise ValueError(f"{name}={value} is too small; give at least {least}")

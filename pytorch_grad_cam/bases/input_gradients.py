@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +9,16 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.common.notes import Note
-from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.targets.classification import Target, Targets
+from pytorch_grad_cam.targets.classification import Target
 
 
 @dataclass(frozen=True)
-class Attributed:
+class Attributions:
     """What a batch was asked and what every input value has to do with the answer.
 
     Attributes:
@@ -36,20 +36,11 @@ class Attributed:
     notes: tuple[tuple[Note, ...], ...] = ()
 
 
-def input_gradients(
-    network: Callable[[Tensor], Any],
-    inputs: Tensor,
-    targets: Targets,
-    undo: Callable[[Tensor], Tensor] | None = None,
-    rule: Rule = "plain",
-) -> Attributed:
+def input_gradients(call: Call, rule: Rule = "plain") -> Attributions:
     """Take the gradients of the scores by the input. Parameters take no part in it.
 
     Args:
-        network: runs the model, in evaluation mode, see ``restore.undisturbed``.
-        inputs: ``(B, C, *S)``.
-        targets: what the user gave, see ``as_targets``.
-        undo: for changed views, turns a dense output back to where the targets expect its pixels.
+        call: the images, the model and what is asked.
         rule: how the gradient passes ReLUs, see ``apply_relu_rule``.
 
     Returns:
@@ -57,18 +48,19 @@ def input_gradients(
 
     Raises:
         TypeError: for whole numbers as input, which have no gradient.
-        ValueError: for another rule than "plain" in a network without ReLU.
+        NoReLUError: for another rule than "plain" in a network without ReLU.
     """
+    inputs = call.inputs
     if not inputs.is_floating_point():
         raise TypeError(f"an input of type {inputs.dtype} has no gradient; give floating point numbers")
     leaf = inputs.clone()
     leaf.requires_grad = True
     with torch.enable_grad():
-        outputs = network(leaf)
-        each, scores = asked(outputs, targets, inputs, undo)
+        outputs = call.run(leaf)
+        targets, scores = score_targets(outputs, call.spec, len(inputs))
     apply_relu_rule(scores, rule)
     grads: Tensor | None = None
     if scores.requires_grad:  # not if the network ends in a no_grad block
         (grads,) = torch.autograd.grad(scores, leaf, torch.ones_like(scores), allow_unused=True)
-    found = torch.zeros_like(inputs) if grads is None else grads.detach()
-    return Attributed(working_precision(found), detached(outputs), each, scores.detach())
+    values = torch.zeros_like(inputs) if grads is None else grads.detach()
+    return Attributions(working_precision(values), detached(outputs), targets, scores.detach())

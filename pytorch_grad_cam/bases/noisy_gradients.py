@@ -8,25 +8,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.bases.input_cam import InputMethod, at_least
-from pytorch_grad_cam.bases.input_gradients import Attributed, input_gradients
-from pytorch_grad_cam.core.forward_pass import asked
+from pytorch_grad_cam.bases.input_cam import InputCAM, at_least
+from pytorch_grad_cam.bases.input_gradients import Attributions, input_gradients
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar
 from pytorch_grad_cam.engine.trees import detached
-from pytorch_grad_cam.targets.classification import Target, Targets
+from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.spec import TargetSpec
 
 Noise = Callable[[Tensor, int], Tensor]
 
 
-class NoisyGradients(InputMethod):
+class NoisyGradients(InputCAM):
     """A method that makes one number of the gradients at ``N`` noisy copies of an image.
 
     ``g_i = ds/dx`` at ``x + e_i``, ``e_i ~ Normal(0, sigma^2)``, ``sigma = noise_level (max x - min x)`` per image,
     over all its channels and in the network's units. The clean image decides which class is explained.
 
     Args:
-        model, target_layers, reshape_transform: as for ``InputMethod``.
+        model, target_layers, reshape_transform: as for ``InputCAM``.
         noise_level: standard deviation of the noise as a share of the image's range; 0.1 to 0.2 is usual.
         num_samples: ``N``; beyond 50 little changes.
         batch_size: noisy copies per forward and backward pass, at most.
@@ -62,36 +64,31 @@ class NoisyGradients(InputMethod):
         self.noise_level, self.num_samples, self.batch_size = noise_level, num_samples, batch_size
         self.seed, self.noise, self.progress = seed, noise, progress
 
-    def _statistic(self, gradients: Iterator[Tensor]) -> Tensor:
+    def statistic(self, gradients: Iterator[Tensor]) -> Tensor:
         """Sum up the gradients of one image's copies, which come in chunks ``(n, C, *S)``, as ``(C, *S)``."""
-        raise NotImplementedError(f"{type(self).__name__} must override _statistic")
+        raise NotImplementedError(f"{type(self).__name__} must override statistic")
 
-    def _attributed(self, inputs: Tensor, targets: Targets, undo: Callable[[Tensor], Tensor] | None) -> Attributed:
-        outputs = self.network(inputs)
-        each, scores = asked(outputs, targets, inputs, undo)
-        with progress_bar(len(inputs) * self.num_samples, type(self).__name__, self.progress) as advance:
-            found = [
-                self._statistic(self._gradients(self.network.of_row(row), inputs[row], target, undo, advance))
-                for row, target in enumerate(each)
+    def attribute(self, call: Call) -> Attributions:
+        outputs = call.run(call.inputs)
+        targets, scores = score_targets(outputs, call.spec, len(call.inputs))
+        with progress_bar(len(call.inputs) * self.num_samples, type(self).__name__, self.progress) as advance:
+            values = [
+                self.statistic(self._gradients(call.replace(run=call.run.of_row(row)), row, target, advance))
+                for row, target in enumerate(targets)
             ]
-        return Attributed(torch.stack(found), detached(outputs), each, scores.detach())
+        return Attributions(torch.stack(values), detached(outputs), targets, scores.detach())
 
-    def _gradients(
-        self,
-        network: Callable[[Tensor], Any],
-        image: Tensor,
-        target: Target,
-        undo: Callable[[Tensor], Tensor] | None,
-        advance: Callable[[int], None],
-    ) -> Iterator[Tensor]:
+    def _gradients(self, call: Call, row: int, target: Target, advance: Callable[[int], None]) -> Iterator[Tensor]:
+        """Yield the input gradients at the noisy copies of one image, in chunks ``(n, C, *S)``."""
+        image = call.inputs[row]
         noise = self.noise or self._normal(image)
         size = chunk_size(self.batch_size, image)
         for start in range(0, self.num_samples, size):
             numbers = range(start, min(start + size, self.num_samples))
-            drawn = (torch.as_tensor(noise(image, number), device=image.device) for number in numbers)
-            noisy = working_precision(image) + torch.stack(list(drawn))  # (n, C, *S)
-            asked_each = [target] * len(numbers)
-            yield input_gradients(network, noisy.to(image.dtype), asked_each, undo, self.relu_rule).values
+            noises = [torch.as_tensor(noise(image, number), device=image.device) for number in numbers]
+            noisy = (working_precision(image) + torch.stack(noises)).to(image.dtype)  # (n, C, *S)
+            copies = call.replace(inputs=noisy).asking(TargetSpec([target] * len(numbers)))
+            yield input_gradients(copies, self.relu_rule).values
             advance(len(numbers))
 
     def _normal(self, image: Tensor) -> Noise:

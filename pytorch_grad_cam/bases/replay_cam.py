@@ -1,45 +1,18 @@
-"""What methods share that run the part behind the layer again and again."""
+"""The base of methods that run the part behind the layer again and again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
-
-from torch import Tensor, nn
-
-from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.core.forward_pass import Pass
-from pytorch_grad_cam.core.options import How
-from pytorch_grad_cam.engine.image_model import Network
-from pytorch_grad_cam.engine.replay import Record, Replay, recording
+from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.core.forward_pass import LayerRecord
+from pytorch_grad_cam.engine.replay import Replay
 
 
-class ReplayingCAM(BaseCAM):
+class ReplayCAM(PerturbationCAM):
     """Replays the pass that every map begins with; of several images at once, one more pass of each alone."""
 
-    uses_gradients = False
-    _recorded: dict[nn.Module, tuple[Record, Any]] | None = None  # per target layer, during a call
+    replays = True
 
-    def _replay(self, layer: nn.Module, inputs: Tensor, row: int) -> Replay:
-        """Return what follows ``layer`` for one image of the inputs ``(B, C, *S)``."""
-        recorded = (self._recorded or {}).get(layer)
-        return Replay(self.model, layer, inputs[row : row + 1], self.network.of_row(row), recorded)
-
-    def _pass(self, inputs: Tensor, how: How, undo: Callable[[Tensor], Tensor] | None = None) -> Pass:
-        self._recorded = None
-        if len(inputs) > 1:  # a record holds the large outputs of early layers: of one image at a time
-            return super()._pass(inputs, how, undo)
-        with ExitStack() as stack:
-            records = {layer: stack.enter_context(recording(self.model, layer)) for layer in self.target_layers or []}
-            made = super()._pass(inputs, how, undo)
-        self._recorded = {layer: (record, made.outputs) for layer, record in records.items()}
-        return made
-
-    @contextmanager
-    def _calling(self, network: Network) -> Iterator[None]:
-        try:
-            with super()._calling(network):
-                yield
-        finally:
-            self._recorded = None
+    def replay(self, call: Call, layer: LayerRecord, row: int) -> Replay:
+        """Return what follows the layer, as a function of its output, for one image of the call."""
+        return Replay(call.model, layer.module, call.inputs[row : row + 1], call.run.of_row(row), layer.recorded)

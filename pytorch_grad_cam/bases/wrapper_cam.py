@@ -1,4 +1,4 @@
-"""Methods that ask another method."""
+"""The base of methods that are made of another method."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.options import How, MapOptions
-from pytorch_grad_cam.engine.image_model import Network
-from pytorch_grad_cam.targets.classification import Target, Targets
+from pytorch_grad_cam.core.options import MapOptions
+from pytorch_grad_cam.targets.classification import Targets
 
 
-class MetaCAM(BaseCAM):
+class WrapperCAM(BaseCAM):
     """A method built on another one: subclasses change what the base is asked, or what is made of its maps.
+
+    A subclass overrides ``explain_call`` and asks the base by ``self.base_cam.explain_call(call)``, about the same call
+    or one with other images, options or targets.
 
     Args:
         model, target_layers, reshape_transform: as for ``BaseCAM``.
@@ -61,25 +62,8 @@ class MetaCAM(BaseCAM):
         **options: Unpack[MapOptions],
     ) -> NDArray[np.float32]:
         """Explain a batch of images; ``BaseCAM.explain`` says what the arguments mean."""
-        return self._explain(input_tensor, targets, aug_smooth, eigen_smooth, **options).numpy()
+        return super().__call__(input_tensor, targets, aug_smooth, eigen_smooth, **options)
 
     def forward(self, input_tensor: Tensor, targets: Targets = None, eigen_smooth: bool = False) -> NDArray[np.float32]:
         """Do the same as a call."""
-        return self._explain(input_tensor, targets, False, eigen_smooth).numpy()
-
-    def _base_view(
-        self,
-        inputs: Tensor,
-        targets: Targets,
-        how: How,
-        undo: Callable[[Tensor], Tensor] | None = None,
-        network: Network | None = None,
-    ) -> tuple[Explanation, list[Target]]:
-        """Ask the base about one batch as it is, see ``BaseCAM._explain_view``; ``network`` if not the call's own."""
-        base = self.base_cam
-        base.target_layers = self.target_layers  # they may have been chosen meanwhile
-        base._network = network or self.network
-        try:
-            return base._explain_view(inputs, targets, how, undo)
-        finally:
-            base._network = base._record = None
+        return super().forward(input_tensor, targets, eigen_smooth)

@@ -1,4 +1,4 @@
-"""What one call found out."""
+"""What one call found out, and how several such answers are joined."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.common.notes import Note
-from pytorch_grad_cam.engine.fixed_batch import choose, concatenated
+from pytorch_grad_cam.engine.fixed_batch import concatenate, select_rows
 
 
 @dataclass(frozen=True)
@@ -50,47 +50,61 @@ class Explanation:
         array: NDArray[np.float32] = self.maps.detach().cpu().numpy()
         return array
 
+    def first_images(self, count: int) -> Explanation:
+        """Return what was found out about the first images only; all of it where there are no more."""
+        batch = len(self.maps)
+        if count == batch:
+            return self
+        rows = torch.arange(count)
+        fields = ("maps", "raw", "weights", "outputs", "scores")
+        cut = {name: select_rows(getattr(self, name), rows, batch) for name in fields}
+        return dataclasses.replace(self, **cut, classes=self.classes[:count], notes=self.notes[:count])
 
-def stacked(each: Sequence[Explanation]) -> Explanation:
+
+def stack_targets(explanations: Sequence[Explanation]) -> Explanation:
     """Join the explanations of ``K`` targets of the same images; see ``Explanation``."""
-    first = each[0]
+    first = explanations[0]
+    scores = [explanation.scores for explanation in explanations if explanation.scores is not None]
     return Explanation(
-        maps=torch.stack([one.maps for one in each], 1),
-        raw=tuple(torch.stack(of_layer, 1) for of_layer in zip(*(one.raw for one in each), strict=True)),
-        weights=tuple(_together(of_layer) for of_layer in zip(*(one.weights for one in each), strict=True)),
+        maps=torch.stack([explanation.maps for explanation in explanations], 1),
+        raw=_by_layer([explanation.raw for explanation in explanations], torch.stack, 1),
+        weights=_by_layer([explanation.weights for explanation in explanations], torch.stack, 1),
         outputs=first.outputs,
-        scores=None if first.scores is None else torch.stack([one.scores for one in each if one.scores is not None], 1),
-        classes=tuple(zip(*(one.classes for one in each), strict=True)),
+        scores=torch.stack(scores, 1) if scores else None,
+        classes=tuple(zip(*(explanation.classes for explanation in explanations), strict=True)),
         layers=first.layers,
         notes=tuple(
-            tuple(note.about(f"target {index}") for index, notes in enumerate(of_image) for note in notes)
-            for of_image in zip(*(one.notes for one in each), strict=True)
+            tuple(_about(note, f"target {index}") for index, notes in enumerate(of_image) for note in notes)
+            for of_image in zip(*(explanation.notes for explanation in explanations), strict=True)
         ),
     )
 
 
-def joined(parts: Sequence[tuple[Explanation, int]]) -> Explanation:
+def join_batches(parts: Sequence[tuple[Explanation, int]]) -> Explanation:
     """Join the explanations of several batches; of each, its first rows, as many as stand beside it."""
-    each = [_first_rows(part, count) for part, count in parts]
-    weights = list(zip(*(one.weights for one in each), strict=True))
+    explanations = [part.first_images(count) for part, count in parts]
+    first = explanations[0]
+    scores = [explanation.scores for explanation in explanations if explanation.scores is not None]
     return Explanation(
-        maps=torch.cat([one.maps for one in each]),
-        raw=tuple(torch.cat(of_layer) for of_layer in zip(*(one.raw for one in each), strict=True)),
-        weights=tuple(None if of_layer[0] is None else torch.cat(of_layer) for of_layer in weights),
-        outputs=concatenated([one.outputs for one in each]),
-        scores=None if each[0].scores is None else torch.cat([one.scores for one in each if one.scores is not None]),
-        classes=tuple(chain.from_iterable(one.classes for one in each)),
-        layers=each[0].layers,
-        notes=tuple(chain.from_iterable(one.notes for one in each)),
+        maps=torch.cat([explanation.maps for explanation in explanations]),
+        raw=_by_layer([explanation.raw for explanation in explanations], torch.cat, 0),
+        weights=_by_layer([explanation.weights for explanation in explanations], torch.cat, 0),
+        outputs=concatenate([explanation.outputs for explanation in explanations]),
+        scores=torch.cat(scores) if scores else None,
+        classes=tuple(chain.from_iterable(explanation.classes for explanation in explanations)),
+        layers=first.layers,
+        notes=tuple(chain.from_iterable(explanation.notes for explanation in explanations)),
     )
 
 
-def _first_rows(one: Explanation, count: int) -> Explanation:
-    first, batch = torch.arange(count), len(one.maps)
-    cut = {name: choose(getattr(one, name), first, batch) for name in ("maps", "raw", "weights", "outputs", "scores")}
-    return dataclasses.replace(one, **cut, classes=one.classes[:count], notes=one.notes[:count])
+def _by_layer(values: Sequence[tuple[Tensor | None, ...]], join: Any, axis: int) -> tuple[Any, ...]:
+    """Join what each explanation has of each layer; None where one has nothing."""
+    return tuple(
+        None if any(tensor is None for tensor in of_layer) else join(of_layer, axis)
+        for of_layer in zip(*values, strict=True)
+    )
 
 
-def _together(weights: Sequence[Tensor | None]) -> Tensor | None:
-    given = [each for each in weights if each is not None]
-    return torch.stack(given, 1) if len(given) == len(weights) else None
+def _about(note: str, what: str) -> Note:
+    """Say what a note is about; a note may be a plain sentence where somebody's own class wrote it."""
+    return note.about(what) if isinstance(note, Note) else Note("", f"{what}: {note}")

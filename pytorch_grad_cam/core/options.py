@@ -9,19 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypedDict
 
-import torch
 from torch import Tensor
 
 from pytorch_grad_cam.engine import maps
 
-SCALES: dict[str, Callable[[Tensor], Tensor]] = {
+NORMALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": Tensor.clone,
     "max": maps.unit_peak,
     "minmax": maps.unit_range,
 }
 
 
-_NEWER = {
+_RENAMED = {
     "target_layer": "use target_layers=[layer] where the method is made",
     "target_category": "use cam(input_tensor, targets=...)",
     "class_idx": "use cam(input_tensor, targets=...)",  # as in other libraries
@@ -43,8 +42,17 @@ class MapOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class How:
-    """The options of one call, checked."""
+class CallOptions:
+    """The options of one call, checked and with their defaults filled in.
+
+    Attributes:
+        eigen_smooth: whether a layer's map is a principal component of the weighted activations.
+        relu: whether only evidence for the target is kept.
+        scale: how maps are scaled, one of `NORMALIZERS`.
+        size: spatial size of the maps.
+        allow_nonfinite: whether NaN and infinity count as 0.
+        differentiable: whether the maps carry a graph.
+    """
 
     eigen_smooth: bool
     relu: bool
@@ -81,14 +89,14 @@ class How:
         if unknown:
             close = difflib.get_close_matches(min(unknown), MapOptions.__annotations__, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(MapOptions.__annotations__)}"
-            hint = _NEWER.get(min(unknown), hint)
+            hint = _RENAMED.get(min(unknown), hint)
             raise TypeError(f"there is no option {min(unknown)!r}; {hint}")
         if relu not in (None, True, False):
             raise TypeError(f"relu={relu!r} is neither True nor False; None takes the default")
         relu = contrast is None if relu is None else relu
         scale = normalize or ("minmax" if relu else "max")
-        if scale not in SCALES:
-            raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, SCALES))}")
+        if scale not in NORMALIZERS:
+            raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, NORMALIZERS))}")
         if size is not None and not isinstance(size, Iterable):
             raise TypeError(
                 f"size={size!r} is no sequence; give {inputs.ndim - 2} positive numbers, one per spatial axis of the "
@@ -101,26 +109,23 @@ class How:
             )
         return cls(eigen_smooth, relu, scale, wanted, allow_nonfinite, differentiable)
 
-    def finish(self, raws: Sequence[Tensor]) -> Tensor:
-        """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""
-        scaled = [SCALES[self.scale](raw.relu() if self.relu else raw) for raw in raws]
-        resized = [maps.resize(each, self.size) for each in scaled]
-        mean = torch.stack(resized).mean(0) if len(resized) > 1 else resized[0]
-        return SCALES[self.scale](mean).float()
+    def scaled(self, values: Tensor) -> Tensor:
+        """Scale maps ``(B, *S)``, each by itself."""
+        return NORMALIZERS[self.scale](values)
 
 
-def refuse_older_names(method: type, given: dict[str, Any]) -> None:
+def refuse_older_names(method: type, arguments: dict[str, Any]) -> None:
     """Name the new argument for one of an older interface, or the closest one; ``use_cuda`` alone still passes."""
-    if "use_cuda" in given:
-        del given["use_cuda"]
+    if "use_cuda" in arguments:
+        del arguments["use_cuda"]
         warnings.warn(
             "use_cuda is ignored: a map is computed where the model is; call model.cuda() first",
             DeprecationWarning,
             stacklevel=3,
         )
-    for name in given:
-        known = {each for kind in method.__mro__ for each in inspect.signature(kind.__init__).parameters}  # type: ignore[misc]
+    for name in arguments:
+        known = {name for kind in method.__mro__ for name in inspect.signature(kind.__init__).parameters}  # type: ignore[misc]
         close = difflib.get_close_matches(name, known - {"self", "args", "kwargs", "older"}, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        hint = f"; {_NEWER[name]}" if name in _NEWER else hint
+        hint = f"; {_RENAMED[name]}" if name in _RENAMED else hint
         raise TypeError(f"{method.__name__}() does not take the argument {name!r}{hint}")

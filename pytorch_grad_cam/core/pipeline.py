@@ -1,4 +1,8 @@
-"""The path of every map: pass, weights, map, resize, aggregate, Explanation.
+"""How a call goes from the model to maps, stage by stage.
+
+``prepare`` what is given -> ``forward`` through the model -> weigh each layer's channels (``weigh_and_combine``) ->
+``resize_and_aggregate`` -> ``assemble`` the ``Explanation``. Methods change a stage by overriding a method of
+``BaseCAM``; the order is here.
 
 Symbols used in all method docstrings: ``A_k(p)`` activation of channel ``k`` at position ``p`` of the target layer
 ``(B, C, *S)``; ``s`` the score that is explained; ``G = ds/dA``; ``w_k`` the weight of a channel; ``L(p)`` the map at
@@ -7,12 +11,12 @@ the layer's resolution; ``n`` the number of positions; ``S_k = sum_p A_k(p)``.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Any, Unpack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,279 +24,315 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.common.errors import MeaninglessMapWarning
 from pytorch_grad_cam.common.notes import Note
-from pytorch_grad_cam.core.batches import explained
-from pytorch_grad_cam.core.explanation import Explanation, stacked
-from pytorch_grad_cam.core.forward_pass import Pass, Trace, TracedLayer, refuse_unread
-from pytorch_grad_cam.core.options import How, MapOptions
-from pytorch_grad_cam.engine import augment, diagnosis, maps
-from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.fixed_batch import fixed_batch
-from pytorch_grad_cam.engine.image_model import Network, Pick, door
+from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
+from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
+from pytorch_grad_cam.core.options import CallOptions
+from pytorch_grad_cam.engine import diagnosis, maps
+from pytorch_grad_cam.engine.fixed_batch import fixed_batch, split_rows
+from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.layout import Layout
-from pytorch_grad_cam.engine.relu_rules import Rule
 from pytorch_grad_cam.engine.restore import uncompiled, undisturbed
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
-from pytorch_grad_cam.targets.spec import Turned, class_count
+from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec, class_count
+
+if TYPE_CHECKING:
+    from pytorch_grad_cam.engine.relu_rules import Rule
+    from pytorch_grad_cam.engine.replay import Recording
 
 log = logging.getLogger(__name__)
 
+PACKAGE = __name__.partition(".")[0]
+WeightsAndMap = tuple[Tensor | None, Tensor]
 
-class MapPath:
-    """How a call goes from the model to maps, and the two places where a method has its say."""
 
-    uses_gradients: bool = True  # whether get_cam_weights needs grads
-    uses_targets: bool = True  # whether the map depends on what is asked for
-    uses_layers: bool = True  # whether target_layers and reshape_transform matter
-    tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
+class CamMethod(Protocol):
+    """What the pipeline asks of a method, see ``BaseCAM``."""
 
+    uses_gradients: bool
+    uses_targets: bool
+    uses_layers: bool
+    rectifies: bool
+    replays: bool
+    class_target: ClassTarget | None
+    record_class: type[ActivationsAndGradients]
     model: nn.Module
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None
     compute_input_gradient: bool
     tta_transforms: Iterable[Any] | None
     detach: bool
-    output: Pick | None
+    output: OutputSelector | None
     relu_rule: Rule
     outputs: Any
-    _record_kind: type[ActivationsAndGradients] = ActivationsAndGradients
-    _pass_kind: type[Pass] = Pass
-    _record: ActivationsAndGradients | None = None
-    _network: Network | None = None
+    activations_and_grads: ActivationsAndGradients
 
     @property
-    def activations_and_grads(self) -> ActivationsAndGradients:
-        """The record of the running call; between calls an empty one, to be called on an input."""
-        if self._record is None:
-            self._record = ActivationsAndGradients(
-                self.model, self.target_layers or [], self.reshape_transform, self.detach, gradients=self.uses_gradients
-            )
-        return self._record
+    def shares_pass(self) -> bool: ...
+    def explain_call(self, call: Call) -> CallResult: ...
+    def choose_layer(self, call: Call) -> nn.Module: ...
+    def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> WeightsAndMap: ...
+    def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor: ...
 
-    @property
-    def network(self) -> Network:
-        """During a call: the model as a function of images ``(N, C, *S)``, whatever else it takes or returns."""
-        if self._network is None:
-            raise RuntimeError("the network is known during a call only; use cam.model between calls")
-        return self._network
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
-        """Weigh the channels: the one thing a method has to say.
+def explain(
+    method: CamMethod,
+    inputs: Any,
+    spec: TargetSpec,
+    *,
+    aug_smooth: bool = False,
+    eigen_smooth: bool = False,
+    **options: Any,
+) -> Explanation:
+    """Explain one target of every image; ``BaseCAM.explain`` says what the arguments mean."""
+    call = prepare(method, inputs, (spec,), eigen_smooth, options)
+    explanation = run_in_model(method, call, _explain_views if aug_smooth else _explain_once)
+    warn_of_notes(method, explanation)
+    return explanation
 
-        Args:
-            input_tensor: the input, ``(B, C, *S)``.
-            target_layer: the layer that is explained.
-            targets: one callable per image.
-            activations: of the layer, ``(B, C, *s)``, at least float32.
-            grads: of the scores by the activations, same shape; None for a method that takes none.
 
-        Returns:
-            ``(B, C)`` or ``(B, C, *s)``.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must override get_cam_weights or get_cam_image")
+def explain_each(
+    method: CamMethod, inputs: Any, specs: Sequence[TargetSpec] | None, eigen_smooth: bool, **options: Any
+) -> Explanation:
+    """Explain several targets of every image, or all classes; ``BaseCAM.explain_each`` says what the arguments mean."""
+    if specs is not None and not specs:
+        raise ValueError("explain_each needs at least one target, or None for all classes")
+    call = prepare(method, inputs, tuple(specs or ()), eigen_smooth, options)
+    explanation = run_in_model(method, call, _explain_targets)
+    warn_of_notes(method, explanation)
+    return explanation
 
-    def get_cam_image(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-        eigen_smooth: bool = False,
-    ) -> Tensor:
-        """Make the map of one layer, signed and at its resolution: the weighted sum of its channels.
 
-        Returns:
-            ``(B, *s)``.
-        """
-        weights = self._ask(self.get_cam_weights, input_tensor, target_layer, targets, activations, grads)
-        return maps.combined(weights, activations, eigen_smooth)
+def prepare(
+    method: CamMethod, inputs: Any, specs: tuple[TargetSpec, ...], eigen_smooth: bool, options: Mapping[str, Any]
+) -> Call:
+    """Check what is given and put it together: the first stage. Nothing runs yet."""
+    images, run = prepare_inputs(
+        method.model,
+        inputs,
+        forward_kwargs=options.get("forward_kwargs"),
+        image=options.get("image"),
+        selector=method.output,
+        allow_nonfinite=options.get("allow_nonfinite", False),
+        keep_graph=options.get("differentiable", False),
+    )
+    checked = CallOptions.checked(images, eigen_smooth, **options)
+    if checked.differentiable and not method.uses_gradients:
+        raise ValueError(f"{type(method).__name__} takes no gradients, so its maps cannot be differentiated")
+    if not method.uses_targets and any(spec.targets is not None for spec in specs):
+        log.info("%s shows what stands out whatever the target; targets are ignored", type(method).__name__)
+    layers = tuple(method.target_layers or ())
+    return Call(method.model, run, images, specs, checked, layers, method.reshape_transform)
 
-    def _explain(
-        self,
-        input_tensor: Any,
-        targets: Any,
-        aug_smooth: bool,
-        eigen_smooth: bool,
-        each: bool = False,
-        **options: Unpack[MapOptions],
-    ) -> Explanation:
-        inputs, network = door(
-            self.model,
-            input_tensor,
-            options.get("forward_kwargs"),
-            options.get("image"),
-            self.output,
-            options.get("allow_nonfinite", False),
-            options.get("differentiable", False),
+
+def explain_layers(method: CamMethod, call: Call) -> CallResult:
+    """Explain one batch as it is, by one pass: the stages that most methods share."""
+    with _record_of(method, call) as record:
+        one_pass = forward(method, call, record)
+        scored = one_pass.score(call.spec.with_class_target(method.class_target))
+        return weigh_and_combine(method, call, one_pass.inputs, scored)
+
+
+def forward(method: CamMethod, call: Call, record: ActivationsAndGradients) -> ForwardPass:
+    """Run the model once and record the target layers: the second stage."""
+    with _recordings(method, call) as recordings:
+        one_pass = ForwardPass(
+            record,
+            call,
+            uses_targets=method.uses_targets,
+            uses_gradients=method.uses_gradients,
+            input_gradient=method.compute_input_gradient,
+            relu_rule=method.relu_rule,
         )
-        how = How.checked(inputs, eigen_smooth, **options)
-        if how.differentiable and not self.uses_gradients:
-            raise ValueError(f"{type(self).__name__} takes no gradients, so its maps cannot be differentiated")
-        if targets is not None and not self.uses_targets:
-            log.info("%s shows what stands out whatever the target; targets are ignored", type(self).__name__)
-        against, contrast = options.get("against", False), options.get("contrast")
+    one_pass.recorded.update({layer: (recording, one_pass.outputs) for layer, recording in recordings.items()})
+    return one_pass
 
-        def explain(inputs: Tensor, targets: Any, network: Network) -> Explanation:
-            with self._calling(network):
-                if self.target_layers is None:
-                    with torch.no_grad():
-                        chosen = self._choose_layer(inputs)
-                    log.info("target layer chosen: %s", layer_name(self.model, chosen))
-                    self.target_layers = [chosen]
-                if each:
-                    return self._explain_targets(inputs, targets, how)
-                asked: Any = Turned(targets, against, contrast) if against or contrast else targets
-                return (self._explain_views if aug_smooth else self._explain_view)(inputs, asked, how)[0]
 
-        graph = torch.enable_grad() if how.differentiable else nullcontext()
-        with undisturbed(self.model, inputs.device), uncompiled(), graph:
-            explanation = explained(fixed_batch(self.model), inputs, targets, network, each, explain)
-        self.outputs = explanation.outputs
-        self._warn(explanation.notes)
-        return explanation
+def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: ScoredPass) -> CallResult:
+    """Make each layer's map, and one map of all: the third and the fourth stage.
 
-    @contextmanager
-    def _calling(self, network: Network) -> Iterator[None]:
-        """Know the network for one call, and nothing of it afterwards."""
-        self._network = network
-        try:
-            yield
-        finally:
-            self._network = self._record = None
+    Args:
+        inputs: of the pass; they may carry a gradient.
+    """
+    call = call if inputs is call.inputs else call.replace(inputs=inputs)
+    call = call if method.rectifies else call.with_options(relu=False)
+    method.outputs = scored.outputs  # for overrides that look at them
+    if method.reshape_transform is None and method.uses_layers:
+        refuse_unread(scored, lambda: layer_name(method.model, method.choose_layer(call)))
+    weights_and_maps = [method.layer_map(call, layer, scored.targets) for layer in scored.layers]
+    raws = tuple(raw for _, raw in weights_and_maps)
+    return CallResult(
+        targets=scored.targets,
+        maps=method.combine_layers(call, scored.targets, raws),
+        raw=raws,
+        weights=tuple(weights for weights, _ in weights_and_maps),
+        outputs=scored.outputs,
+        scores=scored.scores,
+        layers=tuple(layer.name for layer in scored.layers),
+        notes=_notes(call, scored.layers, weights_and_maps),
+    )
 
-    def _choose_layer(self, inputs: Tensor) -> nn.Module:
-        """Find a target layer on the user's own input, where none was given."""
-        return automatic_layer(self.model, lambda: self.network(inputs), inputs).module
 
-    def _layout(self, inputs: Tensor) -> ReshapeTransform:
-        """Return what makes ``(B, C, *s)`` of a layer's output for these inputs: what was given, or found by shapes."""
-        return self.reshape_transform or Layout(self.model, inputs, self.target_layers or [])
+def resize_and_aggregate(raws: Sequence[Tensor], options: CallOptions) -> Tensor:
+    """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""
+    scaled = [options.scaled(raw.relu() if options.relu else raw) for raw in raws]
+    resized = [maps.resize(values, options.size) for values in scaled]
+    mean = torch.stack(resized).mean(0) if len(resized) > 1 else resized[0]
+    return options.scaled(mean).float()
 
-    def _explain_targets(self, inputs: Tensor, targets: Sequence[Targets] | None, how: How) -> Explanation:
-        """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""
-        shared = self._pass(inputs, how) if type(self)._explain_view is MapPath._explain_view else None
-        if targets is None:
-            outputs = self.network(inputs) if shared is None else shared.outputs
-            targets = list(range(class_count(outputs)))
-        if not targets:
-            raise ValueError("explain_each needs at least one target, or None for all classes")
-        if shared is None:
-            return stacked([self._explain_view(inputs, target, how)[0] for target in targets])
-        last = len(targets) - 1
-        asked = (shared.ask(target, again=index < last) for index, target in enumerate(targets))
-        return stacked([self._explained(shared.inputs, trace, how) for trace in asked])
 
-    def _explain_views(self, inputs: Tensor, targets: Targets, how: How) -> tuple[Explanation, list[Target]]:
-        """Average the maps of several views, each turned back. The clean input decides what is explained."""
-        size, how = how.size, dataclasses.replace(how, size=tuple(inputs.shape[2:]))
-        clean, fixed = self._explain_view(inputs, targets, how)
-        found = []
-        for view in augment.views_of(self.tta_transforms):
-            changed = view.change(inputs)
-            seen = clean
-            if not torch.equal(changed, inputs):
-                turned = dataclasses.replace(how, size=tuple(changed.shape[2:]))
-                seen, _ = self._explain_view(changed, fixed, turned, view.undo)
-            found.append(view.undo(seen.maps[:, None])[:, 0])  # (B, *S)
-        return dataclasses.replace(clean, maps=maps.resize(torch.stack(found).mean(0), size)), fixed
+def assemble(result: CallResult) -> Explanation:
+    """Turn a method's result into what the user receives: the last stage."""
+    return Explanation(
+        maps=result.maps,
+        raw=result.raw,
+        weights=result.weights,
+        outputs=result.outputs,
+        scores=result.scores,
+        classes=tuple(map(category_of, result.targets)) or (None,) * len(result.maps),
+        layers=result.layers,
+        notes=result.notes,
+    )
 
-    def _explain_view(
-        self, inputs: Tensor, targets: Targets, how: How, undo: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Explanation, list[Target]]:
-        """Explain one batch as it is; ``undo`` turns a dense output back to where the targets expect its pixels."""
-        run = self._pass(inputs, how, undo)
-        traced = run.ask(targets)
-        return self._explained(run.inputs, traced, how), traced.targets
 
-    def _pass(self, inputs: Tensor, how: How, undo: Callable[[Tensor], Tensor] | None = None) -> Pass:
-        """Run the model once and record the target layers."""
-        self._record = self._record_kind(
-            self.model,
-            self.target_layers or [],
-            self._layout(inputs),
-            self.detach and not how.differentiable,
-            gradients=self.uses_gradients,
-        )
-        return self._pass_kind(
-            self._record,
-            self.network,
-            inputs,
-            uses_targets=self.uses_targets,
-            uses_gradients=self.uses_gradients,
-            input_gradient=self.compute_input_gradient,
-            relu_rule=self.relu_rule,
-            undo=undo,
-            allow_nonfinite=how.allow_nonfinite,
-        )
+def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Call], Explanation]) -> Explanation:
+    """Run stages as a guest of the model: on all images at once or, where it takes only so many, on those."""
+    with guest_of(call):
+        parts = [(stages(method, _with_layers(method, part)), count) for part, count in _batches(call)]
+        explanation = join_batches(parts) if len(parts) > 1 else parts[0][0].first_images(parts[0][1])
+    method.outputs = explanation.outputs
+    return explanation
 
-    def _explained(self, inputs: Tensor, traced: Trace, how: How) -> Explanation:
-        """Make the maps of one question."""
-        self.outputs = traced.outputs  # for overrides that look at them
-        if self.reshape_transform is None and self.uses_layers:
-            refuse_unread(traced, lambda: layer_name(self.model, self._choose_layer(inputs)))
-        found = [self._layer_map(inputs, traced.targets, layer, how.eigen_smooth) for layer in traced.layers]
-        raws = tuple(raw for _, raw in found)
-        notes = [
-            diagnosis.notes_on(
-                layer.name,
-                raw,
-                layer.zero,
-                layer.why_zero,
-                layer.nonfinite,
-                how.relu,
-                None
-                if weights is None or how.eigen_smooth
-                else maps.channel_sum(weights.abs(), layer.activations.abs()),
-            )
-            for layer, (weights, raw) in zip(traced.layers, found, strict=True)
-        ]
-        return Explanation(
-            maps=self._finished(inputs, traced.targets, raws, how),
-            raw=raws,
-            weights=tuple(weights for weights, _ in found),
-            outputs=traced.outputs,
-            scores=traced.scores,
-            classes=tuple(map(category_of, traced.targets)) if self.uses_targets else (None,) * len(inputs),
-            layers=tuple(layer.name for layer in traced.layers),
-            notes=tuple(sum(each, ()) for each in zip(*notes, strict=True)),
-        )
 
-    def _finished(self, inputs: Tensor, targets: list[Target], raws: Sequence[Tensor], how: How) -> Tensor:
-        """Make one map ``(B, *S)`` per image of the layers' maps ``(B, *s)``."""
-        return how.finish(raws)
+def attribute(method: CamMethod, inputs: Any, targets: Targets, attributions: Callable[[Call], Tensor]) -> Tensor:
+    """Enter the model as for a map, but for numbers ``(B, ...)`` of the method's own.
 
-    def _layer_map(
-        self, inputs: Tensor, targets: list[Target], layer: TracedLayer, eigen_smooth: bool
-    ) -> tuple[Tensor | None, Tensor]:
-        """Return the weights (None where a method makes its map without) and the map of one layer."""
-        given = (inputs, layer.module, targets, layer.activations, layer.grads)
-        if type(self).get_cam_image is not MapPath.get_cam_image:
-            return None, self._ask(self.get_cam_image, *given, eigen_smooth)
-        weights = self._ask(self.get_cam_weights, *given)
-        return weights, maps.combined(weights, layer.activations, eigen_smooth)
+    Args:
+        attributions: makes them for one batch.
+    """
+    call = prepare(method, inputs, (TargetSpec(targets),), False, {})
+    with guest_of(call):
+        return torch.cat([attributions(_with_layers(method, part))[:count] for part, count in _batches(call)])
 
-    def _ask(self, method: Callable[..., Any], *given: Any) -> Tensor:
-        """Call an override with what its author expects: tensors in this package, arrays outside of it."""
-        activations = given[3]
-        if not (self.tensors or not self.detach or method.__module__.partition(".")[0] == __name__.partition(".")[0]):
-            given = tuple(
-                item.cpu().numpy() if isinstance(item, Tensor) and index > 0 else item
-                for index, item in enumerate(given)
-            )
-        return torch.as_tensor(method(*given), dtype=activations.dtype, device=activations.device)
 
-    def _warn(self, notes: Sequence[tuple[Note, ...]]) -> None:
-        """Say once per call which maps mean nothing."""
-        said = [f"image {index}: {'; '.join(each)}" for index, each in enumerate(notes) if each]
-        if said:
-            more = f" (and {len(said) - 3} more, see Explanation.notes)" if len(said) > 3 else ""
-            message = f"{type(self).__name__}: not every map means something. {'. '.join(said[:3])}{more}"
-            warnings.warn(message, MeaninglessMapWarning, stacklevel=4)
+@contextmanager
+def guest_of(call: Call) -> Iterator[None]:
+    """Use the model as a guest: undisturbed, as it was written, and without a graph unless one is to be kept."""
+    graph = torch.enable_grad() if call.options.differentiable else nullcontext()
+    with undisturbed(call.model, call.inputs.device), uncompiled(), graph:
+        yield
+
+
+def warn_of_notes(method: CamMethod, explanation: Explanation) -> None:
+    """Say once per call which maps mean nothing."""
+    bad = [f"image {index}: {'; '.join(notes)}" for index, notes in enumerate(explanation.notes) if notes]
+    if bad:
+        more = f" (and {len(bad) - 3} more, see Explanation.notes)" if len(bad) > 3 else ""
+        message = f"{type(method).__name__}: not every map means something. {'. '.join(bad[:3])}{more}"
+        warnings.warn(message, MeaninglessMapWarning, stacklevel=_frames_of_ours() + 1)
+
+
+def _frames_of_ours() -> int:
+    """Return how many callers, one after the other, belong to this package: a warning names the line behind them."""
+    frame, count = sys._getframe(1), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        frame, count = frame.f_back, count + 1  # type: ignore[assignment]
+    return count
+
+
+def _batches(call: Call) -> Iterator[tuple[Call, int]]:
+    """Yield the call in the batches that the model takes, and how many images of each count."""
+    size, count = fixed_batch(call.model), len(call.inputs)
+    if size is None or size == count:
+        yield call, count
+        return
+    for rows, wanted in split_rows(count, size):
+        yield call.select_rows(rows), wanted
+
+
+def _with_layers(method: CamMethod, call: Call) -> Call:
+    """Return the call with its target layers; where none were named, one is chosen on these images and kept."""
+    if method.target_layers is None:
+        with torch.no_grad():
+            chosen = method.choose_layer(call)
+        log.info("target layer chosen: %s", layer_name(method.model, chosen))
+        method.target_layers = [chosen]
+    return call.replace(target_layers=tuple(method.target_layers))
+
+
+def _explain_once(method: CamMethod, call: Call) -> Explanation:
+    return assemble(method.explain_call(call))
+
+
+def _explain_views(method: CamMethod, call: Call) -> Explanation:
+    """Average the maps of several views, each turned back. The clean images decide what is explained."""
+    from pytorch_grad_cam.engine.augment import views_of  # only for who smooths
+
+    size = call.options.size
+    call = call.with_options(size=tuple(call.inputs.shape[2:]))
+    clean = method.explain_call(call)
+    turned_back = []
+    for view in views_of(method.tta_transforms):
+        changed = view.change(call.inputs)
+        result = clean
+        if not torch.equal(changed, call.inputs):
+            result = method.explain_call(call.of_view(changed, clean.targets, view.undo))
+        turned_back.append(view.undo(result.maps[:, None])[:, 0])  # (B, *S)
+    mean = torch.stack(turned_back).mean(0)
+    return assemble(clean.replace(maps=maps.resize(mean, size)))
+
+
+def _explain_targets(method: CamMethod, call: Call) -> Explanation:
+    """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""
+    if not method.shares_pass:
+        specs = call.specs or _every_class(call.run(call.inputs))
+        return stack_targets([assemble(method.explain_call(call.asking(spec))) for spec in specs])
+    with _record_of(method, call) as record:
+        one_pass = forward(method, call, record)
+        specs = call.specs or _every_class(one_pass.outputs)
+        results = []
+        for index, spec in enumerate(specs):
+            scored = one_pass.score(spec.with_class_target(method.class_target), again=index < len(specs) - 1)
+            results.append(assemble(weigh_and_combine(method, call, one_pass.inputs, scored)))
+    return stack_targets(results)
+
+
+def _every_class(outputs: Any) -> tuple[TargetSpec, ...]:
+    return tuple(TargetSpec(category) for category in range(class_count(outputs)))
+
+
+@contextmanager
+def _record_of(method: CamMethod, call: Call) -> Iterator[ActivationsAndGradients]:
+    """Make the record of a call; overrides find it on the method, which has its own, empty one back afterwards."""
+    detach = method.detach and not call.options.differentiable
+    record = method.record_class(method.model, call.target_layers, call.layout, detach, gradients=method.uses_gradients)
+    own, method.activations_and_grads = method.activations_and_grads, record
+    try:
+        yield record
+    finally:
+        method.activations_and_grads = own
+
+
+@contextmanager
+def _recordings(method: CamMethod, call: Call) -> Iterator[dict[nn.Module, Recording]]:
+    """Record by layer, for methods that replay, what they need; of one image, since early outputs are large."""
+    if not method.replays or len(call.inputs) > 1:
+        yield {}
+        return
+    from pytorch_grad_cam.engine.replay import recording  # only for methods that replay
+
+    with ExitStack() as stack:
+        yield {layer: stack.enter_context(recording(method.model, layer)) for layer in call.target_layers}
+
+
+def _notes(
+    call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap]
+) -> tuple[tuple[Note, ...], ...]:
+    """Say per image what is wrong with its maps."""
+    by_layer = []
+    for layer, (weights, raw) in zip(layers, weights_and_maps, strict=True):
+        terms = None
+        if weights is not None and not call.options.eigen_smooth:
+            terms = maps.channel_sum(weights.abs(), layer.activations.abs())
+        by_layer.append(diagnosis.notes_on(layer.facts, raw, call.options.relu, terms))
+    return tuple(sum(of_image, ()) for of_image in zip(*by_layer, strict=True))

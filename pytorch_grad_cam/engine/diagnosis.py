@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -82,23 +83,34 @@ def all_zero(tensor: Tensor) -> Tensor:
     return (flat.amax(1) == 0) & (flat.amin(1) == 0)
 
 
-def notes_on(
-    name: str,
-    raw: Tensor,
-    zero: Sequence[bool],
-    why_zero: Callable[[], str],
-    nonfinite: Sequence[Note | None],
-    relu: bool,
-    terms: Tensor | None,
-) -> list[tuple[Note, ...]]:
+@dataclass(frozen=True)
+class LayerFacts:
+    """What is known of a layer before its maps are made.
+
+    Attributes:
+        name: its name.
+        nonfinite: per image what was replaced, None for most.
+        zero: per image whether its gradient is 0 everywhere.
+        why_zero: finds the reason for a gradient that is zero; may run the model once more.
+    """
+
+    name: str
+    nonfinite: Sequence[Note | None]
+    zero: Sequence[bool]
+    why_zero: Callable[[], str] = str
+
+    @classmethod
+    def without_gradients(cls, name: str, nonfinite: Sequence[Note | None]) -> Self:
+        """Return the facts of something that has no gradient of its own."""
+        return cls(name, nonfinite, [False] * len(nonfinite))
+
+
+def notes_on(facts: LayerFacts, raw: Tensor, relu: bool, terms: Tensor | None = None) -> list[tuple[Note, ...]]:
     """Judge the maps of one layer.
 
     Args:
-        name: the layer's name.
+        facts: what is known of the layer.
         raw: its signed maps ``(B, *s)``.
-        zero: per image whether its gradient is 0 everywhere.
-        why_zero: finds the reason for a gradient that is zero.
-        nonfinite: per image what was replaced, None for most.
         relu: whether negative evidence is dropped.
         terms: the sums ``(B, *s)`` of the magnitudes that were added up to ``raw``, None if it was made otherwise.
 
@@ -107,32 +119,32 @@ def notes_on(
     """
     flat = raw.flatten(1)
     negative = (flat.amax(1) <= 0) & (flat.amin(1) < 0) & relu
-    reason = why_zero() if any(zero) else ""
-    cancel = torch.zeros_like(negative)
+    cancelled = torch.zeros_like(negative)
     if terms is not None:
-        cancel = flat.abs().amax(1) <= ROUNDING * terms.flatten(1).amax(1)
-    verdicts: list[tuple[Note, ...]] = []
-    for image, (is_rounding, is_negative, is_flat) in enumerate(
-        torch.stack([cancel, negative, is_constant(raw)], 1).tolist()
-    ):
-        if not (zero[image] or is_rounding or is_negative or is_flat or nonfinite[image]):
-            verdicts.append(())
-            continue
-        verdict = [nonfinite[image]]
-        if zero[image]:
-            verdict.append(Note(ZERO_GRADIENT, f"zero gradient at layer {name!r}: {reason}"))
-        elif is_rounding and flat[image].any():
-            verdict.append(
-                Note(CANCELLED, f"the channels at layer {name!r} cancel everywhere; what is left is rounding")
-            )
-        elif is_flat and flat.shape[1] == 1:
-            verdict.append(Note(ONE_POSITION, f"layer {name!r} has one position only; choose an earlier layer"))
-        elif is_negative:
-            verdict.append(Note(NEGATIVE, f"all evidence at layer {name!r} is negative", "relu=False shows it"))
-        elif is_flat:
-            verdict.append(Note(CONSTANT, f"constant map at layer {name!r}: every position counts the same"))
-        verdicts.append(tuple(each for each in verdict if each))
-    return verdicts
+        cancelled = flat.abs().amax(1) <= ROUNDING * terms.flatten(1).amax(1)
+    reason = facts.why_zero() if any(facts.zero) else ""
+    flags = torch.stack([cancelled, negative, is_constant(raw)], 1).tolist()  # one transfer for all images
+    notes: list[tuple[Note, ...]] = []
+    for image, (is_cancelled, is_negative, is_flat) in enumerate(flags):
+        note: Note | None = None
+        if facts.zero[image]:
+            note = Note(ZERO_GRADIENT, f"zero gradient at layer {facts.name!r}: {reason}")
+        elif is_cancelled or is_negative or is_flat:
+            note = _note(facts.name, flat[image], is_cancelled, is_negative)
+        notes.append(tuple(one for one in (facts.nonfinite[image], note) if one))
+    return notes
+
+
+def _note(name: str, values: Tensor, is_cancelled: bool, is_negative: bool) -> Note | None:
+    """Say what is wrong with one map ``(n,)``: what it is made of cancels, speaks against, or is all the same."""
+    if is_cancelled and values.any():
+        return Note(CANCELLED, f"the channels at layer {name!r} cancel everywhere; what is left is rounding")
+    if is_constant(values[None])[0]:
+        if len(values) == 1:
+            return Note(ONE_POSITION, f"layer {name!r} has one position only; choose an earlier layer")
+        if not is_negative:
+            return Note(CONSTANT, f"constant map at layer {name!r}: every position counts the same")
+    return Note(NEGATIVE, f"all evidence at layer {name!r} is negative", "relu=False shows it") if is_negative else None
 
 
 def listed(indices: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Networks that take one number of images only: any other number goes in pieces, the last filled up with copies."""
+"""Networks that take one number of images only: any other number runs in batches of it, the last filled with copies."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ def for_trial(model: nn.Module, image: Tensor) -> Tensor:
     return image.expand(fixed_batch(model) or 1, *image.shape[1:])
 
 
-def pieces(count: int, size: int) -> Iterator[tuple[Tensor, int]]:
+def split_rows(count: int, size: int) -> Iterator[tuple[Tensor, int]]:
     """Share ``count`` images out: yield ``size`` indices at a time, and how many of them are no copies."""
     for start in range(0, count, size):
         yield torch.arange(start, start + size).clamp(max=count - 1), min(size, count - start)
 
 
-def choose(value: Any, images: Tensor, batch: int, blocks: bool = False) -> Any:
-    """Choose among ``batch`` images in every tensor that has a row for each; with ``blocks`` also one or more rows."""
+def select_rows(value: Any, rows: Tensor, batch: int, blocks: bool = False) -> Any:
+    """Select some of ``batch`` images in every tensor that has a row for each, with ``blocks`` also one or more."""
 
-    def chosen(tensor: Tensor) -> Tensor:
+    def selected(tensor: Tensor) -> Tensor:
         if not tensor.ndim or len(tensor) % batch or not (blocks or len(tensor) == batch):
             return tensor
-        return tensor.reshape(batch, -1, *tensor.shape[1:])[images.to(tensor.device)].flatten(0, 1)
+        return tensor.reshape(batch, -1, *tensor.shape[1:])[rows.to(tensor.device)].flatten(0, 1)
 
-    return map_tensors(value, chosen)
+    return map_tensors(value, selected)
 
 
-def concatenated(parts: Sequence[Any]) -> Any:
+def concatenate(values: Sequence[Any]) -> Any:
     """Join values of one structure along the first axis of their tensors; those without axes are the first's."""
-    each = zip(*map(tensors_in, parts), strict=True)
-    return map_tensors(parts[0], lambda tensor: torch.cat(next(each)) if tensor.ndim else next(each)[0])
+    tensors = zip(*map(tensors_in, values), strict=True)
+    return map_tensors(values[0], lambda tensor: torch.cat(next(tensors)) if tensor.ndim else next(tensors)[0])
 
 
-def in_pieces(run: Callable[[Tensor], Any], count: int, size: int) -> Any:
+def run_in_batches(run: Callable[[Tensor], Any], count: int, size: int) -> Any:
     """Run something on ``count`` images, ``size`` at a time, and join what it returns for each.
 
     Args:
         run: from the indices of ``size`` images to values with a row for each.
         count: number of images.
-        size: images per piece.
+        size: images per batch.
     """
-    return concatenated([choose(run(rows), torch.arange(wanted), size) for rows, wanted in pieces(count, size)])
+    return concatenate([select_rows(run(rows), torch.arange(wanted), size) for rows, wanted in split_rows(count, size)])

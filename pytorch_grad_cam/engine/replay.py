@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.fixed_batch import choose, fixed_batch, in_pieces
+from pytorch_grad_cam.engine.fixed_batch import fixed_batch, run_in_batches, select_rows
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import hooked, replaced_forward
 from pytorch_grad_cam.engine.trees import is_tree, map_tensors, tensors_in
@@ -53,7 +53,7 @@ class Replay:
         layer: nn.Module,
         image: Tensor,
         run: Callable[[Tensor], Any] | None = None,
-        recorded: tuple[Record, Any] | None = None,
+        recorded: RecordedPass | None = None,
     ) -> None:
         self._run, self._layer, self._image = run or model, layer, image
         self._size = fixed_batch(model)
@@ -61,18 +61,18 @@ class Replay:
             with torch.no_grad(), recording(model, layer) as record:
                 recorded = record, self._run(image)
         record, self.outputs = recorded
-        self._tapes = record.finished(self._size or 1)
-        self.activations = self._tapes[layer][-1].output
+        self._recorded_calls = record.finished(self._size or 1)
+        self.activations = self._recorded_calls[layer][-1].output
         # Views cost nothing, and writing to one is an error that the check meets; copies are the second try.
         self._copies = False
-        trouble = self._trouble()
-        if trouble and any(call.written for calls in self._tapes.values() for call in calls):
+        difference = self._difference()
+        if difference and any(call.written for calls in self._recorded_calls.values() for call in calls):
             self._copies = True
-            trouble = self._trouble()
-        self.exact = not trouble
-        if trouble:
-            log.info("replay from layer %s %s; using whole passes", layer_name(model, layer), trouble)
-            self._tapes = {layer: self._tapes[layer]}
+            difference = self._difference()
+        self.exact = not difference
+        if difference:
+            log.info("replay from layer %s %s; using whole passes", layer_name(model, layer), difference)
+            self._recorded_calls = {layer: self._recorded_calls[layer]}
 
     def __call__(self, activations: Any) -> Any:
         """Run what follows the layer.
@@ -86,16 +86,18 @@ class Replay:
         rows = next(tensors_in(activations)).shape[0]
         count = rows // next(tensors_in(self.activations)).shape[0]
         if self._size is not None and self._size != count:
-            return in_pieces(lambda images: self(choose(activations, images, count, blocks=True)), count, self._size)
+            return run_in_batches(
+                lambda rows: self(select_rows(activations, rows, count, blocks=True)), count, self._size
+            )
         with torch.no_grad(), ExitStack() as stack:
-            for module, calls in self._tapes.items():
+            for module, calls in self._recorded_calls.items():
                 outputs = [call.repeated(count, self._copies or count == 1) for call in calls]
                 if module is self._layer:
                     outputs[-1] = activations
-                stack.enter_context(replaced_forward(module, _Tape(outputs)))
+                stack.enter_context(replaced_forward(module, _Playback(outputs)))
             return self._run(_repeated(self._image, count))
 
-    def _trouble(self) -> str:
+    def _difference(self) -> str:
         """Replay the unchanged activations for two images and compare; say what is wrong, nothing if all is well."""
         try:
             replayed = self(map_tensors(self.activations, lambda tensor: _repeated(tensor, 2).clone()))
@@ -126,7 +128,7 @@ class _Call:
         return map_tensors(self.output, repeat)
 
 
-class Record:
+class Recording:
     """Keeps what modules return, call by call, up to the last call of the layer."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -154,7 +156,7 @@ class Record:
         return {
             module: [
                 _Call(
-                    output if copies == 1 else choose(output, first, copies, blocks=True),
+                    output if copies == 1 else select_rows(output, first, copies, blocks=True),
                     any(tensor._version > version for tensor, version in versions),
                 )
                 for output, versions in self._calls[module][:count]
@@ -164,15 +166,18 @@ class Record:
         }
 
 
+RecordedPass = tuple[Recording, Any]  # what modules returned in a pass, and what the model did
+
+
 @contextmanager
-def recording(model: nn.Module, layer: nn.Module) -> Iterator[Record]:
+def recording(model: nn.Module, layer: nn.Module) -> Iterator[Recording]:
     """Record one image's pass that runs in the block, for replays from ``layer``."""
-    record = Record(layer)
+    record = Recording(layer)
     with hooked([*_beside_the_path(model, layer), layer], record.keep):
         yield record
 
 
-class _Tape:
+class _Playback:
     """A forward that hands out recorded outputs call by call and, when they are used up, runs for real."""
 
     def __init__(self, outputs: list[Any]) -> None:

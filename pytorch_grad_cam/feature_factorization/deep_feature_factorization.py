@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.fixed_batch import fixed_batch, for_trial, in_pieces
+from pytorch_grad_cam.engine.fixed_batch import fixed_batch, for_trial, run_in_batches
 from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.layout import Layout
@@ -127,7 +127,7 @@ class DeepFeatureFactorization:
                 chunks = inputs.split(self.batch_size)  # type: ignore[no-untyped-call]
                 activations = torch.cat([activations_of(images) for images in chunks])
             else:
-                activations = in_pieces(lambda rows: activations_of(inputs[rows]), len(inputs), size)
+                activations = run_in_batches(lambda rows: activations_of(inputs[rows]), len(inputs), size)
             if activations.ndim != inputs.ndim or len(activations) != len(inputs):
                 raise ValueError(
                     f"the layer gives {tuple(activations.shape)}, not (B, C, *S) with B = {len(inputs)} and "

@@ -14,7 +14,7 @@ from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.targets.classification import Target, Targets
-from pytorch_grad_cam.targets.spec import as_targets
+from pytorch_grad_cam.targets.spec import resolve_targets
 
 Model = Callable[[Tensor], Any]  # mostly an nn.Module
 
@@ -36,8 +36,8 @@ def outputs_of(model: Model, inputs: Tensor) -> Any:
 def fixed_targets(model: Model, input_tensor: Tensor, targets: Targets) -> list[Target]:
     """Turn targets into one callable per image. The top class, where asked for, is that of the unchanged images."""
     if callable(targets) or (isinstance(targets, Sequence) and all(map(callable, targets))):
-        return as_targets(targets, None, len(input_tensor))  # no need to run the model
-    return as_targets(targets, outputs_of(model, inputs_for(model, input_tensor)), len(input_tensor))
+        return resolve_targets(targets, None, len(input_tensor))  # no need to run the model
+    return resolve_targets(targets, outputs_of(model, inputs_for(model, input_tensor)), len(input_tensor))
 
 
 def scores_from(outputs: Any, targets: Sequence[Target]) -> NDArray[np.float32]:

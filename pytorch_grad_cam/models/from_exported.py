@@ -20,7 +20,7 @@ from torch.export import ExportedProgram, unflatten
 from torch.export.unflatten import UnflattenedModule
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.fixed_batch import choose, in_pieces
+from pytorch_grad_cam.engine.fixed_batch import run_in_batches, select_rows
 from pytorch_grad_cam.engine.trees import tensors_in
 from pytorch_grad_cam.models.from_file import forbidden_object
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
@@ -52,9 +52,9 @@ class ExportedNetwork(UnflattenedModule):
             return run(*args, **kwargs)
 
         def piece(rows: Tensor) -> Any:
-            return run(*choose(args, rows, count), **choose(kwargs, rows, count))
+            return run(*select_rows(args, rows, count), **select_rows(kwargs, rows, count))
 
-        return in_pieces(piece, count, size)
+        return run_in_batches(piece, count, size)
 
 
 def load_exported(path: str | Path, trust_pickle: bool = False) -> LoadedModel:

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pytorch_grad_cam.common.errors import NoScoresError
+from pytorch_grad_cam.engine.image_model import scores_inside
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.targets.output_parts import scores_inside
 
 log = logging.getLogger(__name__)
 

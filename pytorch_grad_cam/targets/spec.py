@@ -1,18 +1,19 @@
-"""From what a user may ask to one callable per image."""
+"""What is asked, as one value, and how it becomes one callable per image once the model's outputs are known."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pytorch_grad_cam.common.errors import NoScoresError
-from pytorch_grad_cam.engine.image_model import Pick, picked
+from pytorch_grad_cam.engine.image_model import OutputSelector, embedding_inside, scores_inside, select_output
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.targets.classification import (
     ClassifierOutputTarget,
@@ -22,27 +23,18 @@ from pytorch_grad_cam.targets.classification import (
     category_of,
     wrong_number,
 )
-from pytorch_grad_cam.targets.detection import StrongestDetectionTarget, are_detections
-from pytorch_grad_cam.targets.embedding import is_embedding
-from pytorch_grad_cam.targets.output_parts import description_inside, scores_inside
-from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget, main_class
 
 log = logging.getLogger(__name__)
 
+# From a class and one image's scores ``(M,)`` to the target that a method puts in the place of the class's score.
+ClassTarget = Callable[[int, Tensor], Target]
+
 
 @dataclass(frozen=True)
-class Turned:
-    """Targets with a twist: the evidence against them, or one class against another instead of them."""
+class TargetSpec:
+    """What a call asks of each image.
 
-    targets: Targets
-    against: bool
-    contrast: tuple[int, int] | None
-
-
-def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Target]:
-    """Turn what a user may give as ``targets`` into one callable per image.
-
-    Args:
+    Attributes:
         targets: None (the class with the highest score), an int or a callable for all images, one of these per image
             (sequence, array or tensor of ints; a sequence may also hold None), or labels ``(B, M)``, of which one-hot
             rows name a class and others weigh the scores. Where the model returns one score per image, class 1 is that
@@ -50,35 +42,151 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
             *S)`` with two or three spatial axes, a class is its score summed over the region where it is predicted, and
             None the class with the largest region, where possible not class 0, the background. Of a detector like
             torchvision's, a class is the surest detection of it, and None the surest of all.
-        outputs: the model's outputs for ``batch`` images ``B``. For None, classes and labels they must be, or hold as
-            ``logits``, ``out`` or first tensor, one score per class.
-
-    Raises:
-        TypeError: for a target that is neither an int nor a callable.
-        ValueError: for a wrong number of targets, None and outputs without one score per class, or a class that a
-            segmentation network or detector does not find in an image.
-        IndexError: for a class that the model does not have.
+        against: explain what speaks against the targets.
+        contrast: two classes, instead of targets: what speaks for the first rather than the second.
+        class_target: how the method scores a class where it does not take the class's own score.
     """
-    if isinstance(targets, Turned):
-        ask = _contrasted if targets.contrast else _plain
-        plain = ask(targets, outputs, batch)
-        return [_Negative(target) for target in plain] if targets.against else plain
-    if targets is None:
-        return _top_classes(outputs)
-    if isinstance(targets, (Tensor, np.ndarray)):
-        if targets.ndim == 2:
-            return _labelled(torch.as_tensor(targets), outputs, batch)
-        targets = targets.tolist()  # a 0-d tensor becomes an int, for all images
-    each: list[Any] = [targets] * batch
-    if isinstance(targets, Sequence) and not isinstance(targets, str):
-        each = list(targets)
-    if len(each) != batch:
-        raise wrong_number(len(each), batch)
-    if any(target is None for target in each):
-        each = [top if target is None else target for target, top in zip(each, _top_classes(outputs), strict=False)]
-    classes = {target: _as_target(target, outputs) for target in {target for target in each if type(target) is int}}
-    made = [classes[target] if type(target) is int else _as_target(target, outputs) for target in each]
-    return [_fixed(target, outputs, index, batch) for index, target in enumerate(made)]
+
+    targets: Targets = None
+    against: bool = False
+    contrast: tuple[int, int] | None = None
+    class_target: ClassTarget | None = None
+
+    def resolve(self, outputs: Any, batch: int) -> list[Target]:
+        """Return one callable per image.
+
+        Args:
+            outputs: the model's outputs for ``batch`` images ``B``, detached. For None, classes and labels they must
+                be, or hold as ``logits``, ``out`` or first tensor, one score per class; they are not looked at for
+                callables.
+
+        Raises:
+            TypeError: for a target that is neither an int nor a callable.
+            ValueError: for a wrong number of targets, None and outputs without one score per class, or a class that a
+                segmentation network or detector does not find in an image.
+            IndexError: for a class that the model does not have.
+        """
+        targets = self._contrasted(outputs, batch) if self.contrast else self._plain(outputs, batch)
+        return [_NegatedTarget(target) for target in targets] if self.against else targets
+
+    def with_class_target(self, class_target: ClassTarget | None) -> Self:
+        """Return the same question with a method's way to score a class, unless it has one already."""
+        return dataclasses.replace(self, class_target=self.class_target or class_target)
+
+    def select_rows(self, rows: Tensor, batch: int) -> Self:
+        """Return what is asked of some of ``batch`` images, given by their indices.
+
+        Raises:
+            ValueError: for another number of targets than images.
+        """
+        targets: Any = self.targets
+        listed = isinstance(targets, Sequence) and not isinstance(targets, str)
+        if not listed and not (isinstance(targets, (Tensor, np.ndarray)) and targets.ndim):
+            return self
+        if len(targets) != batch:
+            raise wrong_number(len(targets), batch)
+        chosen = [targets[row] for row in rows.tolist()] if listed else targets[rows.tolist()]
+        return dataclasses.replace(self, targets=chosen)
+
+    def _plain(self, outputs: Any, batch: int) -> list[Target]:
+        targets: Any = self.targets
+        if isinstance(targets, (Tensor, np.ndarray)):
+            if targets.ndim == 2:
+                return _label_targets(torch.as_tensor(targets), outputs, batch)
+            targets = targets.tolist()  # a 0-d tensor becomes an int, for all images
+        listed = isinstance(targets, Sequence) and not isinstance(targets, str)
+        wanted = [_class_index(target) for target in (targets if listed else [targets] * batch)]
+        if len(wanted) != batch:
+            raise wrong_number(len(wanted), batch)
+        if not any(target is None or type(target) is int for target in wanted):
+            return [_fixed(_checked_callable(target), outputs, index, batch) for index, target in enumerate(wanted)]
+        kind = kind_of(outputs)
+        top = kind.top() if any(target is None for target in wanted) else []
+        classes = {category: kind.of_class(category) for category in wanted if type(category) is int}
+        resolved = []
+        for index, target in enumerate(wanted):
+            if target is None or type(target) is int:
+                plain = top[index] if target is None else classes[target]
+                target = _scored_by(self.class_target, plain, outputs, index) if self.class_target else plain
+            resolved.append(_fixed(_checked_callable(target), outputs, index, batch))
+        return resolved
+
+    def _contrasted(self, outputs: Any, batch: int) -> list[Target]:
+        if self.targets is not None:
+            raise ValueError("contrast compares two classes and takes the place of targets; give one of the two")
+        pair = self.contrast
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] == pair[1]:
+            raise ValueError(f"contrast={pair!r} must be two different class indices: what speaks for (a, b) a, not b")
+        targets = kind_of(outputs).contrast(int(pair[0]), int(pair[1]), batch)
+        if targets is None:
+            class_scores(outputs, "contrast compares two classes")  # says what the outputs are instead
+        assert targets is not None
+        return [_fixed(target, outputs, index, batch) for index, target in enumerate(targets)]
+
+
+class OutputKind(Protocol):
+    """How a class is asked for, by what kind of network it is."""
+
+    def top(self) -> list[Target]:
+        """Return what is explained where no target is given, one per image."""
+
+    def of_class(self, category: int) -> Target:
+        """Return what a class index stands for."""
+
+    def contrast(self, first: int, second: int, batch: int) -> list[Target] | None:
+        """Return what speaks for one class rather than another, one per image; None where there are no scores of it."""
+
+
+def kind_of(outputs: Any) -> OutputKind:
+    """Say what kind of network returned these outputs: a classifier, a segmentation network or a detector."""
+    # Imported here: a classifier needs nothing of the others.
+    if isinstance(outputs, (tuple, list)):
+        from pytorch_grad_cam.targets.structured_outputs import DetectorOutput, are_detections
+
+        if are_detections(outputs):
+            return DetectorOutput(outputs)
+    scores = _dense_scores(outputs)
+    if scores is not None:
+        from pytorch_grad_cam.targets.structured_outputs import DenseOutput
+
+        return DenseOutput(scores)
+    return ClassifierOutput(outputs)
+
+
+@dataclass(frozen=True)
+class ClassifierOutput:
+    """Outputs of a classifier ``(B, M)``, also with one score, of a regression ``(B,)``, or with scores inside."""
+
+    outputs: Any
+
+    def top(self) -> list[Target]:
+        if isinstance(self.outputs, Tensor) and self.outputs.ndim == 1:
+            return [RawScoresOutputTarget() for _ in self.outputs]  # one number per image: a regression
+        _refuse_embeddings(self.outputs)
+        scores, selector = class_scores(self.outputs, "without a target the top class is explained")
+        if scores.shape[1] == 1:
+            return [_selected(RawScoresOutputTarget(), selector) for _ in scores]
+        return [_selected(ClassifierOutputTarget(category), selector) for category in scores.argmax(dim=1).tolist()]
+
+    def of_class(self, category: int) -> Target:
+        scores, selector = class_scores(self.outputs, f"target {category} is a class")
+        count = max(2, scores.shape[1])  # one score: yes or no
+        if not 0 <= category < count:
+            raise IndexError(f"class {category} does not exist: the model has {count} classes, 0 to {count - 1}")
+        one_score = scores.shape[1] == 1
+        return _selected(_BinaryTarget(category) if one_score else ClassifierOutputTarget(category), selector)
+
+    def contrast(self, first: int, second: int, batch: int) -> list[Target]:
+        scores, selector = class_scores(self.outputs, "contrast compares two classes")
+        for category in (first, second):
+            if not 0 <= category < scores.shape[1]:
+                raise IndexError(f"class {category} does not exist: the model has {scores.shape[1]} classes")
+        return [_selected(_ContrastTarget(first, second), selector)] * batch
+
+
+def resolve_targets(targets: Targets, outputs: Any, batch: int) -> list[Target]:
+    """Turn what a user may give as ``targets`` into one callable per image, see `TargetSpec`."""
+    return TargetSpec(targets).resolve(outputs, batch)
 
 
 def class_count(outputs: Any) -> int:
@@ -87,11 +195,29 @@ def class_count(outputs: Any) -> int:
     return scores.shape[1]
 
 
+def class_scores(outputs: Any, wish: str) -> tuple[Tensor, OutputSelector | None]:
+    """Find one score per class ``(B, M)`` and where in the outputs it is; None: they are it."""
+    scores, selector = outputs, None
+    if not isinstance(outputs, Tensor):
+        inside = scores_inside(outputs)
+        if inside is not None:
+            selector, scores = inside
+            log.info("the scores of the classes are taken from the part %r of the model's output", selector)
+    if isinstance(scores, Tensor) and scores.ndim == 2:
+        return scores, selector
+    form = f"a tensor {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+    raise NoScoresError(
+        f"{wish}, but the model returns {form}, not one score per class (B, M)",
+        "give a target: a callable from one image's output to a scalar (see pytorch_grad_cam.utils.model_targets, "
+        "segmentation_targets, detection_targets and embedding_targets), or pick the scores with output=",
+    )
+
+
 @dataclass(frozen=True)
-class _Part:
+class _SelectedTarget:
     """A target that looks at one part of an image's output."""
 
-    pick: Pick
+    selector: OutputSelector
     target: Target
 
     @property
@@ -99,11 +225,11 @@ class _Part:
         return category_of(self.target)
 
     def __call__(self, model_output: Any) -> Tensor:
-        return self.target(picked(model_output, self.pick))
+        return self.target(select_output(model_output, self.selector))
 
 
 @dataclass(frozen=True)
-class _Negative:
+class _NegatedTarget:
     """What speaks against a target."""
 
     target: Target
@@ -117,7 +243,7 @@ class _Negative:
 
 
 @dataclass(frozen=True)
-class _Binary:
+class _BinaryTarget:
     """Yes (1) or no (0), of a network with one score."""
 
     category: int
@@ -127,7 +253,7 @@ class _Binary:
 
 
 @dataclass(frozen=True)
-class _Weighted:
+class _LabelTarget:
     """The scores weighed by a row of labels ``(M,)``; one-hot, it is the score of a class."""
 
     labels: Tensor
@@ -142,7 +268,7 @@ class _Weighted:
 
 
 @dataclass(frozen=True)
-class _Contrast:
+class _ContrastTarget:
     """What makes it the first class rather than the second."""
 
     category: int
@@ -152,48 +278,31 @@ class _Contrast:
         return model_output[self.category] - model_output[self.other]
 
 
-@dataclass(frozen=True)
-class _DenseContrast:
-    """What makes it the first class rather than the second, where the first is predicted."""
-
-    first: SemanticSegmentationTarget
-    other: int
-
-    @property
-    def category(self) -> int:
-        return self.first.category
-
-    def __call__(self, model_output: Any) -> Tensor:
-        second = SemanticSegmentationTarget(self.other, self.first.mask)
-        return self.first(model_output) - second(model_output)
+def _selected(target: Target, selector: OutputSelector | None) -> Target:
+    return target if selector is None else _SelectedTarget(selector, target)
 
 
-def class_scores(outputs: Any, wish: str) -> tuple[Tensor, Pick | None]:
-    """Find one score per class ``(B, M)`` and where in the outputs it is; None: they are it."""
-    scores, pick = outputs, None
-    if not isinstance(outputs, Tensor):
-        found = scores_inside(outputs)
-        if found is not None:
-            pick, scores = found
-            log.info("the scores of the classes are taken from the part %r of the model's output", pick)
-    if isinstance(scores, Tensor) and scores.ndim == 2:
-        return scores, pick
-    form = f"a tensor {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
-    raise NoScoresError(
-        f"{wish}, but the model returns {form}, not one score per class (B, M)",
-        "give a target: a callable from one image's output to a scalar (see pytorch_grad_cam.utils.model_targets, "
-        "segmentation_targets, detection_targets and embedding_targets), or pick the scores with output=",
-    )
+def _class_index(target: Any) -> Any:
+    """Return a class index as an int, whatever type of integer it has; everything else as it is."""
+    if isinstance(target, Tensor) and target.ndim == 0 and not target.is_floating_point():
+        target = int(target)
+    is_class = isinstance(target, (int, np.integer)) and not isinstance(target, bool)
+    return int(target) if is_class else target
 
 
-def _dense_scores(outputs: Any) -> Tensor | None:
-    """Return scores ``(B, M, *S)`` of a segmentation network; None if there are none.
+def _scored_by(class_target: ClassTarget, plain: Target, outputs: Any, index: int) -> Target:
+    """Return a method's own target for the class that ``plain`` asks of image ``index``."""
+    category = category_of(plain)
+    if category is None:  # a single number: there are no classes to choose from
+        return plain
+    scores, selector = class_scores(outputs, f"target {category} is a class")
+    return plain if scores.shape[1] == 1 else _selected(class_target(category, scores[index]), selector)
 
-    With one spatial axis they could as well be tokens or the boxes of a detector: a target has to say it.
-    """
-    found = None if isinstance(outputs, Tensor) else scores_inside(outputs)
-    scores = outputs if found is None else found[1]
-    return scores if isinstance(scores, Tensor) and scores.ndim in (4, 5) else None
+
+def _checked_callable(target: Any) -> Target:
+    if callable(target):
+        return target  # type: ignore[no-any-return]
+    raise TypeError(f"a target must be a class index or a callable from one image's output to a scalar, not {target!r}")
 
 
 def _fixed(target: Target, outputs: Any, index: int, batch: int) -> Target:
@@ -209,54 +318,31 @@ def _fixed(target: Target, outputs: Any, index: int, batch: int) -> Target:
         raise ValueError(f"image {index}: {error}") from error
 
 
-def _inside(target: Target, pick: Pick | None) -> Target:
-    return target if pick is None else _Part(pick, target)
+def _label_targets(labels: Tensor, outputs: Any, batch: int) -> list[Target]:
+    scores, selector = class_scores(outputs, "labels (B, M) were given")
+    if tuple(labels.shape) != (batch, scores.shape[1]):
+        raise ValueError(
+            f"labels {tuple(labels.shape)} for {batch} images and {scores.shape[1]} classes; give (B, M), or one class "
+            "index per image (B,)"
+        )
+    return [_selected(_LabelTarget(row), selector) for row in labels]
 
 
-def _top_classes(outputs: Any) -> list[Target]:
-    if isinstance(outputs, Tensor) and outputs.ndim == 1:
-        return [RawScoresOutputTarget() for _ in outputs]  # one number per image: a regression
-    if are_detections(outputs):
-        return [_fixed(StrongestDetectionTarget(), outputs, index, len(outputs)) for index in range(len(outputs))]
-    dense = _dense_scores(outputs)
-    if dense is not None:
-        largest = [SemanticSegmentationTarget(main_class(scores)) for scores in dense]
-        return [_fixed(target, outputs, index, len(dense)) for index, target in enumerate(largest)]
-    _refuse_embeddings(outputs)
-    scores, pick = class_scores(outputs, "without a target the top class is explained")
-    if scores.shape[1] == 1:
-        return [_inside(RawScoresOutputTarget(), pick) for _ in scores]
-    return [_inside(ClassifierOutputTarget(category), pick) for category in scores.argmax(dim=1).tolist()]
+def _dense_scores(outputs: Any) -> Tensor | None:
+    """Return scores ``(B, M, *S)`` of a segmentation network; None if there are none.
 
-
-def _as_target(target: Any, outputs: Any) -> Target:
-    if isinstance(target, Tensor) and target.ndim == 0 and not target.is_floating_point():
-        target = int(target)
-    if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
-        if are_detections(outputs):
-            return StrongestDetectionTarget(int(target))
-        if _dense_scores(outputs) is not None:
-            return SemanticSegmentationTarget(_not_negative(int(target)))
-        scores, pick = class_scores(outputs, f"target {target} is a class")
-        classes = max(2, scores.shape[1])  # one score: yes or no
-        if not 0 <= target < classes:
-            raise IndexError(f"class {target} does not exist: the model has {classes} classes, 0 to {classes - 1}")
-        category = int(target)
-        return _inside(_Binary(category) if scores.shape[1] == 1 else ClassifierOutputTarget(category), pick)
-    if callable(target):
-        return target  # type: ignore[no-any-return]
-    raise TypeError(f"a target must be a class index or a callable from one image's output to a scalar, not {target!r}")
-
-
-def _not_negative(category: int) -> int:
-    if category < 0:
-        raise IndexError(f"class {category} does not exist; classes count from 0")
-    return category
+    With one spatial axis they could as well be tokens or the boxes of a detector: a target has to say it.
+    """
+    inside = None if isinstance(outputs, Tensor) else scores_inside(outputs)
+    scores = outputs if inside is None else inside[1]
+    return scores if isinstance(scores, Tensor) and scores.ndim in (4, 5) else None
 
 
 def _refuse_embeddings(outputs: Any) -> None:
     """Refuse to explain the largest number of an embedding, where it can be known that it is one."""
-    name = None if isinstance(outputs, Tensor) else description_inside(outputs)
+    from pytorch_grad_cam.targets.embedding import is_embedding  # only who gives no target meets it
+
+    name = None if isinstance(outputs, Tensor) else embedding_inside(outputs)
     if name is None and not is_embedding(outputs):
         return
     what = "rows of length 1" if name is None else f"a {type(outputs).__name__} with {name!r}"
@@ -266,34 +352,3 @@ def _refuse_embeddings(outputs: Any) -> None:
         "reference being the embedding of another image or of a text; where there are scores as well, pick them with "
         "output="
     )
-
-
-def _labelled(labels: Tensor, outputs: Any, batch: int) -> list[Target]:
-    scores, pick = class_scores(outputs, "labels (B, M) were given")
-    if tuple(labels.shape) != (batch, scores.shape[1]):
-        raise ValueError(
-            f"labels {tuple(labels.shape)} for {batch} images and {scores.shape[1]} classes; give (B, M), or one class "
-            "index per image (B,)"
-        )
-    return [_inside(_Weighted(row), pick) for row in labels]
-
-
-def _plain(turned: Turned, outputs: Any, batch: int) -> list[Target]:
-    return as_targets(turned.targets, outputs, batch)
-
-
-def _contrasted(turned: Turned, outputs: Any, batch: int) -> list[Target]:
-    if turned.targets is not None:
-        raise ValueError("contrast compares two classes and takes the place of targets; give one of the two")
-    pair = turned.contrast
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] == pair[1]:
-        raise ValueError(f"contrast={pair!r} must be two different class indices: what speaks for (a, b) a, not b")
-    if _dense_scores(outputs) is not None:
-        first, second = map(int, pair)
-        regions = [_fixed(SemanticSegmentationTarget(first), outputs, index, batch) for index in range(batch)]
-        return [_DenseContrast(region, second) for region in regions]  # type: ignore[arg-type]
-    scores, pick = class_scores(outputs, "contrast compares two classes")
-    for category in pair:
-        if not 0 <= category < scores.shape[1]:
-            raise IndexError(f"class {category} does not exist: the model has {scores.shape[1]} classes")
-    return [_inside(_Contrast(int(pair[0]), int(pair[1])), pick)] * batch

@@ -14,7 +14,7 @@ from helpers.tiny_nets import ConvNet, DictNet, InPlaceNet, ResidualNet, SharedR
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, ReciproCAM
-from pytorch_grad_cam.engine.replay import Replay
+from pytorch_grad_cam.engine.replay import Recording, Replay
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 
 CASES = [
@@ -216,4 +216,4 @@ def test_maps_of_one_image_take_one_whole_pass(method: Any, batch: int, monkeypa
     ran.clear()
     cam.explain_each(images, [0, 1], relu=False)
     assert ran == ([1] if batch == 1 else [3] + 4 * [1, 1, 1])
-    assert cam._recorded is None
+    assert not [name for name, value in vars(cam).items() if isinstance(value, Recording)]

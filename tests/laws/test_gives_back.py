@@ -21,7 +21,7 @@ from helpers.tiny_nets import DictNet, ResidualNet, build, inputs
 from torch import Tensor, nn
 
 from pytorch_grad_cam import BaseCAM, GradCAM
-from pytorch_grad_cam.bases.wrapper_cam import MetaCAM
+from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
 from pytorch_grad_cam.engine import restore
 
 SOURCES = Path(__file__).resolve().parents[2] / "pytorch_grad_cam"
@@ -154,7 +154,7 @@ def test_an_override_that_fails_changes_nothing(method: Any, net: nn.Module) -> 
     class Failing(method.load()):  # type: ignore[misc]
         get_cam_image = get_cam_weights = raising(BrokenError())
 
-    others = method.name == "guidedgradcam" or issubclass(Failing, MetaCAM)  # the overrides are another class's
+    others = method.name == "guidedgradcam" or issubclass(Failing, WrapperCAM)  # the overrides are another class's
     if not Failing.uses_layers or others:
         pytest.skip("the method makes its map without overrides")
     x = inputs()
