@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.common.notes import Note
-from pytorch_grad_cam.engine.fixed_batch import concatenate, select_rows
+from pytorch_grad_cam.engine.trees import concatenate, select_rows
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_t
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
 from pytorch_grad_cam.core.options import CallOptions
 from pytorch_grad_cam.engine import diagnosis, maps
-from pytorch_grad_cam.engine.fixed_batch import fixed_batch, split_rows
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
+from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import uncompiled, undisturbed
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
@@ -246,6 +246,8 @@ def _batches(call: Call) -> Iterator[tuple[Call, int]]:
     if size is None or size == count:
         yield call, count
         return
+    from pytorch_grad_cam.engine.fixed_batch import split_rows  # few models are so
+
     for rows, wanted in split_rows(count, size):
         yield call.select_rows(rows), wanted
 

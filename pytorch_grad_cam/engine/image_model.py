@@ -10,9 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.fixed_batch import select_rows
 from pytorch_grad_cam.engine.inputs import checked_input, device_of, lacks_batch
-from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
+from pytorch_grad_cam.engine.trees import map_tensors, select_rows, tensors_in
 
 InputKey = int | str
 OutputSelector = int | str | Callable[[Any], Any]

@@ -1,4 +1,4 @@
-"""The door: what a model is asked must be something it can answer."""
+"""What a model takes: its device, its channels, its number of images, and inputs checked for it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ def device_of(model: nn.Module) -> torch.device:
     """Return where the model is: the device of its first parameter or buffer, the CPU if it has none."""
     first = next(chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def fixed_batch(model: nn.Module) -> int | None:
+    """Return the only number of images that a model's layers take, as those of an exported program; None: any."""
+    size: int | None = getattr(model, "fixed_batch", None)
+    return size
 
 
 def checked_input(model: nn.Module, input_tensor: Tensor, allow_nonfinite: bool, keep_graph: bool = False) -> Tensor:

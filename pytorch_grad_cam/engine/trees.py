@@ -1,9 +1,9 @@
-"""Tensors inside tuples, lists and dicts: what layers and models return."""
+"""Tensors inside tuples, lists and dicts, as layers and models return them, and their rows for each image."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -84,3 +84,20 @@ def one_image(outputs: Any, index: int, batch: int) -> Any:
             "picture needs a batch axis of its own: input_tensor[None])"
         )
     return map_tensors(outputs, lambda tensor: tensor[index] if tensor.ndim and len(tensor) == batch else tensor)
+
+
+def select_rows(value: Any, rows: Tensor, batch: int, blocks: bool = False) -> Any:
+    """Select some of ``batch`` images in every tensor that has a row for each, with ``blocks`` also one or more."""
+
+    def selected(tensor: Tensor) -> Tensor:
+        if not tensor.ndim or len(tensor) % batch or not (blocks or len(tensor) == batch):
+            return tensor
+        return tensor.reshape(batch, -1, *tensor.shape[1:])[rows.to(tensor.device)].flatten(0, 1)
+
+    return map_tensors(value, selected)
+
+
+def concatenate(values: Sequence[Any]) -> Any:
+    """Join values of one structure along the first axis of their tensors; those without axes are the first's."""
+    tensors = zip(*map(tensors_in, values), strict=True)
+    return map_tensors(values[0], lambda tensor: torch.cat(next(tensors)) if tensor.ndim else next(tensors)[0])
