@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall
 
 # Klambauer et al., 2017, arXiv:1706.02515: what torch's SELU has built in.
 _SELU = (1.0507009873554805, 1.6732632423543772)
@@ -40,7 +40,7 @@ class ScaledELU(nn.Module):
         return y
 
 
-class Doubled(nn.Module):
+class ConcatenatedActivation(nn.Module):
     """An activation of x and of -x, one behind the other on an axis: CReLU, CELU."""
 
     def __init__(self, activation: nn.Module, axis: int) -> None:
@@ -66,7 +66,7 @@ class Sinc(nn.Module):
 
 
 def _plain(kind: Callable[[], nn.Module]) -> Builder:
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         call.at_most(1)
         call.shape()
         return kind()
@@ -75,7 +75,7 @@ def _plain(kind: Callable[[], nn.Module]) -> Builder:
 
 
 def _with_alpha(kind: Callable[[float], nn.Module]) -> Builder:
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         call.at_most(1)
         call.shape()
         return kind(call.param.number("alpha"))
@@ -84,14 +84,14 @@ def _with_alpha(kind: Callable[[float], nn.Module]) -> Builder:
 
 
 def _over_axis(kind: Callable[..., nn.Module]) -> Builder:
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         call.at_most(1)
         return kind(dim=call.axis())
 
     return build
 
 
-def prelu(call: Call) -> nn.Module:
+def prelu(call: FunctionCall) -> nn.Module:
     """PReLU, one slope for all or one per channel."""
     call.at_most(2)
     shape, weight = call.shape(), call.weight(1).flatten()
@@ -105,16 +105,16 @@ def prelu(call: Call) -> nn.Module:
     return PReLU(weight, axis)
 
 
-def selu(call: Call) -> nn.Module:
+def selu(call: FunctionCall) -> nn.Module:
     """SELU."""
     call.shape()
     scale, alpha = call.param.number("scale"), call.param.number("alpha")
-    if all(math.isclose(given, usual, rel_tol=1e-6) for given, usual in zip((scale, alpha), _SELU, strict=True)):
+    if all(math.isclose(value, usual, rel_tol=1e-6) for value, usual in zip((scale, alpha), _SELU, strict=True)):
         return nn.SELU()
     return ScaledELU(scale, alpha)
 
 
-def softplus(call: Call) -> nn.Module:
+def softplus(call: FunctionCall) -> nn.Module:
     """SoftPlus; files from before it had a ``beta`` say nothing, which means 1."""
     call.shape()
     return nn.Softplus(call.param.number("beta") or 1.0)
@@ -127,8 +127,8 @@ ACTIVATIONS: dict[str, Builder] = {
     "ELU": _with_alpha(nn.ELU),
     "SELU": selu,
     "PReLU": prelu,
-    "CReLU": lambda call: Doubled(nn.ReLU(), call.axis()),
-    "CELU": lambda call: Doubled(nn.ELU(call.param.number("alpha")), call.axis()),
+    "CReLU": lambda call: ConcatenatedActivation(nn.ReLU(), call.axis()),
+    "CELU": lambda call: ConcatenatedActivation(nn.ELU(call.param.number("alpha")), call.axis()),
     "Swish": _plain(nn.SiLU),
     "GELU": _plain(partial(nn.GELU, approximate="tanh")),  # nnabla's is the approximation
     "Mish": _plain(nn.Mish),

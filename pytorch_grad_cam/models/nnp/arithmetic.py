@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Operation, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape
 
 Binary = Callable[[Any, Any], Any]
 
@@ -86,7 +86,7 @@ def at_most(x: Tensor, value: float) -> Tensor:
 def _joined(join: Binary, count: int | None = 2) -> Builder:
     """Return a builder for a function of ``count`` inputs; None: any number of them."""
 
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         if count is not None and len(call.inputs) != count:
             raise ValueError(f"it has {len(call.inputs)} inputs instead of {count}")
         return Elementwise(call.inputs, join)
@@ -95,7 +95,7 @@ def _joined(join: Binary, count: int | None = 2) -> Builder:
 
 
 def _scalar(join: Binary, reverse: bool = False) -> Builder:
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         call.at_most(1)
         call.shape()
         return WithScalar(join, call.param.number("val"), reverse)
@@ -104,7 +104,7 @@ def _scalar(join: Binary, reverse: bool = False) -> Builder:
 
 
 def _pointwise(function: Callable[[Tensor], Tensor]) -> Builder:
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         call.at_most(1)
         call.shape()
         return Pointwise(function)
@@ -113,7 +113,7 @@ def _pointwise(function: Callable[[Tensor], Tensor]) -> Builder:
 
 
 def _reduction(function: Callable[..., Tensor]) -> Builder:
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         call.at_most(1)
         if call.param.flag("with_index") or call.param.flag("only_index"):
             raise ValueError("it returns positions (with_index, only_index), which have no gradient")
@@ -122,7 +122,7 @@ def _reduction(function: Callable[..., Tensor]) -> Builder:
     return build
 
 
-def mean_subtraction(call: Call) -> nn.Module:
+def mean_subtraction(call: FunctionCall) -> nn.Module:
     """MeanSubtraction of inputs x, mean and a count, by the running mean."""
     if call.param.flag("update_running_mean"):
         raise ValueError("it updates its mean at every pass (update_running_mean); export the network for inference")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Operation, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
 from pytorch_grad_cam.models.nnp.reshape import tail
 
@@ -114,7 +114,7 @@ class ConstantPad(nn.Module):
 
     def __init__(self, width: Sequence[tuple[int, int]], value: float) -> None:
         super().__init__()
-        self.width = [each for pair in reversed(width) for each in pair]  # F.pad counts axes from the last
+        self.width = [count for pair in reversed(width) for count in pair]  # F.pad counts axes from the last
         self.value = value
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,23 +124,23 @@ class ConstantPad(nn.Module):
         return f"{tuple(self.width)}, value={self.value}"
 
 
-def concatenate(call: Call) -> nn.Module:
+def concatenate(call: FunctionCall) -> nn.Module:
     """Concatenate."""
-    rank = max(given.ndim if isinstance(given, Tensor) else len(given) for given in call.inputs)
+    rank = max(operand.ndim if isinstance(operand, Tensor) else len(operand) for operand in call.inputs)
     return Concatenate(call.inputs, _new_axis(call, rank - 1))
 
 
-def stack(call: Call) -> nn.Module:
+def stack(call: FunctionCall) -> nn.Module:
     """Stack."""
     return Stack(call.inputs, _new_axis(call, len(call.shape())))
 
 
-def reshape(call: Call) -> nn.Module:
+def reshape(call: FunctionCall) -> nn.Module:
     """Reshape."""
     return Reshape(tail(call.param.shape("shape"), call.per_image, call.batch_size, len(call.declared)))
 
 
-def transpose(call: Call) -> nn.Module:
+def transpose(call: FunctionCall) -> nn.Module:
     """Transpose; the batch stays where it is."""
     axes, rank = call.param.integers("axes"), len(call.shape())
     if sorted(axes) != list(range(rank)) or axes[0] != 0:
@@ -148,18 +148,18 @@ def transpose(call: Call) -> nn.Module:
     return Transpose(axes)
 
 
-def broadcast(call: Call) -> nn.Module:
+def broadcast(call: FunctionCall) -> nn.Module:
     """Broadcast."""
-    shape, wanted = call.shape(), call.param.shape("shape")
-    fits = len(wanted) == len(shape) and all(
-        old in (1, new) and new >= 1 for old, new in zip(shape[1:], wanted[1:], strict=True)
+    shape, target = call.shape(), call.param.shape("shape")
+    fits = len(target) == len(shape) and all(
+        old in (1, new) and new >= 1 for old, new in zip(shape[1:], target[1:], strict=True)
     )
-    if not fits or math.prod(wanted[1:]) > MAX_ACTIVATION:
-        raise ValueError(f"its shape {wanted} does not fit an input of the shape {shape[1:]}")
-    return Broadcast(tuple(wanted[1:]))
+    if not fits or math.prod(target[1:]) > MAX_ACTIVATION:
+        raise ValueError(f"its shape {target} does not fit an input of the shape {shape[1:]}")
+    return Broadcast(tuple(target[1:]))
 
 
-def slicing(call: Call) -> nn.Module:
+def slicing(call: FunctionCall) -> nn.Module:
     """Slice of the last axes by start, stop and step, as NumPy's; all images are kept."""
     shape = call.shape()
     starts, stops, steps = (call.param.integers(name) for name in ("start", "stop", "step"))
@@ -183,7 +183,7 @@ def slicing(call: Call) -> nn.Module:
     return Gather(places)
 
 
-def pad(call: Call) -> nn.Module:
+def pad(call: FunctionCall) -> nn.Module:
     """Pad of the last axes, by a constant, by reflection, or by repeating the outermost value."""
     shape, flat = call.shape(), call.param.integers("pad_width")
     width = list(zip(flat[::2], flat[1::2], strict=False))
@@ -207,31 +207,31 @@ def pad(call: Call) -> nn.Module:
     return Gather(places)
 
 
-def identity(call: Call) -> nn.Module:
+def identity(call: FunctionCall) -> nn.Module:
     """Functions that do nothing when a network is used."""
     call.at_most(1)
     call.shape()
     return nn.Identity()
 
 
-def image_augmentation(call: Call) -> nn.Module:
+def image_augmentation(call: FunctionCall) -> nn.Module:
     """ImageAugmentation; what changes pictures at random in training is left out, so it must keep their size."""
-    wanted = tuple(call.param.shape("shape"))
-    if wanted and math.prod(wanted[-len(call.shape()) + 1 :]) != call.per_image:
+    output = tuple(call.param.shape("shape"))
+    if output and math.prod(output[-len(call.shape()) + 1 :]) != call.per_image:
         raise ValueError(
-            f"it makes pictures of the shape {wanted} of {call.shape()[1:]}; without it the sizes do not fit"
+            f"it makes pictures of the shape {output} of {call.shape()[1:]}; without it the sizes do not fit"
         )
     return identity(call)
 
 
-def flatten(call: Call) -> nn.Module:
+def flatten(call: FunctionCall) -> nn.Module:
     """Flatten: all axes but the batch become one."""
     call.at_most(1)
     call.shape()
     return nn.Flatten()
 
 
-def _new_axis(call: Call, last: int) -> int:
+def _new_axis(call: FunctionCall, last: int) -> int:
     axis = call.param.integer("axis")
     axis += last + 1 if axis < 0 else 0
     if not 1 <= axis <= last:

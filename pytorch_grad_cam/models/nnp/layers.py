@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Shape
 
 _CONVOLUTIONS: tuple[Any, ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED: tuple[Any, ...] = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -52,7 +52,7 @@ class Normalization(nn.Module):
         return x * self.scale + self.shift
 
 
-def convolution(call: Call) -> nn.Module:
+def convolution(call: FunctionCall) -> nn.Module:
     """Convolution, weights (C', C / group, *k)."""
     _check_axes(call)
     weight = call.weight(1)
@@ -65,7 +65,7 @@ def convolution(call: Call) -> nn.Module:
     return _convolution(call, weight, group)
 
 
-def depthwise_convolution(call: Call) -> nn.Module:
+def depthwise_convolution(call: FunctionCall) -> nn.Module:
     """DepthwiseConvolution, weights (C * multiplier, *k); the outputs of a channel are neighbours."""
     _check_axes(call)
     weight = call.weight(1)
@@ -77,7 +77,7 @@ def depthwise_convolution(call: Call) -> nn.Module:
     return _convolution(call, weight.unsqueeze(1), shape[1])
 
 
-def deconvolution(call: Call) -> nn.Module:
+def deconvolution(call: FunctionCall) -> nn.Module:
     """Deconvolution, weights (C, C' / group, *k)."""
     _check_axes(call)
     weight = call.weight(1)
@@ -89,7 +89,7 @@ def deconvolution(call: Call) -> nn.Module:
     return _deconvolution(call, weight, group)
 
 
-def depthwise_deconvolution(call: Call) -> nn.Module:
+def depthwise_deconvolution(call: FunctionCall) -> nn.Module:
     """DepthwiseDeconvolution, weights (C, *k); ``divisor`` neighbouring channels make one."""
     _check_axes(call)
     weight = call.weight(1)
@@ -101,7 +101,7 @@ def depthwise_deconvolution(call: Call) -> nn.Module:
     return _deconvolution(call, weight.unsqueeze(1), shape[1] // divisor)
 
 
-def affine(call: Call) -> nn.Module:
+def affine(call: FunctionCall) -> nn.Module:
     """Affine, weights (D, *L): the transpose of torch's."""
     call.at_most(3)
     shape = call.shape()
@@ -123,7 +123,7 @@ def affine(call: Call) -> nn.Module:
     return _filled(layer, weight.flatten(1).t().contiguous(), bias)
 
 
-def batch_normalization(call: Call) -> nn.Module:
+def batch_normalization(call: FunctionCall) -> nn.Module:
     """BatchNormalization of inputs x, beta, gamma, mean, var, by running statistics unless ``batch_stat`` is set."""
     shape = call.shape()
     axes = call.param.integers("axes") or [1]
@@ -139,10 +139,10 @@ def batch_normalization(call: Call) -> nn.Module:
         if absent:
             return torch.full(sizes, otherwise)
         place = next(places, len(call.inputs))
-        given = call.weight(place)
-        if given.numel() != math.prod(sizes):
-            raise ValueError(f"its parameter {place} has {given.numel()} numbers instead of {math.prod(sizes)}")
-        return given.reshape(sizes)
+        values = call.weight(place)
+        if values.numel() != math.prod(sizes):
+            raise ValueError(f"its parameter {place} has {values.numel()} numbers instead of {math.prod(sizes)}")
+        return values.reshape(sizes)
 
     beta = statistic("no_bias" in missing, 0.0)
     gamma = statistic("no_scale" in missing, 1.0)
@@ -161,11 +161,11 @@ def batch_normalization(call: Call) -> nn.Module:
     if not batch_stat:
         layer.running_mean, layer.running_var = mean.flatten(), var.flatten()
         layer.num_batches_tracked = torch.tensor(0)
-    done: nn.Module = layer
-    return done
+    result: nn.Module = layer
+    return result
 
 
-def _convolution(call: Call, weight: Tensor, group: int) -> nn.Module:
+def _convolution(call: FunctionCall, weight: Tensor, group: int) -> nn.Module:
     count = weight.ndim - 2
     call.at_most(3)
     bias = call.bias(2, weight.shape[0])
@@ -183,7 +183,7 @@ def _convolution(call: Call, weight: Tensor, group: int) -> nn.Module:
     return _filled(layer, weight, bias)
 
 
-def _deconvolution(call: Call, weight: Tensor, group: int) -> nn.Module:
+def _deconvolution(call: FunctionCall, weight: Tensor, group: int) -> nn.Module:
     count = weight.ndim - 2
     call.at_most(3)
     channels = weight.shape[1] * group
@@ -207,11 +207,11 @@ def _filled(layer: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
     layer.weight = nn.Parameter(weight)
     if bias is not None:
         layer.bias = nn.Parameter(bias)
-    done: nn.Module = layer
-    return done
+    result: nn.Module = layer
+    return result
 
 
-def _check_axes(call: Call) -> None:
+def _check_axes(call: FunctionCall) -> None:
     call.first_only()
     if call.param.integer("base_axis") != 1:
         raise ValueError(

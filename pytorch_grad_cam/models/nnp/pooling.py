@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Shape
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
 
 
@@ -32,7 +32,7 @@ class Windows(nn.Module):
         self.kernel, self.stride = kernel, stride
         ends = [(n - 1) * s + k - p for n, s, k, p in zip(count, stride, kernel, pad, strict=True)]
         # F.pad counts axes from the last; a negative number cuts off what no window reaches
-        self.border = [each for p, end, length in zip(pad, ends, size, strict=True) for each in (end - length, p)][::-1]
+        self.border = [n for p, end, length in zip(pad, ends, size, strict=True) for n in (end - length, p)][::-1]
 
     def bordered(self, x: Tensor, value: float) -> Tensor:
         """Return ``(..., *S)`` as ``(N, 1, *S')``, filled up to whole windows."""
@@ -90,21 +90,21 @@ class Unpooling(nn.Module):
         return f"kernel_size={self.kernel}"
 
 
-def max_pooling(call: Call) -> nn.Module:
+def max_pooling(call: FunctionCall) -> nn.Module:
     """MaxPooling, torch's own where its rule is the same."""
     size, kernel, stride, pad, count = _geometry(call)
-    if _is_torchs(call, size, kernel, stride, pad, count):
+    if _has_torch_windows(call, size, kernel, stride, pad, count):
         kind: Any = nn.MaxPool2d if len(kernel) == 2 else nn.MaxPool3d
         pool: nn.Module = kind(kernel, stride, pad)
         return pool
     return MaxWindows(size, kernel, stride, pad, count)
 
 
-def average_pooling(call: Call) -> nn.Module:
+def average_pooling(call: FunctionCall) -> nn.Module:
     """AveragePooling; a window that hangs over the end is divided by the pixels that it has."""
     size, kernel, stride, pad, count = _geometry(call)
     whole = call.param.flag("including_pad")
-    if _is_torchs(call, size, kernel, stride, pad, count):
+    if _has_torch_windows(call, size, kernel, stride, pad, count):
         kind: Any = nn.AvgPool2d if len(kernel) == 2 else nn.AvgPool3d
         pool: nn.Module = kind(kernel, stride, pad, count_include_pad=whole)
         return pool
@@ -117,12 +117,12 @@ def average_pooling(call: Call) -> nn.Module:
     return SumWindows(size, kernel, stride, pad, count, shares)
 
 
-def sum_pooling(call: Call) -> nn.Module:
+def sum_pooling(call: FunctionCall) -> nn.Module:
     """SumPooling."""
     return SumWindows(*_geometry(call), shares=None)
 
 
-def global_average_pooling(call: Call) -> nn.Module:
+def global_average_pooling(call: FunctionCall) -> nn.Module:
     """GlobalAveragePooling: (B, C, H, W) or (B, C, L) to (B, C, 1, 1)."""
     rank = len(call.shape())
     if rank == 3:
@@ -132,7 +132,7 @@ def global_average_pooling(call: Call) -> nn.Module:
     return nn.AdaptiveAvgPool2d(1)
 
 
-def unpooling(call: Call) -> nn.Module:
+def unpooling(call: FunctionCall) -> nn.Module:
     """Unpooling."""
     call.first_only()
     kernel = tuple(call.param.shape("kernel"))
@@ -143,7 +143,7 @@ def unpooling(call: Call) -> nn.Module:
     return Unpooling(kernel)
 
 
-def _geometry(call: Call) -> tuple[Shape, Shape, Shape, Shape, Shape]:
+def _geometry(call: FunctionCall) -> tuple[Shape, Shape, Shape, Shape, Shape]:
     """Return sizes, kernel, stride, pad and the number of windows, one number per axis each."""
     call.first_only()
     shape = call.shape()
@@ -169,7 +169,9 @@ def _geometry(call: Call) -> tuple[Shape, Shape, Shape, Shape, Shape]:
     return size, kernel, stride, pad, count
 
 
-def _is_torchs(call: Call, size: Sequence[int], kernel: Shape, stride: Shape, pad: Shape, count: Sequence[int]) -> bool:
+def _has_torch_windows(
+    call: FunctionCall, size: Sequence[int], kernel: Shape, stride: Shape, pad: Shape, count: Sequence[int]
+) -> bool:
     """Say whether torch would take the same windows."""
     same = all(
         p <= k // 2 and (length + 2 * p - k) // s + 1 == n

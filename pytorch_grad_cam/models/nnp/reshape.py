@@ -33,9 +33,9 @@ def tail(shape: Sequence[int], per_image: int, batch_size: int, declared: int) -
         len(shape): [*with_batch, *unusual, whole],
         len(shape) + 1: [whole, *with_batch, *unusual],
     }
-    for found in orders.get(declared, [*with_batch, whole, *unusual]):
-        if found is not None and min(found, default=1) > 0 and per_image % math.prod(found) == 0:
-            return tuple(found)
+    for axes in orders.get(declared, [*with_batch, whole, *unusual]):
+        if axes is not None and min(axes, default=1) > 0 and per_image % math.prod(axes) == 0:
+            return tuple(axes)
     raise ValueError(f"its shape {shape} does not fit {per_image} values for an image, at any batch size")
 
 

@@ -72,8 +72,8 @@ class Message:
 
     def message(self, name: str) -> Message:
         """Return a message; an empty one if it is absent."""
-        found: Message = self._last(name, Message, Message(), "a message")
-        return found
+        message: Message = self._last(name, Message, Message(), "a message")
+        return message
 
     def messages(self, name: str) -> list[Message]:
         """Return all messages of a repeated field."""
@@ -118,7 +118,7 @@ class _Parser:
                 self._next()
                 continue
             if self._kind != "name":
-                raise self._wrong("a field name")
+                raise self._unexpected("a field name")
             values = open_messages[-1].fields.setdefault(self._token, [])
             self._next()
             colon = self._take(":")
@@ -131,7 +131,7 @@ class _Parser:
                 values.append(open_messages[-1])
                 self._next()
             elif not colon:
-                raise self._wrong("a colon or a message")
+                raise self._unexpected("a colon or a message")
             elif self._take("["):
                 while not self._take("]"):
                     values.append(self._scalar())
@@ -154,7 +154,7 @@ class _Parser:
         elif kind == "name":
             value = float(token) if token.lower() in _FLOATS else _WORDS.get(token.lower(), token)
         else:
-            raise self._wrong("a value")
+            raise self._unexpected("a value")
         self._next()
         return value
 
@@ -182,9 +182,9 @@ class _Parser:
             if match.lastgroup and match.lastgroup != "space":
                 yield match.lastgroup, match[0]
 
-    def _wrong(self, wanted: str) -> ValueError:
-        found = repr(self._token[:20]) if self._kind else "its end"
-        return ValueError(f"line {self._line()} of the network text has {found} where {wanted} must stand")
+    def _unexpected(self, expected: str) -> ValueError:
+        token = repr(self._token[:20]) if self._kind else "its end"
+        return ValueError(f"line {self._line()} of the network text has {token} where {expected} must stand")
 
     def _line(self) -> int:
         return self._text.count("\n", 0, self._position) + 1
