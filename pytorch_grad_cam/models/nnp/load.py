@@ -57,7 +57,7 @@ def load_nnp(path: str | Path, weights: None = None, trust_pickle: bool = False)
     )
 
 
-def _preprocessing(model: NnpNetwork) -> Preprocessing:
+def _preprocessing_for_network(model: NnpNetwork) -> Preprocessing:
     shape = model.input_shape
     channels = shape[0] if len(shape) == 3 and shape[0] in (1, 3) else 3
     size = (shape[1], shape[2]) if len(shape) == 3 else None  # what is no picture is left to the network to refuse
