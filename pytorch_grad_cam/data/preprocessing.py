@@ -22,9 +22,9 @@ MAX_PIXELS = 50_000_000  # of the resized picture; a strip of 1 x 5000 pixels wo
 class Preprocessing:
     """Turns a picture into a network's input: resizes it, crops its centre, scales it to [0, 1] and normalises it.
 
-    A picture ``(H, W, 3)`` uint8 becomes ``(C, h, w)`` float32, exactly as by torchvision's ``weights.transforms()`` for
-    a PIL image; the geometry can be undone. (For a tensor, torchvision rounds differently while resizing; that alone
-    can move a probability by some per cent.)
+    A picture ``(H, W, 3)`` uint8 becomes ``(C, h, w)`` float32, as torchvision's ``weights.transforms()`` makes it of a
+    PIL image, to the bit; the geometry can be undone. (For a tensor, torchvision rounds differently while resizing;
+    that alone can move a probability by some per cent.)
 
     Attributes:
         resize: length of the shorter side, an exact (height, width), or None to keep the size.
