@@ -60,7 +60,7 @@ class FunctionCall:
             raise ValueError(f"its bias has {bias.numel()} numbers for {channels} channels")
         return bias.flatten()
 
-    def at_most(self, count: int) -> None:
+    def limit_inputs(self, count: int) -> None:
         """Refuse more inputs than the function has."""
         if not 1 <= len(self.inputs) <= count:
             raise ValueError(f"it has {len(self.inputs)} inputs; {count} at most are known")
@@ -97,7 +97,7 @@ class FunctionCall:
             )
         return axes
 
-    def first_only(self) -> None:
+    def require_channels_first(self) -> None:
         """Refuse data with channels last."""
         if self.param.flag("channel_last"):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Every function that can be read, by nnabla's type."""
+"""The table of all functions that can be read: nnabla's type, and what builds its module."""
 
 from __future__ import annotations
 

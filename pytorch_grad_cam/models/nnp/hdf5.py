@@ -1,4 +1,4 @@
-"""Weights in a .h5 file: one dataset per parameter, its path is the parameter's name."""
+"""Read the weights in a .h5 file: one dataset per parameter, whose path is the parameter's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to run: the executor's network, its input and outputs, and the functions between them in order."""
+"""Plan what runs: the executor's network, its input and outputs, and the functions between them in order."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _dependencies(
 
 
 def _topological_order(dependencies: Mapping[int, Iterable[int]]) -> list[int]:
-    """Sort numbers so that each stands behind those it depends on, else the smallest first; a circle is left out."""
+    """Sort numbers so that each stands behind those it depends on, else the smallest first; circles are left out."""
     sorter = TopologicalSorter(dependencies)
     with suppress(CycleError):  # what lies before the circle is sorted all the same
         sorter.prepare()

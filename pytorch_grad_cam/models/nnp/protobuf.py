@@ -1,4 +1,4 @@
-"""Weights in a .protobuf file: the one part of nnabla's binary format that is stable between its versions.
+"""Read the weights in a .protobuf file, the one part of nnabla's binary format that is stable between its versions.
 
 A file is a message whose field 200 repeats: a parameter with 1 its name, 20 its shape (1 the sizes), 100 its values.
 Every field starts with a key, ``number * 8 + wire type``; wire types are 0 varint, 1 eight bytes, 2 a length and that
@@ -32,6 +32,8 @@ def read_protobuf(data: bytes) -> dict[str, NDArray[np.float32]]:
 
 
 class _ProtobufReader:
+    """Reads messages, and counts their fields: a small file may claim many."""
+
     def __init__(self) -> None:
         self._left = _MAX_FIELDS
 

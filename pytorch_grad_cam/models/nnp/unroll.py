@@ -1,4 +1,4 @@
-"""A network as the text says it, with its repeat blocks unrolled: a flat list of functions between variables.
+"""Unroll the repeat blocks of a network: it becomes a flat list of functions between variables.
 
 Inside a block ``RepeatStart`` ... ``RepeatEnd`` that runs three times a variable ``A`` becomes ``A_Block[0]``,
 ``A_Block[1]``, ``A_Block[2]``, and a parameter ``A{Block}/W`` becomes ``A[0]/W`` and so on; blocks may be nested.
@@ -20,7 +20,7 @@ Index = Mapping[str, int]  # which run of each block
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the network.
+    """One function of a network, such as a convolution, between named variables.
 
     Attributes:
         name: as in the file, with the run of a repeat block.
