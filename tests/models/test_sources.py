@@ -58,11 +58,8 @@ def test_weights_are_downloaded_only_where_there_are_random_ones_instead(tmp_pat
 def test_the_message_on_an_unknown_name_lists_every_source() -> None:
     with pytest.raises(ValueError, match="unknown") as caught:
         load_model("???")
-    assert str(caught.value) == (
-        "the model '???' is unknown; known are shapes, torchvision's networks for classification, segmentation and "
-        "detection, timm/NAME, hf-hub:NAME, hf/PATH, package.module:factory for your own, .nnp files of Neural Network "
-        "Console, and .pt2 files of torch.export"
-    )
+    assert str(caught.value).startswith("the model '???' is unknown; known are shapes, torchvision's networks for ")
+    assert all(source.offer in str(caught.value) for source in SOURCES)
 
 
 def test_reading_the_table_imports_no_other_package() -> None:
@@ -77,5 +74,5 @@ def test_a_new_source_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (sources, load):
         monkeypatch.setattr(module, "SOURCES", (*SOURCES, row))
     assert load_model("zoo/lion").source == "shapes, the built-in network"
-    with pytest.raises(ValueError, match=r"\.pt2 files of torch.export, and zoo/NAME"):
+    with pytest.raises(ValueError, match=", and zoo/NAME$"):
         load_model("???")
