@@ -74,5 +74,5 @@ def test_a_new_source_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (sources, load):
         monkeypatch.setattr(module, "SOURCES", (*SOURCES, row))
     assert load_model("zoo/lion").source == "shapes, the built-in network"
-    with pytest.raises(ValueError, match=", and zoo/NAME$"):
+    with pytest.raises(ValueError, match=r", and zoo/NAME$"):
         load_model("???")
