@@ -1,4 +1,4 @@
-"""Maps of the same pictures, epoch after epoch, for loops of one's own and for trainers like Lightning's."""
+"""Draw the maps of the same pictures epoch after epoch, in a training loop or by a trainer like Lightning's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LIGHTNING = ("lightning.pytorch", "pytorch_lightning")
 
 
 class EpochMaps:
-    """Draws how the reasons for the same answers change while a network learns. The training does not notice.
+    """Draws how the maps of the same pictures change while a network is trained, without changing the training.
 
     In a loop of your own, call it after each epoch: ``epoch_maps(model, epoch)``. For a trainer of Lightning, hand over
     ``epoch_maps.callback()``.
@@ -66,7 +66,7 @@ class EpochMaps:
         if every < 1:
             raise ValueError(f"every={every} is no number of epochs; give 1 or more")
         self.inputs, self.targets, self.writer = inputs, targets, writer
-        self.pictures = [_visible(each) for each in inputs] if pictures is None else list(pictures)
+        self.pictures = [_as_picture(image) for image in inputs] if pictures is None else list(pictures)
         self.method, self.target_layers, self.every, self.tag = method, target_layers, every, tag
         self.options = options
 
@@ -80,19 +80,19 @@ class EpochMaps:
         Returns:
             The sheet with all pictures, uint8 RGB ``(H, W, 3)``; None in an epoch that is left out.
         """
-        return self._drawn(model, epoch, [] if self.writer is None else [self.writer])
+        return self._draw(model, epoch, [] if self.writer is None else [self.writer])
 
     def on_train_epoch_end(self, trainer: Any, module: nn.Module) -> None:
-        """Do the same for a trainer that calls this by its name, in its main process only."""
+        """Draw and write the maps for a trainer that calls this after every epoch, in its main process only."""
         if not getattr(trainer, "is_global_zero", True):
             return
         writers = [self.writer] if self.writer is not None else _writers(trainer)
         if not writers:
             log.warning("no logger of the trainer takes pictures; give EpochMaps a writer")
-        self._drawn(module, trainer.current_epoch, writers)
+        self._draw(module, trainer.current_epoch, writers)
 
     def callback(self) -> Any:
-        """Return this as a ``Callback`` of Lightning.
+        """Return a ``Callback`` of Lightning that draws and writes the maps.
 
         Raises:
             ImportError: without lightning.
@@ -105,16 +105,18 @@ class EpochMaps:
 
         return Callback()
 
-    def _drawn(self, model: nn.Module, epoch: int, writers: Sequence[Any]) -> Picture | None:
+    def _draw(self, model: nn.Module, epoch: int, writers: Sequence[Any]) -> Picture | None:
         if epoch % self.every:
             return None
-        found = self.method(model, self.target_layers).explain(self.inputs, self.targets, **self.options)
+        explanation = self.method(model, self.target_layers).explain(self.inputs, self.targets, **self.options)
         cells = [
             (show_signed_cam_on_image if map.min() < 0 else show_cam_on_image)(picture, map, use_rgb=True)
-            for picture, map in zip(self.pictures, found.numpy(), strict=True)
+            for picture, map in zip(self.pictures, explanation.numpy(), strict=True)
         ]
-        scores = [""] * len(cells) if found.scores is None else [f"{each:.3g}" for each in found.scores.tolist()]
-        names = ["" if each is None else f"class {each}  " for each in found.classes]
+        scores = [""] * len(cells)
+        if explanation.scores is not None:
+            scores = [f"{score:.3g}" for score in explanation.scores.tolist()]
+        names = ["" if index is None else f"class {index}  " for index in explanation.classes]
         sheet = contact_sheet(cells, [f"{name}{score}" for name, score in zip(names, scores, strict=True)])
         for writer in writers:
             if hasattr(writer, "add_image"):
@@ -132,17 +134,17 @@ def _lightning() -> ModuleType:
 
 def _writers(trainer: Any) -> list[Any]:
     """Return the trainer's loggers that take pictures, as TensorBoard's and that of Weights & Biases do."""
-    found: list[Any] = []
+    writers: list[Any] = []
     for logger in getattr(trainer, "loggers", ()):
         if hasattr(getattr(logger, "experiment", None), "add_image"):
-            found.append(logger.experiment)
+            writers.append(logger.experiment)
         elif hasattr(logger, "log_image"):
-            found.append(lambda tag, sheet, epoch, logger=logger: logger.log_image(tag, [sheet]))
-    return found
+            writers.append(lambda tag, sheet, epoch, logger=logger: logger.log_image(tag, [sheet]))
+    return writers
 
 
-def _visible(inputs: Tensor) -> Picture:
-    values = inputs.detach().float().cpu()
+def _as_picture(image: Tensor) -> Picture:
+    values = image.detach().float().cpu()
     low, high = values.min(), values.max()
     pixels = 255 * (values - low) / (high - low).clamp_min(1e-12)
     shown = pixels if len(pixels) in (1, 3) else pixels.mean(0, keepdim=True)

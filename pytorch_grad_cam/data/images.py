@@ -1,4 +1,4 @@
-"""Pictures in and out: a file, bytes or an array becomes uint8 RGB; a picture becomes a whole file or none."""
+"""Read pictures from files, bytes or arrays as uint8 RGB, and write them to files that are whole or not there."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def read_image(source: str | Path | bytes | NDArray[Any] | Image) -> NDArray[np.
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, (str, Path)):
-        return _decoded(_file_bytes(Path(source)), str(source))
+        return _decode(_file_bytes(Path(source)), str(source))
     if isinstance(source, bytes):
-        return _decoded(source, "the given data")
+        return _decode(source, "the given data")
     if hasattr(source, "getexif"):
         return _from_pil(source)
     raise TypeError(f"a picture must be a path, bytes, a PIL image or an array, not {type(source).__name__}")
@@ -87,7 +87,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             file.write(data)
         os.replace(part, path)
     except OSError as error:
-        raise type(error)(f"cannot write {path}: {_reason(error)}; choose another folder") from error
+        raise type(error)(f"cannot write {path}: {_lower_reason(error)}; choose another folder") from error
     finally:
         with suppress(OSError):
             part.unlink()
@@ -116,10 +116,10 @@ def _file_bytes(path: Path) -> bytes:
     except IsADirectoryError as error:
         raise IsADirectoryError(f"{path} is a folder; give a picture in it") from error
     except OSError as error:
-        raise type(error)(f"cannot read {path}: {_reason(error)}") from error
+        raise type(error)(f"cannot read {path}: {_lower_reason(error)}") from error
 
 
-def _decoded(data: bytes, name: str) -> NDArray[np.uint8]:
+def _decode(data: bytes, name: str) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     if not data:
@@ -157,7 +157,7 @@ def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in shape:
         hint = "; channels come last, transpose it" if array.ndim == 3 and shape[0] in (1, 3, 4) else ""
         raise ValueError(f"a picture must have shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not {shape}{hint}")
-    pixels = _bytes_from(array)
+    pixels = _as_uint8(array)
     if pixels.shape[2] == 4:
         alpha = pixels[:, :, 3:].astype(np.float32) / 255
         pixels = np.round(pixels[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
@@ -166,7 +166,7 @@ def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     return np.array(pixels, order="C")  # always a copy: PIL's arrays cannot be written to
 
 
-def _bytes_from(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _as_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
@@ -182,5 +182,5 @@ def _bytes_from(array: NDArray[Any]) -> NDArray[np.uint8]:
     return np.round(array * (255 // highest)).astype(np.uint8)
 
 
-def _reason(error: OSError) -> str:
+def _lower_reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()

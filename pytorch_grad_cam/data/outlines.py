@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 
 def arc(start: float, stop: float, points: int = 48, radius: float = 1.0) -> np.ndarray:
+    """Return points (N, 2) on a circle around 0 between two angles in radians, the last one left out."""
     angle = np.linspace(start, stop, points, endpoint=False)
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
@@ -49,7 +50,7 @@ SHAPES: tuple[str, ...] = tuple(OUTLINES)
 
 
 def distractor(rng: Generator) -> list[np.ndarray]:
-    """A bean, a stroke or a scrap: an outline that is none of the classes."""
+    """Draw the outline of a bean, a stroke or a scrap, which is none of the classes."""
     kind = rng.integers(3)
     if kind == 0:  # a bean: far too long for a circle, and bent
         x, y = _DISC.T
@@ -75,5 +76,6 @@ def posed(rng: Generator, rings: list[np.ndarray], centre: np.ndarray, size: flo
 
 
 def area_of(rings: list[np.ndarray]) -> float:
+    """Return the area inside closed rings, without their holes."""
     corners = [(ring, np.roll(ring, -1, axis=0)) for ring in rings]
     return float(abs(sum((a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]).sum() for a, b in corners)) / 2)

@@ -1,4 +1,4 @@
-"""Pictures of every kind as arrays, and the old ways into and out of a network: RGB, gray, bands; PIL and tensors."""
+"""Turn pictures of every kind into arrays: RGB, gray or many bands, from PIL, NumPy or PyTorch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.engine.arrays import array_of
 
-_HALF = [0.5, 0.5, 0.5]
 _COLOURS = (1, 3)  # channels of gray and of RGB pictures
 
 
@@ -94,48 +92,3 @@ def bands_as_rgb(img: Any, bands: Sequence[int] = (0, 1, 2), percentiles: tuple[
     low, high = np.nanpercentile(chosen, percentiles, axis=(0, 1))
     spread = np.where(high > low, high - low, 1)
     return np.round(255 * np.nan_to_num(np.clip((chosen - low) / spread, 0, 1))).astype(np.uint8)
-
-
-def preprocess_image(img: Any, mean: Sequence[float] = _HALF, std: Sequence[float] = _HALF) -> Tensor:
-    """Turn a picture into a network's input: (img - mean) / std, per channel.
-
-    Args:
-        img: ``(H, W, C)`` or ``(H, W)`` with any number of bands: uint8, uint16, or floats in [0, 1]. Also a PIL image,
-            or a tensor ``(C, H, W)``.
-        mean: one number per channel, for values in [0, 1].
-        std: likewise, positive.
-
-    Returns:
-        float32 ``(1, C, H, W)``.
-
-    Raises:
-        ValueError: if the numbers do not match the channels.
-    """
-    array = picture_array(img)
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or not array.shape[2] == len(mean) == len(std):
-        raise ValueError(
-            f"a picture of shape {array.shape} does not go with {len(mean)} means and {len(std)} stds; "
-            "give (H, W, C) and C of each"
-        )
-    pixels = torch.from_numpy(np.array(array, dtype=np.float32)).permute(2, 0, 1)[None]  # (1, C, H, W)
-    pixels = pixels / highest_value(array)
-    shift, spread = (torch.tensor(list(numbers))[:, None, None] for numbers in (mean, std))
-    return ((pixels - shift) / spread).contiguous()
-
-
-def deprocess_image(img: Any) -> NDArray[np.uint8]:
-    """Make gradients, or values of any range, visible: the mean is middle gray, a standard deviation a tenth of white.
-
-    Args:
-        img: of any shape.
-
-    Returns:
-        uint8 of the same shape; all middle gray where ``img`` is constant.
-    """
-    values = array_of(img).astype(np.float64)
-    spread = values.std()
-    standard = (values - values.mean()) / (spread if spread > 0 else 1)
-    result: NDArray[np.uint8] = (255 * np.clip(0.5 + 0.1 * standard, 0, 1)).astype(np.uint8)
-    return result

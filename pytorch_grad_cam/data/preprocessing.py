@@ -1,4 +1,4 @@
-"""From a picture to what a network takes, and from a map back to the pixels of the picture."""
+"""Turn a picture into a network's input, and put a map back onto the pixels of the picture."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ MAX_PIXELS = 50_000_000  # of the resized picture; a strip of 1 x 5000 pixels wo
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize, crop the centre, scale to [0, 1], normalise: ``(H, W, 3)`` uint8 -> ``(C, h, w)`` float32.
+    """Turns a picture into a network's input: resizes it, crops its centre, scales it to [0, 1] and normalises it.
 
-    Gives exactly what torchvision's ``weights.transforms()`` gives for a PIL image, and can undo the geometry. (For a
-    tensor, torchvision rounds differently while resizing; that alone can move a probability by some per cent.)
+    A picture ``(H, W, 3)`` uint8 becomes ``(C, h, w)`` float32, as torchvision's ``weights.transforms()`` makes it of a
+    PIL image, to the bit; the geometry can be undone. (For a tensor, torchvision rounds differently while resizing;
+    that alone can move a probability by some per cent.)
 
     Attributes:
         resize: length of the shorter side, an exact (height, width), or None to keep the size.
@@ -70,8 +71,8 @@ class Preprocessing:
                 f"{kind} is not a torchvision preset for single pictures; give Preprocessing(resize=..., crop=..., ...)"
             )
         return cls(
-            resize=_unpacked(transforms.resize_size),
-            crop=_unpacked(getattr(transforms, "crop_size", None)),
+            resize=_size_from(transforms.resize_size),
+            crop=_size_from(getattr(transforms, "crop_size", None)),
             mean=tuple(transforms.mean),
             std=tuple(transforms.std),
             interpolation=transforms.interpolation.value,
@@ -141,7 +142,7 @@ class Preprocessing:
         unseen = []
         for axis in (0, 1):
             centres = (np.arange(size[axis]) + 0.5) * resized[axis] / size[axis]  # in resized pixels
-            centres -= _start(resized[axis], window[axis])
+            centres -= _window_start(resized[axis], window[axis])
             unseen.append((centres < 0) | (centres > window[axis]))
             count = cells.shape[axis]
             place = np.clip(centres * count / window[axis] - 0.5, 0, count - 1)  # in cells of the map
@@ -166,15 +167,15 @@ class Preprocessing:
             return pixels
         window = _pair(self.crop)
         result = pixels.new_zeros(pixels.shape[0], *window)
-        top, left = (_start(length, seen) for length, seen in zip(pixels.shape[1:], window, strict=True))
+        top, left = (_window_start(length, seen) for length, seen in zip(pixels.shape[1:], window, strict=True))
         part = pixels[:, max(top, 0) : max(top, 0) + window[0], max(left, 0) : max(left, 0) + window[1]]
         above, beside = max(-top, 0), max(-left, 0)
         result[:, above : above + part.shape[1], beside : beside + part.shape[2]] = part
         return result
 
 
-def _start(length: int, window: int) -> int:
-    """Where a centred window begins on an axis; negative where it is the longer one. Rounds as torchvision does."""
+def _window_start(length: int, window: int) -> int:
+    """Return where a centred window begins on an axis, rounded as torchvision does; negative where it is longer."""
     return round((length - window) / 2) if length >= window else -((window - length) // 2)
 
 
@@ -182,7 +183,7 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
-def _unpacked(size: Sequence[int] | None) -> int | tuple[int, int] | None:
+def _size_from(size: Sequence[int] | None) -> int | tuple[int, int] | None:
     if size is None:
         return None
     return int(size[0]) if len(size) == 1 else (int(size[0]), int(size[1]))

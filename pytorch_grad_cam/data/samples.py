@@ -1,4 +1,4 @@
-"""Pictures by path, folder or glob, each with a name of its own."""
+"""Find pictures by path, folder or glob, and give every one an id of its own."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def find_samples(sources: Sequence[str]) -> tuple[list[Sample], list[str]]:
     paths: dict[str, Path] = {}  # by the absolute path, which tells files apart
     problems = []
     for source in sources:
-        found, problem = _expanded(source)
-        paths.update({os.path.abspath(path): path for path in found if os.path.abspath(path) not in paths})
+        matches, problem = _expand(source)
+        paths.update({os.path.abspath(path): path for path in matches if os.path.abspath(path) not in paths})
         if problem:
             problems.append(problem)
     ids = _ids([Path(path) for path in paths])
-    return [Sample(*each) for each in zip(ids, paths.values(), strict=True)], problems
+    return [Sample(id, path) for id, path in zip(ids, paths.values(), strict=True)], problems
 
 
 def names_many(sources: Sequence[str]) -> bool:
@@ -52,17 +52,18 @@ def names_many(sources: Sequence[str]) -> bool:
     return len(sources) != 1 or Path(sources[0]).is_dir() or _is_pattern(sources[0])
 
 
-def _expanded(source: str) -> tuple[list[Path], str]:
+def _expand(source: str) -> tuple[list[Path], str]:
+    """Return the files that a path, folder or glob stands for, and a sentence if there are none."""
     path = Path(source)
     if path.is_dir():
-        inside = sorted(each for each in path.iterdir() if _is_picture(each))
-        deeper = not inside and any(_is_picture(each) for each in path.glob("*/*"))
+        inside = sorted(file for file in path.iterdir() if _is_picture(file))
+        deeper = not inside and any(_is_picture(file) for file in path.glob("*/*"))
         hint = f"; its subfolders have some: '{path}/**/*' takes them too" if deeper else ""
         return inside, "" if inside else f"the folder {source} has no pictures ({', '.join(sorted(ENDINGS))}){hint}"
     if not _is_pattern(source):
         return [path], ""
-    matching = sorted(each for each in map(Path, glob.glob(source, recursive=True)) if each.is_file())
-    pictures = [each for each in matching if _is_picture(each)]
+    matching = sorted(file for file in map(Path, glob.glob(source, recursive=True)) if file.is_file())
+    pictures = [file for file in matching if _is_picture(file)]
     return pictures or matching, "" if matching else f"no file matches {source}; check the pattern"
 
 
@@ -75,17 +76,17 @@ def _is_picture(path: Path) -> bool:
 
 
 def _ids(paths: list[Path]) -> list[str]:
-    """Name each absolute path as shortly as it goes, all in the same way."""
+    """Return an id for every absolute path, as short as they can be told apart, all formed alike."""
     if not paths:
         return []
     top = Path(os.path.commonpath([path.parent for path in paths]))
-    ways: tuple[Callable[[Path], str], ...] = (
+    namings: tuple[Callable[[Path], str], ...] = (
         lambda path: path.stem,
         lambda path: path.relative_to(top).with_suffix("").as_posix(),
         lambda path: path.relative_to(top).as_posix(),
     )
-    for way in ways:
-        ids = [way(path) for path in paths]
-        if len({each.lower() for each in ids}) == len(ids):  # some file systems do not tell cases apart
+    for name in namings:
+        ids = [name(path) for path in paths]
+        if len({id.lower() for id in ids}) == len(ids):  # some file systems do not tell cases apart
             return ids
     return [f"{index}_{path.stem}" for index, path in enumerate(paths)]

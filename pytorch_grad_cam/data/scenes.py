@@ -54,7 +54,7 @@ class Scene:
 
 
 def _coverage(rings: list[np.ndarray]) -> np.ndarray:
-    """Share of every pixel inside the rings, (128, 128), by the even-odd rule on a grid of sub-pixels."""
+    """Return the share of every pixel inside the rings, (128, 128), by the even-odd rule on a grid of sub-pixels."""
     cover = np.zeros((SIZE, SIZE))
     points = np.concatenate(rings)
     left, top = np.clip(np.floor(points.min(0)).astype(int), 0, SIZE)
@@ -76,27 +76,27 @@ def _coverage(rings: list[np.ndarray]) -> np.ndarray:
     return cover
 
 
-def _mixing(sigma: float, knots: int = SIZE) -> np.ndarray:
-    """Matrix (128, knots) of Gaussian weights: blurs along one axis, or spreads a coarse grid over it."""
+def _gaussian_weights(sigma: float, knots: int = SIZE) -> np.ndarray:
+    """Return a matrix (128, knots) of Gaussian weights: it blurs along an axis, or spreads a coarse grid over it."""
     distance = np.linspace(0, knots - 1, SIZE)[:, None] - np.arange(knots)
     weight = np.exp(-0.5 * (distance / sigma) ** 2)
     return np.asarray(weight / weight.sum(1, keepdims=True))
 
 
 def _smooth_noise(rng: Generator, knots: int) -> np.ndarray:
-    spread = _mixing(0.5, knots)
+    spread = _gaussian_weights(0.5, knots)
     return np.asarray(spread @ rng.normal(size=(knots, knots)) @ spread.T)
 
 
 def _waves(rng: Generator, shortest: float) -> np.ndarray:
-    """Stripes of random direction and period, (128, 128) in -1..1."""
+    """Draw stripes of random direction and period, (128, 128) in -1..1."""
     angle, period = rng.uniform(0, np.pi), rng.uniform(shortest, 4 * shortest)
     steps, phase = 2 * np.pi / period * np.arange(SIZE), rng.uniform(0, 2 * np.pi)
     return np.asarray(np.sin(steps * np.cos(angle) + steps[:, None] * np.sin(angle) + phase))
 
 
 def _fill(rng: Generator, colour: np.ndarray) -> np.ndarray:
-    """The colour, plain or mixed with a second one in a gradient, stripes or spots: (3, 128, 128)."""
+    """Fill a picture (3, 128, 128) with a colour, plain or mixed with a second one in a gradient, stripes or spots."""
     pattern = (
         lambda: np.zeros((SIZE, SIZE)),
         lambda: _waves(rng, 80.0),
@@ -107,7 +107,7 @@ def _fill(rng: Generator, colour: np.ndarray) -> np.ndarray:
 
 
 def _background(rng: Generator, difficulty: float) -> np.ndarray:
-    """A base colour under a gradient, cloudy or wavy texture, and thin clutter."""
+    """Draw a background: a base colour under a gradient, cloudy or wavy texture, and thin clutter."""
     image = np.tile(rng.uniform(0, 1, (3, 1, 1)), (1, SIZE, SIZE))
     patterns = _waves(rng, 150.0), _smooth_noise(rng, 5), _smooth_noise(rng, 24), _waves(rng, 5.0)
     for pattern in patterns:
@@ -124,7 +124,9 @@ def _background(rng: Generator, difficulty: float) -> np.ndarray:
 
 
 @dataclass
-class _Placed:
+class _PlacedItem:
+    """An object on the picture so far: its class, full area and visible pixels."""
+
     label: str
     area: float
     centre: np.ndarray
@@ -132,8 +134,8 @@ class _Placed:
     mask: np.ndarray
 
 
-def _centre(rng: Generator, size: float, placed: list[_Placed]) -> np.ndarray:
-    """Anywhere, cut by the border a little at most; now and then on purpose where it meets another object."""
+def _centre(rng: Generator, size: float, placed: list[_PlacedItem]) -> np.ndarray:
+    """Draw the centre of an item: anywhere, cut by the border a little at most, now and then where it meets another."""
     if placed and rng.random() < 0.35:
         other = placed[rng.integers(len(placed))]
         reach = (size + other.size) / 2 * rng.uniform(0.6, 0.95)
@@ -141,10 +143,10 @@ def _centre(rng: Generator, size: float, placed: list[_Placed]) -> np.ndarray:
     return rng.uniform(0.38 * size, SIZE - 0.38 * size, 2)
 
 
-def _painted(
-    rng: Generator, image: np.ndarray, label: str, placed: list[_Placed], difficulty: float, smallest: float
+def _add_item(
+    rng: Generator, image: np.ndarray, label: str, placed: list[_PlacedItem], difficulty: float, smallest: float
 ) -> np.ndarray | None:
-    """The picture with one more item ("" is a distractor), or None if no place tried is good enough."""
+    """Return the picture with one more item ("" is a distractor), or None if no place tried is good enough."""
     for _ in range(_TRIES):
         size = rng.uniform(smallest, SIZES[1]) if label else rng.uniform(*DISTRACTOR_SIZES)
         centre = _centre(rng, size, placed)
@@ -164,33 +166,33 @@ def _painted(
         if np.quantile(contrast, 0.2) < MIN_CONTRAST:
             continue
         if rng.random() < 0.3:  # a soft shadow
-            blur, offset = _mixing(rng.uniform(1, 3)), tuple(rng.integers(-3, 4, 2))
+            blur, offset = _gaussian_weights(rng.uniform(1, 3)), tuple(rng.integers(-3, 4, 2))
             image = image * (1 - 0.5 * blur @ np.roll(cover, offset, (0, 1)) @ blur.T)
         for other in placed:
             other.mask &= ~mask
         if label:
-            placed.append(_Placed(label, area, centre, size, mask))
+            placed.append(_PlacedItem(label, area, centre, size, mask))
         return np.asarray(image * (1 - cover) + fill * cover)
     return None
 
 
-def _finished(rng: Generator, image: np.ndarray, difficulty: float) -> np.ndarray:
-    """Light, blur and sensor noise over everything, then bytes (128, 128, 3)."""
+def _finish(rng: Generator, image: np.ndarray, difficulty: float) -> np.ndarray:
+    """Lay light, blur and sensor noise over a picture, and return it as uint8 (128, 128, 3)."""
     image = image * (1 + difficulty * rng.uniform(0, 0.25) * _waves(rng, 200.0))
-    blur = _mixing(rng.uniform(0.2, 0.2 + 0.4 * difficulty))
+    blur = _gaussian_weights(rng.uniform(0.2, 0.2 + 0.4 * difficulty))
     image = blur @ image @ blur.T
     image += difficulty * rng.uniform(0, 0.025) * rng.standard_normal(image.shape, dtype=np.float32)
     return np.asarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8).transpose(1, 2, 0))
 
 
-def _attempt(rng: Generator, labels: Sequence[str] | None, difficulty: float, smallest: float) -> Scene | None:
+def _try_scene(rng: Generator, labels: Sequence[str] | None, difficulty: float, smallest: float) -> Scene | None:
     if labels is None:
         labels = [SHAPES[index] for index in rng.permutation(len(SHAPES))[: rng.integers(1, 4)]]
     items = [*labels, *[""] * rng.integers(0, 1 + round(2 * difficulty))]
     image = _background(rng, difficulty)
-    placed: list[_Placed] = []
+    placed: list[_PlacedItem] = []
     for index in rng.permutation(len(items)):
-        painted = _painted(rng, image, items[index], placed, difficulty, smallest)
+        painted = _add_item(rng, image, items[index], placed, difficulty, smallest)
         if painted is None:
             return None
         image = painted
@@ -199,7 +201,7 @@ def _attempt(rng: Generator, labels: Sequence[str] | None, difficulty: float, sm
         rows, columns = np.flatnonzero(item.mask.any(1)), np.flatnonzero(item.mask.any(0))
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
         objects.append(SceneObject(item.label, SHAPES.index(item.label), box, item.mask))
-    return Scene(_finished(rng, image, difficulty), tuple(objects))
+    return Scene(_finish(rng, image, difficulty), tuple(objects))
 
 
 def render_scene(
@@ -208,18 +210,18 @@ def render_scene(
     """Render the scene of a seed: the same seed and arguments give the same pixels, always.
 
     Args:
-        seed: A non-negative integer.
-        labels: One to three different names from `SHAPES`; None draws them.
+        seed: a non-negative integer.
+        labels: one to three different names from `SHAPES`; None draws them.
         difficulty: 0 (clean) to 1 (what the built-in network is measured on): scales clutter, distractors,
             texture, low contrast, blur and noise.
-        smallest: Diameter of the smallest objects in pixels. The network is trained on smaller ones than it is
+        smallest: diameter of the smallest objects in pixels. The network is trained on smaller ones than it is
             measured on.
 
     Returns:
         The scene; at least `MIN_VISIBLE` of every object can be seen.
 
     Raises:
-        ValueError: A name is unknown or repeated, not one to three are given, or difficulty is outside 0..1.
+        ValueError: a name is unknown or repeated, not one to three are given, or difficulty is outside 0..1.
     """
     known = labels is None or set(labels) <= set(SHAPES)
     if not known or (labels is not None and not 1 <= len(set(labels)) == len(labels) <= 3):
@@ -227,5 +229,5 @@ def render_scene(
     if not 0 <= difficulty <= 1:
         raise ValueError(f"difficulty {difficulty} is outside 0..1; give 0 for clean, 1 for the full test")
     # a scene into which an object does not fit is started afresh: rare
-    attempts = (_attempt(np.random.default_rng((seed, n)), labels, difficulty, smallest) for n in itertools.count())
+    attempts = (_try_scene(np.random.default_rng((seed, n)), labels, difficulty, smallest) for n in itertools.count())
     return next(scene for scene in attempts if scene is not None)

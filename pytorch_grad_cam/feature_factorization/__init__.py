@@ -1,4 +1,4 @@
-"""What a layer knows of its pictures: a few concepts, each with a place in every picture."""
+"""Deep Feature Factorization: what a layer returns, split into a few concepts with a map in every picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deep Feature Factorization: what a layer tells apart in a set of pictures, without asking for a class.
+"""Deep Feature Factorization: the concepts that a layer tells apart in a set of pictures, whatever the class.
 
 Source: E. Collins, R. Achanta, S. Susstrunk, 2018, "Deep Feature Factorization For Concept Discovery",
     arXiv:1806.10206.
@@ -23,7 +23,7 @@ from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.layout import Layout
 from pytorch_grad_cam.engine.restore import evaluating, undisturbed
-from pytorch_grad_cam.feature_factorization.concepts import Concepts, factorized, outputs_for
+from pytorch_grad_cam.feature_factorization.decomposition import Concepts, factorize_activations, outputs_for_concepts
 
 
 def dff(
@@ -40,8 +40,8 @@ def dff(
         The concepts ``(C, K)`` and where they are, ``(B, K, *s)`` in [0, 1]; see `Concepts`. The strongest concept
         comes first.
     """
-    found = factorized(torch.as_tensor(activations), n_components, seed)
-    return found.vectors.T.cpu().numpy(), found.maps.cpu().numpy()
+    concepts = factorize_activations(torch.as_tensor(activations), n_components, seed)
+    return concepts.vectors.T.cpu().numpy(), concepts.maps.cpu().numpy()
 
 
 class DeepFeatureFactorization:
@@ -100,12 +100,12 @@ class DeepFeatureFactorization:
             The concepts ``(C, K)``; per image their maps, float32 ``(K, *S)`` in [0, 1]; and, if there is a
             ``computation_on_concepts``, what it returned, as an array ``(K, ...)``.
         """
-        found = self.concepts(input_tensor, n_components)
-        explanations = [_at(each, input_tensor.shape[2:]) for each in found.maps]
-        vectors: NDArray[np.floating[Any]] = found.vectors.T.cpu().numpy()
+        concepts = self.concepts(input_tensor, n_components)
+        explanations = [_resized(maps_of_image, input_tensor.shape[2:]) for maps_of_image in concepts.maps]
+        vectors: NDArray[np.floating[Any]] = concepts.vectors.T.cpu().numpy()
         if self.computation_on_concepts is None:
             return vectors, explanations
-        return vectors, explanations, self._computed(found.vectors)
+        return vectors, explanations, self._apply_computation(concepts.vectors)
 
     def concepts(self, input_tensor: Tensor, n_components: int = 16) -> Concepts:
         """Find the concepts of a batch, as tensors, with the maps at the layer's resolution.
@@ -133,17 +133,17 @@ class DeepFeatureFactorization:
                     f"the layer gives {tuple(activations.shape)}, not (B, C, *S) with B = {len(inputs)} and "
                     f"{inputs.ndim - 2} spatial axes; choose another layer, or give a reshape_transform"
                 )
-            return factorized(activations, n_components, self.seed)
+            return factorize_activations(activations, n_components, self.seed)
 
     def outputs(self, input_tensor: Tensor, vectors: Tensor) -> Any:
-        """Ask the network itself about concepts ``(K, C)``: its outputs for ``K`` images that show nothing else.
+        """Return the network's outputs for concepts ``(K, C)``: as for ``K`` images that show nothing else.
 
         What does not pass through the layer (branches around it, class tokens) is taken from the first image.
         """
         inputs = checked_input(self.model, input_tensor[:1], False)
         with undisturbed(self.model, inputs.device):
             layer = self._layer(inputs)
-            return outputs_for(self.model, layer, self._layout(inputs, layer), inputs, vectors)
+            return outputs_for_concepts(self.model, layer, self._layout(inputs, layer), inputs, vectors)
 
     def _layer(self, inputs: Tensor) -> nn.Module:
         if self.target_layer is None:
@@ -154,14 +154,14 @@ class DeepFeatureFactorization:
     def _layout(self, inputs: Tensor, layer: nn.Module) -> ReshapeTransform:
         return self.reshape_transform or Layout(self.model, inputs, [layer])
 
-    def _computed(self, vectors: Tensor) -> NDArray[Any]:
+    def _apply_computation(self, vectors: Tensor) -> NDArray[Any]:
         compute = self.computation_on_concepts
         assert compute is not None
         head = compute if isinstance(compute, nn.Module) else self.model
-        weight = next((each for each in head.parameters() if each.is_floating_point()), vectors)
+        weight = next((parameter for parameter in head.parameters() if parameter.is_floating_point()), vectors)
         with undisturbed(self.model, vectors.device), evaluating(head.modules()):
-            answers = compute(vectors.to(weight))
-        result: NDArray[Any] = answers.detach().float().cpu().numpy()
+            outputs = compute(vectors.to(weight))
+        result: NDArray[Any] = outputs.detach().float().cpu().numpy()
         return result
 
 
@@ -197,20 +197,20 @@ def run_dff_on_image(
     from pytorch_grad_cam.visualization.concepts import create_labels_legend, show_factorization_on_image
 
     factorization = DeepFeatureFactorization(model, target_layer, reshape_transform, classifier)
-    found = factorization.concepts(img_tensor[None], n_components)
+    concepts = factorization.concepts(img_tensor[None], n_components)
     if classifier is None:
-        logits = torch.as_tensor(factorization.outputs(img_tensor[None], found.vectors)).float().cpu()
+        logits = torch.as_tensor(factorization.outputs(img_tensor[None], concepts.vectors)).float().cpu()
     else:
-        logits = torch.from_numpy(factorization._computed(found.vectors))
+        logits = torch.from_numpy(factorization._apply_computation(concepts.vectors))
     if labels is None:
         labels = getattr(getattr(model, "config", None), "id2label", None) or [str(n) for n in range(logits.shape[1])]
     legend = create_labels_legend(torch.softmax(logits, 1), labels, top_k)
     picture = unit_picture(img_pil)
-    drawn = show_factorization_on_image(picture, found.maps[0], image_weight=0.3, concept_labels=legend)
+    drawn = show_factorization_on_image(picture, concepts.maps[0], image_weight=0.3, concept_labels=legend)
     return np.hstack([np.round(255 * picture).astype(np.uint8), drawn])
 
 
-def _at(concept_maps: Tensor, size: Sequence[int]) -> NDArray[np.float32]:
+def _resized(concept_maps: Tensor, size: Sequence[int]) -> NDArray[np.float32]:
     """Resize the maps of one image ``(K, *s)`` to its size, as an array."""
     result: NDArray[np.float32] = maps.resize(concept_maps.float(), size).clamp(0, 1).cpu().numpy()
     return result

@@ -14,7 +14,7 @@ _POWERS = 4  # products more with the matrix, in the random search for singular 
 
 @dataclass(frozen=True)
 class Factors:
-    """``V`` is about ``left @ right``.
+    """Two non-negative matrices whose product ``left @ right`` is close to a matrix ``V``.
 
     Attributes:
         left: ``(M, K)``, not negative.
@@ -58,21 +58,23 @@ def nmf(matrix: Tensor, components: int, *, seed: int = 0, max_steps: int = 500,
         raise ValueError("the matrix has values that are negative or not finite; shift or clip them first")
     scale = matrix.max().clamp_min(torch.finfo(matrix.dtype).tiny)
     with torch.autocast(matrix.device.type, enabled=False):
-        return _factors(_precise(matrix) / scale, components, seed, max_steps, tolerance, float(scale), matrix.dtype)
+        return _alternating_least_squares(
+            _in_high_precision(matrix) / scale, components, seed, max_steps, tolerance, float(scale), matrix.dtype
+        )
 
 
-def _factors(
+def _alternating_least_squares(
     matrix: Tensor, components: int, seed: int, max_steps: int, tolerance: float, scale: float, dtype: torch.dtype
 ) -> Factors:
-    left, right = _start(matrix, components, seed)
+    left, right = _initial_factors(matrix, components, seed)
     whole = float((matrix**2).sum())
     before, squared, steps = whole, whole, 0
     for _ in range(max_steps if whole > 0 else 0):
         steps += 1
-        left = _improved(left, matrix @ right.T, right @ right.T)
+        left = _updated_factor(left, matrix @ right.T, right @ right.T)
         projected = left.T @ matrix  # (K, N)
         gram = left.T @ left
-        right = _improved(right.T, projected.T, gram).T
+        right = _updated_factor(right.T, projected.T, gram).T
         squared = whole - 2 * float((right * projected).sum()) + float((gram * (right @ right.T)).sum())
         if before - squared <= tolerance * whole:
             break
@@ -91,12 +93,12 @@ def _factors(
     )
 
 
-def _precise(tensor: Tensor) -> Tensor:
+def _in_high_precision(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.device.type == "mps" else tensor.double()  # that device has no float64
 
 
-def _improved(factor: Tensor, target: Tensor, gram: Tensor) -> Tensor:
-    """Take each column of a factor ``(M, K)`` to the best non-negative one while the others stay, in turn."""
+def _updated_factor(factor: Tensor, target: Tensor, gram: Tensor) -> Tensor:
+    """Move each column of a factor ``(M, K)`` to the best non-negative one while the others stay, in turn."""
     factor = factor.clone()
     diagonal = gram.diagonal()
     inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
@@ -107,23 +109,24 @@ def _improved(factor: Tensor, target: Tensor, gram: Tensor) -> Tensor:
     return factor
 
 
-def _start(matrix: Tensor, components: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Take the non-negative halves of the first singular vectors.
+def _initial_factors(matrix: Tensor, components: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return first factors: the non-negative halves of the first singular vectors.
 
     Source: C. Boutsidis, E. Gallopoulos, 2008, "SVD based initialization: A head start for nonnegative matrix
         factorization", doi:10.1016/j.patcog.2007.09.010 (NNDSVD).
     """
-    u, values, v = _singular(matrix, components, seed)
+    u, values, v = _truncated_svd(matrix, components, seed)
     u[:, 0], v[:, 0] = u[:, 0].abs(), v[:, 0].abs()  # of a non-negative matrix these have one sign
     up, un, vp, vn = u.clamp_min(0), (-u).clamp_min(0), v.clamp_min(0), (-v).clamp_min(0)
     positive = up.norm(dim=0) * vp.norm(dim=0) >= un.norm(dim=0) * vn.norm(dim=0)  # (K,)
     left, right = torch.where(positive, up, un), torch.where(positive, vp, vn)
     weight = (values * left.norm(dim=0) * right.norm(dim=0)).sqrt()
-    left, right = (each / each.norm(dim=0).clamp_min(torch.finfo(each.dtype).tiny) * weight for each in (left, right))
+    tiny = torch.finfo(matrix.dtype).tiny
+    left, right = (factor / factor.norm(dim=0).clamp_min(tiny) * weight for factor in (left, right))
     return left, right.T
 
 
-def _singular(matrix: Tensor, components: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def _truncated_svd(matrix: Tensor, components: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the first singular vectors ``(M, K)``, values ``(K,)`` and vectors ``(N, K)``, by a random search.
 
     Source: N. Halko, P.-G. Martinsson, J. A. Tropp, 2011, "Finding Structure with Randomness", arXiv:0909.4061.

@@ -1,4 +1,4 @@
-"""How good a map is: numbers from perturbed inputs. Metrics know no method; they call what they are given."""
+"""Metrics: numbers that say how good a map is. They know no method, and call what they are given."""
 
 from __future__ import annotations
 

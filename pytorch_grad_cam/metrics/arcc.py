@@ -1,4 +1,4 @@
-"""ARCC: one number out of complexity, coherency and ROAD."""
+"""ARCC, a metric of maps that combines complexity, coherency and ROAD in one number."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def batch_pearson_coherency(A: Any, B: Any) -> NDArray[np.float32]:  # noqa: N80
     Returns:
         float32 ``(B,)`` in [-1, 1], Pearson's coefficient; NaN where a map is constant.
     """
-    one, two = (torch.from_numpy(array_of(each).astype(np.float64)).flatten(1) for each in (A, B))
-    undefined = is_constant(one) | is_constant(two)
-    one, two = (each - each.mean(1, keepdim=True) for each in (one, two))
-    scale = one.norm(dim=1) * two.norm(dim=1)
-    found = torch.where(undefined, torch.nan, (one * two).sum(1) / torch.where(undefined, 1, scale))
-    result: NDArray[np.float32] = found.clamp(-1, 1).float().numpy()
+    a, b = (torch.from_numpy(array_of(maps).astype(np.float64)).flatten(1) for maps in (A, B))
+    undefined = is_constant(a) | is_constant(b)
+    a, b = (maps - maps.mean(1, keepdim=True) for maps in (a, b))
+    scale = a.norm(dim=1) * b.norm(dim=1)
+    coefficients = torch.where(undefined, torch.nan, (a * b).sum(1) / torch.where(undefined, 1, scale))
+    result: NDArray[np.float32] = coefficients.clamp(-1, 1).float().numpy()
     return result
 
 
@@ -76,10 +76,10 @@ class Coherency:
             float32 ``(B,)`` in [0, 1].
         """
         maps = checked_maps(grayscale_cams, input_tensor)
-        each = fixed_targets(model, input_tensor, targets)
+        fixed = fixed_targets(model, input_tensor, targets)
         images = input_tensor.detach()
         mixed = multiply_tensor_with_cam(images, maps[:, None].to(images))
-        rho = batch_pearson_coherency(base_method(input_tensor=mixed, targets=each), maps)
+        rho = batch_pearson_coherency(base_method(input_tensor=mixed, targets=fixed), maps)
         coherency: NDArray[np.float32] = np.nan_to_num((rho + 1) / 2, nan=0.0)
         return coherency
 
@@ -115,13 +115,13 @@ class ARCC:
         Returns:
             float32 ``(B,)`` in [0, 1].
         """
-        each = fixed_targets(model, input_tensor, targets)
+        fixed = fixed_targets(model, input_tensor, targets)
         maps = checked_maps(grayscale_cams, input_tensor).numpy()
         parts = np.stack(
             [
-                self.coherency(input_tensor, maps, each, model, self.base_method),
+                self.coherency(input_tensor, maps, fixed, model, self.base_method),
                 1 - self.complexity(maps),
-                np.clip(2 * self.road(input_tensor, maps, each, model), 0, 1),
+                np.clip(2 * self.road(input_tensor, maps, fixed, model), 0, 1),
             ]
         ).astype(np.float64)  # (3, B)
         positive = (parts > 0).all(0)

@@ -62,10 +62,10 @@ class DropInConfidence(CamMultImageConfidenceChange):
         Raises:
             ValueError: also for a relative drop from a score that is not positive.
         """
-        _refuse_single_scores(return_diff)
-        each = fixed_targets(model, input_tensor, targets)
-        after, changed = super().__call__(input_tensor, cams, each, model, True, False)
-        before = scores_from(outputs_of(model, inputs_for(model, input_tensor)), each)
+        _require_difference(return_diff)
+        fixed = fixed_targets(model, input_tensor, targets)
+        after, changed = super().__call__(input_tensor, cams, fixed, model, True, False)
+        before = scores_from(outputs_of(model, inputs_for(model, input_tensor)), fixed)
         drop = np.maximum(before - after, 0)
         if self.relative:
             if not (before > 0).all():
@@ -95,13 +95,13 @@ class IncreaseInConfidence(CamMultImageConfidenceChange):
         return_diff: bool = True,
     ) -> Any:
         """Measure a batch; see `PerturbationConfidenceMetric`. ``return_diff`` must be True."""
-        _refuse_single_scores(return_diff)
+        _require_difference(return_diff)
         change, changed = super().__call__(input_tensor, cams, targets, model, True)
         rises = np.float32(change > 0)
         return (rises, changed) if return_visualization else rises
 
 
-def _refuse_single_scores(return_diff: bool) -> None:
+def _require_difference(return_diff: bool) -> None:
     if not return_diff:
         raise ValueError(
             "return_diff=False asks for a score, but this metric compares two; CamMultImageConfidenceChange can return "

@@ -27,7 +27,7 @@ _DIRECT = 200  # cells of a coarse grid that are solved for directly
 _RIDGE = 1e-6  # of the diagonal, added there, as the equations need not determine every cell
 
 
-def fill(values: Tensor, missing: Tensor, weights: Mapping[Offset, float]) -> Tensor:
+def fill_missing(values: Tensor, missing: Tensor, weights: Mapping[Offset, float]) -> Tensor:
     """Solve for the missing cells of a grid.
 
     Args:
@@ -44,13 +44,13 @@ def fill(values: Tensor, missing: Tensor, weights: Mapping[Offset, float]) -> Te
     start = values[:, known].mean(1) if bool(known.any()) else values.new_zeros(len(values))  # (C,)
     edges = {offset: weight for offset, weight in weights.items() if offset > tuple(-step for step in offset)}
     # Nothing beyond the neighbours of missing cells takes part.
-    box = (slice(None), *_box(missing, edges))
+    box = (slice(None), *_bounding_slices(missing, edges))
     filled = values.clone()
-    filled[box] = _solved(values[box], missing[box[1:]], start, edges)
+    filled[box] = _solve(values[box], missing[box[1:]], start, edges)
     return filled
 
 
-def _solved(values: Tensor, missing: Tensor, start: Tensor, edges: Mapping[Offset, float]) -> Tensor:
+def _solve(values: Tensor, missing: Tensor, start: Tensor, edges: Mapping[Offset, float]) -> Tensor:
     guess = torch.where(missing, start.reshape(-1, *[1] * missing.ndim), values)
     whole = _Graph.of_grid(torch.ones_like(missing), edges, values.dtype)
     inner = _Graph.of_grid(missing, edges, values.dtype)
@@ -79,7 +79,7 @@ class _Graph:
         self._inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
         self._damped = _DAMPING * self._inverse
         every = slice(None)
-        pairs = [(edge, *_pair(tuple(diagonal.shape), offset)) for offset, edge in edges.items()]
+        pairs = [(edge, *_neighbour_slices(tuple(diagonal.shape), offset)) for offset, edge in edges.items()]
         self._pairs = [(edge[here], (every, *here), (every, *there)) for edge, here, there in pairs]
 
     @classmethod
@@ -87,7 +87,7 @@ class _Graph:
         """Join the given cells, bool ``(*S)``; each row of the matrix sums to 0."""
         diagonal, edges = torch.zeros(cells.shape, dtype=dtype, device=cells.device), {}
         for offset, weight in weights.items():
-            here, there = _pair(cells.shape, offset)
+            here, there = _neighbour_slices(cells.shape, offset)
             edge = torch.zeros_like(diagonal)
             edge[here] = weight * (cells[here] & cells[there]).to(dtype)
             diagonal[here] += edge[here]
@@ -103,17 +103,17 @@ class _Graph:
             result[there].addcmul_(edge, vector[here], value=-1)
         return result
 
-    def smoothed(self, vector: Tensor, right: Tensor, sweeps: int = _SWEEPS) -> Tensor:
+    def smooth(self, vector: Tensor, right: Tensor, sweeps: int = _SWEEPS) -> Tensor:
         """Take damped Jacobi steps towards the solution."""
         for _ in range(sweeps):
             vector = vector.addcmul(self._damped, right - self.times(vector))
         return vector
 
-    def started(self, right: Tensor) -> Tensor:
+    def first_steps(self, right: Tensor) -> Tensor:
         """Return what the first steps from 0 give; the first one needs no product."""
-        return self.smoothed(self._damped * right, right, _SWEEPS - 1)
+        return self.smooth(self._damped * right, right, _SWEEPS - 1)
 
-    def single(self) -> _Graph:
+    def to_float32(self) -> _Graph:
         """Return the same matrix in single precision."""
         return _Graph(self.diagonal.float(), {offset: edge.float() for offset, edge in self.edges.items()})
 
@@ -131,19 +131,19 @@ class _Graph:
     def coarser(self) -> _Graph:
         """Join blocks of two cells per axis: an edge between blocks sums those between their cells."""
         size = tuple((length + 1) // 2 for length in self.diagonal.shape)
-        diagonal = _blocks(self.diagonal, len(size))
+        diagonal = _sum_blocks(self.diagonal, len(size))
         edges: dict[Offset, Tensor] = {}
         for offset, edge in self.edges.items():
-            padded = _padded(edge, len(size))
+            padded = _pad_to_even(edge, len(size))
             for corner in product((0, 1), repeat=len(size)):
                 part = padded[tuple(slice(first, None, 2) for first in corner)]  # the block's cell at that corner
                 step = tuple((first + along) // 2 for first, along in zip(corner, offset, strict=True))
-                back = tuple(-each for each in step)
+                back = tuple(-distance for distance in step)
                 if step == back:  # inside the block, where both cells take the same value
                     diagonal = diagonal - 2 * part
                     continue
                 total = edges.setdefault(max(step, back), torch.zeros_like(diagonal))
-                here, there = _pair(size, step)
+                here, there = _neighbour_slices(size, step)
                 total[here if step > back else there] += part[here]
         return _Graph(diagonal.clamp_min(0), edges)
 
@@ -152,7 +152,7 @@ class _Cycle:
     """One V-cycle from a fine graph to a few blocks and back, in single precision: it only has to be near."""
 
     def __init__(self, graph: _Graph) -> None:
-        self.levels = [graph.single()]
+        self.levels = [graph.to_float32()]
         while self.levels[-1].diagonal.numel() > _DIRECT:
             self.levels.append(self.levels[-1].coarser())
         self._last = self.levels[-1].inverse()
@@ -161,11 +161,11 @@ class _Cycle:
         graph = self.levels[level]
         if level == len(self.levels) - 1:
             return (right.flatten(1) @ self._last).reshape(right.shape)
-        vector = graph.started(right)
+        vector = graph.first_steps(right)
         residual = right - graph.times(vector)
-        correction = self(_blocks(residual, right.ndim - 1), level + 1)
-        vector = vector + _OVERCORRECTION * _spread(correction, tuple(right.shape[1:]))
-        return graph.smoothed(vector, right)
+        correction = self(_sum_blocks(residual, right.ndim - 1), level + 1)
+        vector = vector + _OVERCORRECTION * _repeat_blocks(correction, tuple(right.shape[1:]))
+        return graph.smooth(vector, right)
 
 
 def _conjugate_gradients(system: _Graph, right: Tensor, scale: Tensor) -> Tensor:
@@ -193,7 +193,7 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
     return torch.where(below > 0, above / torch.where(below > 0, below, 1), 0)
 
 
-def _box(missing: Tensor, edges: Mapping[Offset, float]) -> tuple[slice, ...]:
+def _bounding_slices(missing: Tensor, edges: Mapping[Offset, float]) -> tuple[slice, ...]:
     """Return the box of the missing cells and their neighbours."""
     box = []
     for axis, places in enumerate(missing.nonzero().T):
@@ -202,29 +202,29 @@ def _box(missing: Tensor, edges: Mapping[Offset, float]) -> tuple[slice, ...]:
     return tuple(box)
 
 
-def _pair(size: tuple[int, ...], offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def _neighbour_slices(size: tuple[int, ...], offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Return where the cells with a neighbour at ``offset`` lie, and where those neighbours lie."""
     here = tuple(slice(max(0, -step), max(0, n - max(0, step))) for n, step in zip(size, offset, strict=True))
     there = tuple(slice(max(0, step), max(0, n + min(0, step))) for n, step in zip(size, offset, strict=True))
     return here, there
 
 
-def _padded(tensor: Tensor, axes: int) -> Tensor:
+def _pad_to_even(tensor: Tensor, axes: int) -> Tensor:
     """Pad the last axes with zeros to even lengths."""
     lengths = tensor.shape[-axes:]
     return torch.nn.functional.pad(tensor, [pad for length in reversed(lengths) for pad in (0, length % 2)])
 
 
-def _blocks(tensor: Tensor, axes: int) -> Tensor:
+def _sum_blocks(tensor: Tensor, axes: int) -> Tensor:
     """Sum the cells of each block of two per axis, along the last axes."""
-    tensor = _padded(tensor, axes)
+    tensor = _pad_to_even(tensor, axes)
     for axis in range(tensor.ndim - axes, tensor.ndim):
         tensor = tensor.reshape(*tensor.shape[:axis], -1, 2, *tensor.shape[axis + 1 :]).sum(axis + 1)
     return tensor
 
 
-def _spread(tensor: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Give the cells of each block its value: the transpose of `_blocks`."""
+def _repeat_blocks(tensor: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Give the cells of each block its value: the transpose of `_sum_blocks`."""
     for axis, length in enumerate(size, tensor.ndim - len(size)):
         tensor = tensor.repeat_interleave(2, axis).narrow(axis, 0, length)
     return tensor

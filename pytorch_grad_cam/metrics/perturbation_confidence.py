@@ -1,4 +1,4 @@
-"""Change an image as its map says, and see what that does to the score."""
+"""Metrics that change an image as its map says, and measure how its score changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PerturbationConfidenceMetric:
         self.perturbation = perturbation
 
     @property
-    def scores_alone(self) -> bool:
+    def is_difference(self) -> bool:
         """Whether the metric is the plain difference of two scores; a subclass may make something else of them."""
         return type(self).__call__ is PerturbationConfidenceMetric.__call__
 
@@ -75,13 +75,13 @@ class PerturbationConfidenceMetric:
         """
         maps = checked_maps(cams, input_tensor)
         inputs = inputs_for(model, input_tensor)
-        each = fixed_targets(model, input_tensor, targets)
+        fixed = fixed_targets(model, input_tensor, targets)
         changed = torch.stack(
             [self.perturbation(image, map).to(inputs) for image, map in zip(inputs.cpu().clone(), maps, strict=True)]
         )  # (B, C, *S)
-        result = scores_from(outputs_of(model, changed), each)
+        result = scores_from(outputs_of(model, changed), fixed)
         if return_diff:
-            result = result - scores_from(outputs_of(model, inputs), each)
+            result = result - scores_from(outputs_of(model, inputs), fixed)
         return (result, changed.to(input_tensor.device)) if return_visualization else result
 
 
@@ -125,21 +125,21 @@ class RemoveMostRelevantFirst:
         """
         if bool(is_constant(mask[None])):
             warnings.warn("a map is constant: which pixels are removed is random", UserWarning, stacklevel=2)
-        kept = self._split(mask) if self.percentile == "auto" else self._ranked(mask)
+        kept = self._kept_by_threshold(mask) if self.percentile == "auto" else self._kept_by_rank(mask)
         return self.imputer(input_tensor, kept.to(mask.device, torch.float32))
 
-    def _split(self, map: Tensor) -> Tensor:
+    def _kept_by_threshold(self, map: Tensor) -> Tensor:
         """Return which pixels stay, bool ``(*S)``, when the hot part goes."""
-        return ~_hot(map)
+        return ~_hot_pixels(map)
 
-    def _ranked(self, map: Tensor) -> Tensor:
+    def _kept_by_rank(self, map: Tensor) -> Tensor:
         """Return which pixels stay, bool ``(*S)``, when the last of the order go."""
         order = self._order(map)
         kept = torch.zeros(map.numel(), dtype=torch.bool, device="cpu")
-        kept[order[: self._stay(map.numel())]] = True
+        kept[order[: self._kept_count(map.numel())]] = True
         return kept.reshape(map.shape)
 
-    def _stay(self, count: int) -> int:
+    def _kept_count(self, count: int) -> int:
         percentile = float(self.percentile)
         return count if percentile == 100 else math.ceil(percentile * (count - 1) / 100)
 
@@ -154,8 +154,8 @@ class RemoveLeastRelevantFirst(RemoveMostRelevantFirst):
     ``percentile`` is again the share that stays: 20 removes the least relevant 80 %. "auto" removes what is not hot.
     """
 
-    def _split(self, map: Tensor) -> Tensor:
-        return _hot(map)
+    def _kept_by_threshold(self, map: Tensor) -> Tensor:
+        return _hot_pixels(map)
 
     def _order(self, map: Tensor) -> Tensor:
         return ascending(map, self.seed).flip(0)
@@ -180,13 +180,13 @@ class AveragerAcrossThresholds:
             float32 ``(B,)``.
         """
         metrics = [self.imputer(percentile) for percentile in self.percentiles]
-        each = fixed_targets(model, input_tensor, targets)
+        fixed = fixed_targets(model, input_tensor, targets)
         # The score of the unchanged images is the same for all percentiles.
-        once = all(isinstance(one, PerturbationConfidenceMetric) and one.scores_alone for one in metrics)
-        options = {"return_diff": False} if once else {}
-        found = np.stack([metric(input_tensor, cams, each, model, **options) for metric in metrics])
-        mean: NDArray[np.float32] = found.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return mean - scores_from(outputs_of(model, inputs_for(model, input_tensor)), each) if once else mean
+        shared = all(isinstance(metric, PerturbationConfidenceMetric) and metric.is_difference for metric in metrics)
+        options = {"return_diff": False} if shared else {}
+        values = np.stack([metric(input_tensor, cams, fixed, model, **options) for metric in metrics])
+        mean: NDArray[np.float32] = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean - scores_from(outputs_of(model, inputs_for(model, input_tensor)), fixed) if shared else mean
 
 
 def ascending(map: Tensor, seed: int) -> Tensor:
@@ -196,7 +196,7 @@ def ascending(map: Tensor, seed: int) -> Tensor:
     return shuffled[flat[shuffled].argsort(stable=True)]
 
 
-def _hot(map: Tensor) -> Tensor:
+def _hot_pixels(map: Tensor) -> Tensor:
     """Return which pixels are hot: those above Otsu's threshold, bool ``(*S)``."""
     values = (map - map.min()).detach().cpu().reshape(1, -1)  # the threshold depends on the values alone
     return torch.from_numpy(mask_from_map(values, "otsu")).reshape(map.shape)

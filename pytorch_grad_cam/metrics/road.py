@@ -1,4 +1,4 @@
-"""ROAD, Remove and Debias: remove pixels in the order of a map, and fill the holes so that they tell nothing.
+"""ROAD, Remove and Debias: metrics that remove pixels in the order of a map and fill the holes inconspicuously.
 
 Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, 2022, "A Consistent and Efficient Evaluation Strategy
     for Attribution Methods", arXiv:2202.00449.
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorch_grad_cam.metrics.grid_solver import Offset, fill
+from pytorch_grad_cam.metrics.grid_solver import Offset, fill_missing
 from pytorch_grad_cam.metrics.perturbation_confidence import (
     DECILES,
     AveragerAcrossThresholds,
@@ -30,18 +30,18 @@ from pytorch_grad_cam.targets.classification import Targets
 Percentile = float | Literal["auto"]
 
 
-def _weights_of_neighbours(axes: int) -> list[tuple[Offset, float]]:
+def _neighbour_weights(axes: int) -> list[tuple[Offset, float]]:
     """Weigh the neighbours in each direction by products of (1, 2, 1).
 
     In two dimensions these are the paper's 1/6 beside and 1/12 across; in one dimension 1/2, which interpolates
     linearly.
     """
-    offsets = [each for each in product((-1, 0, 1), repeat=axes) if any(each)]
-    parts = [2 ** each.count(0) for each in offsets]
+    offsets = [offset for offset in product((-1, 0, 1), repeat=axes) if any(offset)]
+    parts = [2 ** offset.count(0) for offset in offsets]
     return [(offset, part / sum(parts)) for offset, part in zip(offsets, parts, strict=True)]
 
 
-neighbors_weights = _weights_of_neighbours(2)
+neighbors_weights = _neighbour_weights(2)
 
 
 class NoisyLinearImputer:
@@ -66,7 +66,7 @@ class NoisyLinearImputer:
     ) -> None:
         if not noise >= 0:
             raise ValueError(f"noise is a standard deviation, 0 or more, not {noise}")
-        _checked_weights(weighting)
+        _weights_by_offset(weighting)
         self.noise = noise
         self.weighting = weighting
         self.seed = seed
@@ -85,11 +85,11 @@ class NoisyLinearImputer:
             raise ValueError(f"the mask {tuple(mask.shape)} is not of the size of the image {tuple(img.shape)}")
         weighting = self.weighting
         if mask.ndim != 2 and weighting is neighbors_weights:
-            weighting = _weights_of_neighbours(mask.ndim)
+            weighting = _neighbour_weights(mask.ndim)
         missing = (mask.detach() == 0).cpu()
         if not bool(missing.any()):
             return img.detach().clone()
-        filled = fill(img.detach().cpu().double(), missing, _checked_weights(weighting, mask.ndim))
+        filled = fill_missing(img.detach().cpu().double(), missing, _weights_by_offset(weighting, mask.ndim))
         generator = torch.Generator().manual_seed(self.seed)
         noise = self.noise * torch.randn(filled.shape, generator=generator, dtype=filled.dtype, device="cpu")
         return torch.where(missing, filled + noise, filled).to(img)
@@ -154,14 +154,14 @@ class ROADCombined:
         Returns:
             float32 ``(B,)``.
         """
-        each = fixed_targets(model, input_tensor, targets)
-        least = self.lerf_averager(input_tensor, cams, each, model)
-        most = self.morf_averager(input_tensor, cams, each, model)
+        fixed = fixed_targets(model, input_tensor, targets)
+        least = self.lerf_averager(input_tensor, cams, fixed, model)
+        most = self.morf_averager(input_tensor, cams, fixed, model)
         combined: NDArray[np.float32] = np.float32(0.5) * (least - most)
         return combined
 
 
-def _checked_weights(weighting: Sequence[tuple[Offset, float]], axes: int | None = None) -> dict[Offset, float]:
+def _weights_by_offset(weighting: Sequence[tuple[Offset, float]], axes: int | None = None) -> dict[Offset, float]:
     """Return the weights by offset, or say what is wrong with them."""
     weights = {tuple(offset): float(weight) for offset, weight in weighting}
     for offset, weight in weights.items():

@@ -1,4 +1,4 @@
-"""What all metrics do: check the maps, run the model as a guest, read the scores."""
+"""What all metrics share: check the maps, run the model without changing it, and score its outputs."""
 
 from __future__ import annotations
 
@@ -41,11 +41,13 @@ def fixed_targets(model: Model, input_tensor: Tensor, targets: Targets) -> list[
 
 
 def scores_from(outputs: Any, targets: Sequence[Target]) -> NDArray[np.float32]:
-    """Ask each image's target: ``(B,)``, or ``(B, ...)`` for targets that return more than one number."""
+    """Score each image's outputs by its target: ``(B,)``; ``(B, ...)`` for targets that return more than one number."""
     with torch.no_grad():
-        answers = [target(one_image(outputs, index, len(targets))) for index, target in enumerate(targets)]
-    found: NDArray[np.float32] = torch.stack([torch.as_tensor(each, device="cpu").float() for each in answers]).numpy()
-    return found.reshape(len(found)) if found.size == len(found) else found
+        scores = [target(one_image(outputs, index, len(targets))) for index, target in enumerate(targets)]
+    result: NDArray[np.float32] = torch.stack(
+        [torch.as_tensor(score, device="cpu").float() for score in scores]
+    ).numpy()
+    return result.reshape(len(result)) if result.size == len(result) else result
 
 
 def checked_maps(cams: Any, input_tensor: Tensor) -> Tensor:
@@ -62,6 +64,6 @@ def checked_maps(cams: Any, input_tensor: Tensor) -> Tensor:
             f"{expected}: one per image, of its size"
         )
     if not bool(maps.isfinite().all()):
-        bad = [index for index, each in enumerate(maps) if not bool(each.isfinite().all())]
+        bad = [index for index, map in enumerate(maps) if not bool(map.isfinite().all())]
         raise ValueError(f"the maps of images {bad} contain NaN or infinity; leave these images out")
     return maps

@@ -1,4 +1,4 @@
-"""The names of classes from a file."""
+"""Read the names of classes from a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_categories(path: str | Path) -> tuple[str, ...]:
             if content and all(type(index) is int for index in content.values()):
                 content = {str(index): name for name, index in content.items()}
             content = [content[str(index)] for index in range(len(content))]
-        names = [_name(each) for each in content]
+        names = [_class_name(entry) for entry in content]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(
             f"{path} is neither a JSON list of class names nor an object with all indices from 0 ({error})"
@@ -44,7 +44,7 @@ def read_categories(path: str | Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _name(each: Any) -> Any:
-    if isinstance(each, dict):
-        return each["name"]
-    return each[-1] if isinstance(each, list) else each
+def _class_name(entry: Any) -> Any:
+    if isinstance(entry, dict):
+        return entry["name"]
+    return entry[-1] if isinstance(entry, list) else entry

@@ -1,4 +1,4 @@
-"""Programs that ``torch.export.save`` wrote: a file ``.pt2`` becomes a network with the layers it was made of."""
+"""Files of ``torch.export`` as a source: a .pt2 file becomes a network with the layers that it was exported from."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from torch.export.unflatten import UnflattenedModule
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.fixed_batch import run_in_batches
 from pytorch_grad_cam.engine.trees import select_rows, tensors_in
-from pytorch_grad_cam.models.from_file import forbidden_object
+from pytorch_grad_cam.models.error_reason import first_line
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+from pytorch_grad_cam.models.weights_file import forbidden_object
 
 # Parts of an archive, below its own folder: compiled code, and constants, which are tensors or pickled objects.
 _COMPILED = ("data/aotinductor/", "data/executorch/")
@@ -51,17 +52,18 @@ class ExportedNetwork(UnflattenedModule):
         if size is None or count is None or count == size:
             return run(*args, **kwargs)
 
-        def piece(rows: Tensor) -> Any:
+        def run_rows(rows: Tensor) -> Any:
             return run(*select_rows(args, rows, count), **select_rows(kwargs, rows, count))
 
-        return run_in_batches(piece, count, size)
+        return run_in_batches(run_rows, count, size)
 
 
-def load_exported(path: str | Path, trust_pickle: bool = False) -> LoadedModel:
+def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -> LoadedModel:
     """Load a program that ``torch.export.save`` wrote, with its modules under their names, so that hooks work.
 
     Args:
-        path: a file .pt2.
+        spec: a file .pt2.
+        weights: None: the file holds them.
         trust_pickle: let torch unpickle what the file holds beside tensors. That can run any code.
 
     Returns:
@@ -72,18 +74,18 @@ def load_exported(path: str | Path, trust_pickle: bool = False) -> LoadedModel:
         ValueError: if it holds no program, one that was exported in training mode, or objects that only unpickling
             would give.
     """
-    path = Path(path)
+    path = Path(spec)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"the exported program {path} {what}; check the path")
     _check_archive(path, trust_pickle)
-    program = _read(path, trust_pickle)
+    program = _read_program(path, trust_pickle)
     _refuse_training(program, path)
     size = _input_size(program)
     network = cast(ExportedNetwork, unflatten(program))
     network.__class__ = ExportedNetwork  # in place, so that the layers keep the names that they were exported with
     network.fixed_batch = size[0] if size and isinstance(size[0], int) else None
-    return LoadedModel(in_evaluation(network), _preprocessing(size), source=str(path))
+    return LoadedModel(in_evaluation(network), _preprocessing_for(size), source=str(path))
 
 
 def _check_archive(path: Path, trust_pickle: bool) -> None:
@@ -109,28 +111,28 @@ def _check_archive(path: Path, trust_pickle: bool) -> None:
         )
     if trust_pickle:
         return
-    for each in chain.from_iterable(_entries(config) for config in configs):
-        if not str(each.get("path_name", "")).startswith(_PLAIN_CONSTANT):
-            raise ValueError(_pickled(path, str(each.get("path_name"))))
+    for constant in chain.from_iterable(_constants(config) for config in configs):
+        if not str(constant.get("path_name", "")).startswith(_PLAIN_CONSTANT):
+            raise ValueError(_pickled(path, str(constant.get("path_name"))))
 
 
-def _entries(config: Any) -> Iterator[Mapping[str, Any]]:
-    found = config.get("config", {}) if isinstance(config, Mapping) else {}
-    return (each for each in found.values() if isinstance(each, Mapping))
+def _constants(config: Any) -> Iterator[Mapping[str, Any]]:
+    entries = config.get("config", {}) if isinstance(config, Mapping) else {}
+    return (entry for entry in entries.values() if isinstance(entry, Mapping))
 
 
-def _read(path: Path, trust_pickle: bool) -> ExportedProgram:
+def _read_program(path: Path, trust_pickle: bool) -> ExportedProgram:
     try:
         with warnings.catch_warnings(), _weights_only(not trust_pickle):
             warnings.simplefilter("ignore")  # of formats that torch will drop some day
             return torch.export.load(path)
     except Exception as error:  # the reader raises almost anything
-        forbidden = forbidden_object(str(error))
+        forbidden = forbidden_object(error)
         if forbidden is not None:
             raise ValueError(_pickled(path, forbidden)) from error
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{path} cannot be read as an exported program ({reason}); export it again with torch {torch.__version__}"
+            f"{path} cannot be read as an exported program ({first_line(error)}); export it again with torch "
+            f"{torch.__version__}"
         ) from error
 
 
@@ -142,14 +144,14 @@ def _pickled(path: Path, what: str) -> str:
 
 
 @contextmanager
-def _weights_only(wanted: bool) -> Iterator[None]:
+def _weights_only(required: bool) -> Iterator[None]:
     """Keep torch from unpickling: its reader tries again with everything allowed when the safe way fails.
 
     Only the environment decides above that. It belongs to the whole process, so meanwhile no other thread can unpickle.
     """
     with _environment:
-        before = {name: os.environ.pop(name, None) for name in (_FORCED, _FORCED_NOT)} if wanted else {}
-        if wanted:
+        before = {name: os.environ.pop(name, None) for name in (_FORCED, _FORCED_NOT)} if required else {}
+        if required:
             os.environ[_FORCED] = "1"
         try:
             yield
@@ -163,14 +165,14 @@ def _weights_only(wanted: bool) -> Iterator[None]:
 def _refuse_training(program: ExportedProgram, path: Path) -> None:
     graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
     for node in chain.from_iterable(graph.nodes for graph in graphs):
-        if _trains(node):
+        if _is_in_training_mode(node):
             raise ValueError(
                 f"{path} was exported in training mode ({node.target} works on the batch's statistics, or drops at "
                 "random), which cannot be changed any more; put the model in evaluation mode, then export it again"
             )
 
 
-def _trains(node: torch.fx.Node) -> bool:
+def _is_in_training_mode(node: torch.fx.Node) -> bool:
     name, args = str(node.target), node.args
     if name.startswith(_NORMS):  # (input, weight, bias, mean, variance, training, ...); without a mean, evaluation too
         return len(args) > 5 and args[3] is not None and args[5] is True
@@ -179,15 +181,15 @@ def _trains(node: torch.fx.Node) -> bool:
 
 def _input_size(program: ExportedProgram) -> tuple[Any, ...]:
     """Return the shape of the first picture that the program takes: numbers where they are fixed."""
-    given = set(program.graph_signature.user_inputs)
+    inputs = set(program.graph_signature.user_inputs)
     for node in program.graph.nodes:
-        value = node.meta.get("val") if node.op == "placeholder" and node.name in given else None
+        value = node.meta.get("val") if node.op == "placeholder" and node.name in inputs else None
         if isinstance(value, Tensor) and value.ndim >= 3 and value.is_floating_point():
             return tuple(value.shape)
     return ()
 
 
-def _preprocessing(size: tuple[Any, ...]) -> Preprocessing:
+def _preprocessing_for(size: tuple[Any, ...]) -> Preprocessing:
     usual = Preprocessing()
     if len(size) != 4:
         return usual

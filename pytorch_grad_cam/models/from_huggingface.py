@@ -1,32 +1,35 @@
-"""Image classifiers of the package transformers: from a folder, a configuration, or by name."""
+"""The image classifiers of the package transformers as a source: a folder, a configuration, or a name on the hub."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from pytorch_grad_cam.models.from_file import read_weights
+from pytorch_grad_cam.models.error_reason import first_line
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+from pytorch_grad_cam.models.weights_file import read_weights
 
 _INTERPOLATION = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # numbers of PIL
+_PREFIX = "hf/"
 _SETTINGS = "preprocessor_config.json"
 _PATIENCE = 10.0  # seconds for one answer of the hub
 
 
-def load_huggingface(path: str, weights: str | None = None, trust_pickle: bool = False) -> LoadedModel:
+def load_huggingface(spec: str, weights: str | None = None, trust_pickle: bool = False) -> LoadedModel:
     """Build an image classifier of transformers, in evaluation mode.
 
     Args:
-        path: a folder that ``save_pretrained`` wrote, a file config.json (random weights, unless some are given), or a
-            name on the hub, which is downloaded.
+        spec: "hf/" and a folder that ``save_pretrained`` wrote, a file config.json (random weights, unless some are
+            given), or a name on the hub, which is downloaded.
         weights: a file of weights instead of those that come along.
-        trust_pickle: see `models.from_file.read_weights`.
+        trust_pickle: see `models.weights_file.read_weights`.
 
     Raises:
         ImportError: without transformers.
@@ -34,44 +37,39 @@ def load_huggingface(path: str, weights: str | None = None, trust_pickle: bool =
         ValueError: if a file's weights are no such network's.
     """
     transformers: Any = need("transformers")
-    kind = transformers.AutoModelForImageClassification
-    place = Path(path)
-    bare = place.suffix == ".json"
-    if bare and not place.is_file():
+    path = spec.removeprefix(_PREFIX)
+    folder = Path(path)
+    only_config = folder.suffix == ".json"
+    if only_config and not folder.is_file():
         raise FileNotFoundError(f"there is no configuration {path}; check the path")
-    given = None if weights is None else read_weights(weights, trust_pickle)
-    found: Any = None
+    state = None if weights is None else read_weights(weights, trust_pickle)
     with torch.random.fork_rng(devices=[]):  # building draws numbers, which nobody outside shall miss
         try:
-            if bare or given is not None:
-                model = kind.from_config(_fetched(transformers.AutoConfig.from_pretrained, path))
+            if state is not None:
+                model, report = _build_with_state(transformers, path, state)
+            elif only_config:
+                model, report = _build_without_weights(transformers, path), {}
             else:
-                model = _fetched(kind.from_pretrained, path)
-            if given is not None:  # transformers knows also the names that its earlier versions wrote
-                model, found = type(model).from_pretrained(
-                    None,
-                    config=model.config,
-                    state_dict=dict(given),
-                    output_loading_info=True,
-                    ignore_mismatched_sizes=True,
-                )
+                kind = transformers.AutoModelForImageClassification
+                model, report = _make_local_first(kind.from_pretrained, path), {}
         except Exception as error:  # configurations and the hub's client raise errors of many kinds
             raise RuntimeError(
-                f"transformers cannot make an image classifier of {path!r} ({_first_line(error)}); give a folder that "
+                f"transformers cannot make an image classifier of {path!r} ({first_line(error)}); give a folder that "
                 "save_pretrained wrote, or a config.json"
             ) from error
-    if given is not None:
-        _check(found, f"{weights} do not fit {type(model).__name__}")
-    source = f"hf/{path}" + (f", weights from {weights}" if weights else ", random weights" if bare else "")
-    settings = (place.parent if bare else place) / _SETTINGS
-    said = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
-    names = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
+    _check_report(report, f"{weights} do not fit {type(model).__name__}")
+    settings_file = (folder.parent if only_config else folder) / _SETTINGS
+    settings = json.loads(settings_file.read_text(encoding="utf-8")) if settings_file.is_file() else {}
+    random = ", random weights" if only_config else ""
     return LoadedModel(
-        in_evaluation(model), preprocessing_of(said, getattr(model.config, "image_size", 224)), names, source=source
+        in_evaluation(model),
+        preprocessing_from_settings(settings, getattr(model.config, "image_size", 224)),
+        tuple(model.config.id2label[index] for index in range(model.config.num_labels)),
+        source=f"{_PREFIX}{path}" + (f", weights from {weights}" if weights else random),
     )
 
 
-def preprocessing_of(settings: dict[str, Any], image_size: int | list[int]) -> Preprocessing:
+def preprocessing_from_settings(settings: dict[str, Any], image_size: int | list[int]) -> Preprocessing:
     """Read what transformers' image processors do: ``size``, ``crop_size``, ``image_mean``, ``resample``.
 
     Args:
@@ -94,7 +92,22 @@ def preprocessing_of(settings: dict[str, Any], image_size: int | list[int]) -> P
     )
 
 
-def _fetched(make: Callable[..., Any], path: str) -> Any:
+def _build_without_weights(transformers: Any, path: str) -> Any:
+    config = _make_local_first(transformers.AutoConfig.from_pretrained, path)
+    return transformers.AutoModelForImageClassification.from_config(config)
+
+
+def _build_with_state(transformers: Any, path: str, state: Mapping[str, Tensor]) -> tuple[Any, dict[str, Any]]:
+    """Build a network with the weights of a state dict; return it, and transformers' report on what did not fit."""
+    model = _build_without_weights(transformers, path)
+    # Not load_state_dict: transformers knows also the names that its earlier versions wrote.
+    model, report = type(model).from_pretrained(
+        None, config=model.config, state_dict=dict(state), output_loading_info=True, ignore_mismatched_sizes=True
+    )
+    return model, report
+
+
+def _make_local_first(make: Callable[..., Any], path: str) -> Any:
     """Make something of what is on this machine; only of what is not here, ask the hub."""
     if Path(path).exists():
         return make(path)
@@ -114,29 +127,25 @@ def _ask_hub(name: str) -> None:
         if isinstance(error, hub.errors.RepositoryNotFoundError):
             raise OSError("there is no such folder here, and no such public model on the hub") from error
         raise OSError(
-            f"it is not on this machine, and the hub cannot be reached or does not give it: {_first_line(error)}"
+            f"it is not on this machine, and the hub cannot be reached or does not give it: {first_line(error)}"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _check(found: Any, what: str) -> None:
+def _check_report(report: Mapping[str, Any], what: str) -> None:
     """Refuse weights that leave a part of the network as it was drawn."""
     problems = [
-        f"{word}: {', '.join(map(str, list(found[key])[:3]))}"
+        f"{word}: {', '.join(map(str, list(report[key])[:3]))}"
         for key, word in (("missing_keys", "missing"), ("mismatched_keys", "of another shape"))
-        if found[key]
+        if report.get(key)
     ]
     if problems:
         raise ValueError(f"the weights of {what}: {'; '.join(problems)}")
 
 
-def _side(given: Any, default: Any) -> Any:
+def _side(size: Any, default: Any) -> Any:
     """Return the length of the shorter side, or (height, width), of what a processor calls a size."""
-    if isinstance(given, dict):
-        if "shortest_edge" in given:
-            return given["shortest_edge"]
-        return (given["height"], given["width"]) if "height" in given else default
-    return default if given is None else given
+    if isinstance(size, dict):
+        if "shortest_edge" in size:
+            return size["shortest_edge"]
+        return (size["height"], size["width"]) if "height" in size else default
+    return default if size is None else size

@@ -1,4 +1,4 @@
-"""One name in, one network ready to be explained out: picks the source."""
+"""Load a network by its name, from whatever source it comes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.inputs import input_channels
-from pytorch_grad_cam.models.from_factory import load_factory
-from pytorch_grad_cam.models.from_file import fill, read_weights
-from pytorch_grad_cam.models.from_timm import SCHEMES, load_timm
-from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.models.network_input import adjust_input
+from pytorch_grad_cam.models.sources import SOURCES, sentence, source_of
 
-BUILT_IN = "shapes"
-NNP, EXPORTED = ".nnp", ".pt2"
-_FILES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+_WEIGHTS_FILES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 
 
 def load_model(
@@ -57,111 +51,30 @@ def load_model(
         FileNotFoundError: if there is no such file of weights.
         ImportError, TypeError, RuntimeError: if a factory cannot be used, or a download fails.
     """
-    if spec.lower() == BUILT_IN:
-        loaded = _built_in(weights, trust_pickle)
-    elif spec.lower().endswith(NNP):
-        loaded = _nnp(spec, weights)
-    elif spec.lower().endswith(EXPORTED):
-        from pytorch_grad_cam.models.from_exported import load_exported
-
-        if weights is not None:
-            raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
-        loaded = load_exported(spec, trust_pickle)
-    elif spec.startswith(("timm/", *SCHEMES)):
-        loaded = load_timm(spec.removeprefix("timm/"), weights, trust_pickle)
-    elif spec.startswith("hf/"):
-        from pytorch_grad_cam.models.from_huggingface import load_huggingface
-
-        loaded = load_huggingface(spec.removeprefix("hf/"), weights, trust_pickle)
-    elif ":" in spec:
-        loaded = load_factory(spec)
-        if weights is not None:
-            fill(loaded.model, read_weights(weights, trust_pickle), weights)
-            loaded = replace(loaded, source=f"{loaded.source}, weights from {weights}")
-    else:
-        loaded = _torchvision(spec, weights, trust_pickle)
-    if loaded.task != "classification" and size is not None and not squash:
-        from pytorch_grad_cam.models.from_torchvision_tasks import with_side
-
-        loaded, size = with_side(loaded, size), None
-    preprocessing = _adapted(loaded, size, mean, std, squash)
-    model = loaded.model if device is None else loaded.model.to(device)
-    return replace(loaded, model=model, preprocessing=preprocessing)
+    source = source_of(spec)
+    if source is None:
+        raise ValueError(_unknown(spec))
+    if weights is not None and not source.takes_weights:
+        raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
+    loaded = adjust_input(source.load(spec, weights, trust_pickle), size, mean, std, squash)
+    return loaded if device is None else replace(loaded, model=loaded.model.to(device))
 
 
 def is_downloaded(spec: str) -> bool:
-    """Say whether the weights of this network come over the net if none are given, as those of torchvision's names."""
-    if spec.startswith("timm/"):
-        return not (Path(spec.removeprefix("timm/")) / "config.json").is_file()
-    if spec.lower() == BUILT_IN or spec.lower().endswith((NNP, EXPORTED)):
-        return False
-    return ":" not in spec and not spec.startswith("hf/")
+    """Say whether the weights of this network are downloaded if none are given, as those of torchvision's names."""
+    source = source_of(spec)
+    return source is not None and source.is_downloaded(spec)
 
 
-def _built_in(weights: str | None, trust_pickle: bool) -> LoadedModel:
-    from pytorch_grad_cam.data.outlines import SHAPES
-    from pytorch_grad_cam.data.scenes import SIZE
-    from pytorch_grad_cam.models.shapes import MEAN, STD, ShapesNet, load_shapes
-
-    if weights is None:
-        model: nn.Module = load_shapes()
-        source = "shapes, the built-in network"
-    else:
-        with torch.random.fork_rng(devices=[]):
-            model = in_evaluation(ShapesNet())
-        fill(model, read_weights(weights, trust_pickle), weights)
-        source = f"shapes, weights from {weights}"
-    preprocessing = Preprocessing(resize=SIZE, crop=SIZE, mean=MEAN, std=STD)
-    return LoadedModel(model, preprocessing, SHAPES, source=source, multi_label=True)
-
-
-def _nnp(spec: str, weights: str | None) -> LoadedModel:
-    from pytorch_grad_cam.models.nnp.load import load_nnp
-
-    if weights is not None:
-        raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
-    return load_nnp(spec)
-
-
-def _torchvision(spec: str, weights: str | None, trust_pickle: bool) -> LoadedModel:
-    from pytorch_grad_cam.models.from_torchvision import load_torchvision, names
-    from pytorch_grad_cam.models.from_torchvision_tasks import load_for_task, tasks
-
-    if spec.lower() in tasks():
-        return load_for_task(spec.lower(), weights, trust_pickle)
-    known = [*names(), *tasks()]
-    if spec.lower() in known:
-        return load_torchvision(spec.lower(), weights, trust_pickle)
-    if spec.endswith(_FILES) or Path(spec).is_file():
-        raise ValueError(
+def _unknown(spec: str) -> str:
+    """Say what is wrong with a name that no source knows, and which names there are."""
+    if spec.endswith(_WEIGHTS_FILES) or Path(spec).is_file():
+        return (
             f"{spec} is a file; name the network with --model and give the file with --weights, e.g. "
             f"--model resnet50 --weights {spec}"
         )
-    close = difflib.get_close_matches(spec.lower(), [*known, BUILT_IN], n=3)
+    names = [name for source in SOURCES for name in source.listed()]
+    close = difflib.get_close_matches(spec.lower(), names, n=3)
     hint = f"did you mean {' or '.join(close)}? Known" if close else "known"
-    raise ValueError(
-        f"the model {spec!r} is unknown; {hint} are {BUILT_IN}, torchvision's networks for classification, "
-        "segmentation and detection, timm/NAME, hf-hub:NAME, hf/PATH, package.module:factory for your own, "
-        ".nnp files of Neural Network Console, and .pt2 files of torch.export"
-    )
-
-
-def _adapted(
-    loaded: LoadedModel,
-    size: int | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    squash: bool,
-) -> Preprocessing:
-    preprocessing = loaded.preprocessing
-    if size is not None:
-        preprocessing = preprocessing.sized(size)
-    if len(mean or ()) == len(std or ()) == 1 and input_channels(loaded.model) == 3:
-        mean, std = tuple(mean or ()) * 3, tuple(std or ()) * 3  # one number for all of RGB
-    if mean is not None or std is not None:  # both at once: one number for gray must not meet three
-        preprocessing = replace(
-            preprocessing,
-            mean=preprocessing.mean if mean is None else tuple(mean),
-            std=preprocessing.std if std is None else tuple(std),
-        )
-    return preprocessing.squashed() if squash else preprocessing
+    offers = sentence((source.offer for source in SOURCES), "and")
+    return f"the model {spec!r} is unknown; {hint} are {offers}"

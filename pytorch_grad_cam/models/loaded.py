@@ -14,7 +14,7 @@ TASKS = ("classification", "segmentation", "detection")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What every source of networks returns, and every run needs.
+    """A network with its preprocessing, categories and layers: what every source returns and every run needs.
 
     Attributes:
         model: the network: one input ``(B, C, h, w)``, as ``preprocessing`` makes it.
@@ -40,7 +40,7 @@ class LoadedModel:
 
 
 def in_evaluation(model: nn.Module) -> nn.Module:
-    """Switch off dropout and batch statistics in a network that we have just built, and return it.
+    """Put a network that we have just built into evaluation mode, and return it.
 
     For networks made here only: somebody else's is borrowed with `engine.restore.evaluating`, which gives it back.
     """

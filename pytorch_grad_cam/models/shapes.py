@@ -1,4 +1,4 @@
-"""The built-in network: finds ten shapes in the scenes of `data.scenes`. Small, ours, works offline.
+"""The built-in network: a small classifier that finds ten shapes in the scenes of `data.scenes`, without a download.
 
 305,000 parameters, 0.6 MB, input 128 x 128, one yes or no per shape. On the 1,000 scenes of `TEST_SEEDS`, which
 neither the training nor any choice about it saw, at a probability of 0.5: recall 98.5 %, precision 98.5 %. Objects
@@ -43,7 +43,7 @@ class ResidualBlock(nn.Module):
 
 
 class Head(nn.Module):
-    """Mean and maximum over space, then two linear layers: (B, C, H, W) -> logits (B, classes).
+    """A classifier of the mean and maximum over space by two linear layers: (B, C, H, W) -> logits (B, classes).
 
     With a mean and one linear layer, GradCAM, HiResCAM, XGradCAM and CAM would all draw the same map. Here
     the maximum gives the gradient a place, and the hidden layer makes it depend on the picture.
@@ -76,7 +76,7 @@ class ShapesNet(nn.Module):
         self.head = Head(96, 64, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Normalised RGB (B, 3, 128, 128) -> the last maps, those of `stage4`."""
+        """Return the activations of the last layer with positions, `stage4`, for normalised RGB (B, 3, 128, 128)."""
         x = self.stem(x)  # (B, 16, 64, 64)
         x = self.stage1(x)  # (B, 32, 32, 32)
         x = self.stage3(self.stage2(x))  # (B, 64, 16, 16)
@@ -89,18 +89,21 @@ class ShapesNet(nn.Module):
 
 
 def preprocess(images: np.ndarray) -> Tensor:
-    """uint8 RGB (H, W, 3) or (B, H, W, 3) -> what the network takes, float32 (B, 3, H, W), on the CPU."""
+    """Turn uint8 RGB (H, W, 3) or (B, H, W, 3) into the network's input, float32 (B, 3, H, W), on the CPU."""
     mean, std = (np.array(values, dtype=np.float32) for values in (MEAN, STD))
     scaled = (np.asarray(images, dtype=np.float32) / 255 - mean) / std
     return torch.from_numpy(scaled.reshape(-1, *scaled.shape[-3:])).permute(0, 3, 1, 2)
 
 
 def load_shapes(device: torch.device | str | None = None, weights: Path = WEIGHTS) -> ShapesNet:
-    """The trained network, in eval mode; logits (B, 10) in the order of `SHAPES`, each a sigmoid of its own.
+    """Return the trained network in evaluation mode; it gives one logit per shape, in the order of `SHAPES`.
 
     Args:
-        device: Where to put it; None is the CPU.
-        weights: Another file of the same network.
+        device: where to put it; None is the CPU.
+        weights: another file of the same network.
+
+    Returns:
+        The network, from (B, 3, 128, 128) to logits (B, 10), each for a sigmoid of its own.
     """
     with torch.device("meta"):  # no random initialisation: the global random state stays as it was
         model = ShapesNet()

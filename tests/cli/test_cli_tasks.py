@@ -13,8 +13,8 @@ from pytorch_grad_cam.cli.explain.tasks import Thing
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import read_image, write_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.models.from_torchvision_tasks import tasks
 from pytorch_grad_cam.models.load import load_model
+from pytorch_grad_cam.models.torchvision_tasks import task_by_name
 from pytorch_grad_cam.targets.detection import DetectedObject
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
@@ -111,9 +111,11 @@ def test_boxes_go_where_the_network_saw_them() -> None:
 
 
 def test_every_network_of_torchvision_for_these_tasks_is_known() -> None:
-    assert {"fcn_resnet50", "deeplabv3_resnet101", DENSE} <= {name for name, task in tasks().items() if task[0] == "s"}
+    assert {"fcn_resnet50", "deeplabv3_resnet101", DENSE} <= {
+        name for name, task in task_by_name().items() if task[0] == "s"
+    }
     assert {"fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2", "retinanet_resnet50_fpn", "fcos_resnet50_fpn",
-            "ssd300_vgg16", BOXES} <= {name for name, task in tasks().items() if task[0] == "d"}  # fmt: skip
+            "ssd300_vgg16", BOXES} <= {name for name, task in task_by_name().items() if task[0] == "d"}  # fmt: skip
 
 
 def test_the_side_of_a_detector(tmp_path: Path) -> None:

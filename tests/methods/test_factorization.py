@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks import networks
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.feature_factorization.concepts import factorized
+from pytorch_grad_cam.feature_factorization.decomposition import factorize_activations
 from pytorch_grad_cam.feature_factorization.deep_feature_factorization import (
     DeepFeatureFactorization,
     dff,
@@ -128,7 +128,7 @@ def test_planted_concepts_come_back(size: tuple[int, ...]) -> None:
 def test_signed_channels_are_shifted_and_shifted_back() -> None:
     activations = torch.randn(2, 6, 5, 5, generator=torch.Generator().manual_seed(0))
     activations[:, 3] = activations[:, 3].abs() + 1  # stays as it is
-    found = factorized(activations, 6)
+    found = factorize_activations(activations, 6)
     offset = activations.amin((0, 2, 3)).clamp_max(0)
     assert offset[3] == 0
     assert bool((found.vectors >= offset - 1e-5).all())

@@ -15,9 +15,9 @@ from helpers.torchvision_nets import agree, forbid_downloads
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.models import shapes
-from pytorch_grad_cam.models.from_torchvision import names
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.models.torchvision_classifiers import classifier_names
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_every_torchvision_classifier_has_weights_and_preprocessing() -> None:
     from torchvision.models import get_model_weights
 
-    assert {"resnet50", "vgg16", "vit_b_16"} <= set(names())
-    for name in names():
+    assert {"resnet50", "vgg16", "vit_b_16"} <= set(classifier_names())
+    for name in classifier_names():
         for preset in get_model_weights(name):
             crop = Preprocessing.from_torchvision(preset.transforms()).crop
             assert isinstance(crop, int), name

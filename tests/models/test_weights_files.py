@@ -13,10 +13,10 @@ from helpers.torchvision_nets import SMALL, agree, forbid_downloads, torchvision
 from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.models.from_file import fill, read_weights, without_prefix
-from pytorch_grad_cam.models.from_torchvision import _for_one_size, _options
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.models.torchvision_classifiers import _build_options, _with_own_size
+from pytorch_grad_cam.models.weights_file import copy_weights, read_weights, without_prefix
 
 
 @pytest.fixture(autouse=True)
@@ -139,8 +139,8 @@ def test_a_vision_transformer_takes_the_size_of_its_weights() -> None:
 
     with torch.random.fork_rng(devices=[]):
         model = VisionTransformer(24, 8, num_layers=2, num_heads=1, hidden_dim=8, mlp_dim=8, num_classes=4)
-    assert _options("vit_b_32", model.state_dict()) == {"image_size": 96}  # 3 x 3 patches of 32
-    loaded = _for_one_size(LoadedModel(model, Preprocessing()))
+    assert _build_options("vit_b_32", model.state_dict()) == {"image_size": 96}  # 3 x 3 patches of 32
+    loaded = _with_own_size(LoadedModel(model, Preprocessing()))
     assert (loaded.preprocessing.resize, loaded.preprocessing.crop) == (24, 24)
 
 
@@ -173,7 +173,7 @@ def test_one_key_missing_one_left_over_one_misshaped() -> None:
     weights["1.weight"] = torch.zeros(4, 9)
     message = "missing: 0.bias; not in the network: 2.bias; of another shape: 1.weight 4x9 instead of 4x3$"
     with pytest.raises(ValueError, match=message):
-        fill(model, weights, "a.pth")
+        copy_weights(model, weights, "a.pth")
 
 
 def test_files_that_hold_no_weights(saved: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pytorch_grad_cam.cli.classes import named
 from pytorch_grad_cam.cli.explain.options import ConceptsOptions
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.data.samples import Sample
-from pytorch_grad_cam.feature_factorization.concepts import Concepts
+from pytorch_grad_cam.feature_factorization.decomposition import Concepts
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.visualization.concepts import concept_colours, show_factorization_on_image
 

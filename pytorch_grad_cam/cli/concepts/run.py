@@ -18,7 +18,7 @@ from pytorch_grad_cam.cli.network import described, device_of, load
 from pytorch_grad_cam.data.images import check_writable, read_image, write_bytes
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.feature_factorization.concepts import Concepts
+from pytorch_grad_cam.feature_factorization.decomposition import Concepts
 from pytorch_grad_cam.feature_factorization.deep_feature_factorization import DeepFeatureFactorization
 from pytorch_grad_cam.models.loaded import LoadedModel
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pytorch_grad_cam.methods import METHODS, method_name
+from pytorch_grad_cam.models.sources import SOURCES, sentence
 
 T = TypeVar("T")
 
@@ -62,10 +63,7 @@ def network(parser: ArgumentParser, *short: str, default: str = "resnet50") -> N
         "--model",
         default=default,
         metavar="NAME",
-        help="a torchvision network such as resnet50, timm/NAME or timm/FOLDER, hf-hub:OWNER/NAME (timm), hf/NAME or "
-        "hf/FOLDER (transformers), a .pt2 file of torch.export, a .nnp file, package.module:factory for your own, or "
-        "shapes: built in, needs no download "
-        f"(default: {default})",
+        help=f"{sentence((source.help for source in SOURCES), 'or')} (default: {default})",
     )
     group.add_argument(
         "--weights",

@@ -20,8 +20,8 @@ from pytorch_grad_cam.cli.explain.contrast import Contrast
 from pytorch_grad_cam.cli.explain.maps import Found
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.tasks import Question, Thing, label, shown
+from pytorch_grad_cam.data.image_tensors import deprocess_image
 from pytorch_grad_cam.data.images import encoded_image
-from pytorch_grad_cam.data.pixels import deprocess_image
 from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel

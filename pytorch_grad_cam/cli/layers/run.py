@@ -12,8 +12,8 @@ from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.layer_reports import LayerReport, survey_layers
 from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
-from pytorch_grad_cam.models.from_file import RANDOM
 from pytorch_grad_cam.models.load import is_downloaded
+from pytorch_grad_cam.models.weights_file import RANDOM
 
 
 def layers(options: LayersOptions) -> int:

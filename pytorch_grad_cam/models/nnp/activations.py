@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall
 
 # Klambauer et al., 2017, arXiv:1706.02515: what torch's SELU has built in.
 _SELU = (1.0507009873554805, 1.6732632423543772)
@@ -17,7 +17,7 @@ CLOSING = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid")  # make shares of l
 
 
 class PReLU(nn.Module):
-    """``max(0, x) + w min(0, x)`` with w per ``axis``, where that is not axis 1, or w a single number."""
+    """Computes ``max(0, x) + w min(0, x)`` with w per ``axis``, for axes other than 1, which torch's PReLU is for."""
 
     def __init__(self, weight: Tensor, axis: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class PReLU(nn.Module):
 
 
 class ScaledELU(nn.Module):
-    """``scale`` times x, or times ``alpha (exp(x) - 1)`` below 0: SELU with other numbers than its authors'."""
+    """Computes ``scale x``, and ``scale alpha (exp(x) - 1)`` below 0: SELU with other numbers than its authors'."""
 
     def __init__(self, scale: float, alpha: float) -> None:
         super().__init__()
@@ -40,8 +40,8 @@ class ScaledELU(nn.Module):
         return y
 
 
-class Doubled(nn.Module):
-    """An activation of x and of -x, one behind the other on an axis: CReLU, CELU."""
+class ConcatenatedActivation(nn.Module):
+    """Concatenates an activation of x and of -x on an axis: CReLU, CELU."""
 
     def __init__(self, activation: nn.Module, axis: int) -> None:
         super().__init__()
@@ -52,22 +52,22 @@ class Doubled(nn.Module):
 
 
 class HardSigmoid(nn.Module):
-    """``clip(0.2 x + 0.5, 0, 1)``; torch's has the slope 1/6."""
+    """Computes ``clip(0.2 x + 0.5, 0, 1)``; torch's HardSigmoid has the slope 1/6."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (0.2 * x + 0.5).clamp(0, 1)
 
 
 class Sinc(nn.Module):
-    """``sin(x) / x``, 1 at 0."""
+    """Computes ``sin(x) / x``, which is 1 at 0."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sinc(x / math.pi)
 
 
 def _plain(kind: Callable[[], nn.Module]) -> Builder:
-    def build(call: Call) -> nn.Module:
-        call.at_most(1)
+    def build(call: FunctionCall) -> nn.Module:
+        call.limit_inputs(1)
         call.shape()
         return kind()
 
@@ -75,8 +75,8 @@ def _plain(kind: Callable[[], nn.Module]) -> Builder:
 
 
 def _with_alpha(kind: Callable[[float], nn.Module]) -> Builder:
-    def build(call: Call) -> nn.Module:
-        call.at_most(1)
+    def build(call: FunctionCall) -> nn.Module:
+        call.limit_inputs(1)
         call.shape()
         return kind(call.param.number("alpha"))
 
@@ -84,16 +84,16 @@ def _with_alpha(kind: Callable[[float], nn.Module]) -> Builder:
 
 
 def _over_axis(kind: Callable[..., nn.Module]) -> Builder:
-    def build(call: Call) -> nn.Module:
-        call.at_most(1)
+    def build(call: FunctionCall) -> nn.Module:
+        call.limit_inputs(1)
         return kind(dim=call.axis())
 
     return build
 
 
-def prelu(call: Call) -> nn.Module:
-    """PReLU, one slope for all or one per channel."""
-    call.at_most(2)
+def prelu(call: FunctionCall) -> nn.Module:
+    """Build a PReLU with one slope for all values or one per channel."""
+    call.limit_inputs(2)
     shape, weight = call.shape(), call.weight(1).flatten()
     axis = call.param.integer("base_axis")
     if weight.numel() > 1 and (not 1 <= axis < len(shape) or weight.numel() != shape[axis]):
@@ -105,17 +105,17 @@ def prelu(call: Call) -> nn.Module:
     return PReLU(weight, axis)
 
 
-def selu(call: Call) -> nn.Module:
-    """SELU."""
+def selu(call: FunctionCall) -> nn.Module:
+    """Build a SELU."""
     call.shape()
     scale, alpha = call.param.number("scale"), call.param.number("alpha")
-    if all(math.isclose(given, usual, rel_tol=1e-6) for given, usual in zip((scale, alpha), _SELU, strict=True)):
+    if all(math.isclose(value, usual, rel_tol=1e-6) for value, usual in zip((scale, alpha), _SELU, strict=True)):
         return nn.SELU()
     return ScaledELU(scale, alpha)
 
 
-def softplus(call: Call) -> nn.Module:
-    """SoftPlus; files from before it had a ``beta`` say nothing, which means 1."""
+def softplus(call: FunctionCall) -> nn.Module:
+    """Build a SoftPlus; files from before it had a ``beta`` say nothing, which means 1."""
     call.shape()
     return nn.Softplus(call.param.number("beta") or 1.0)
 
@@ -127,8 +127,8 @@ ACTIVATIONS: dict[str, Builder] = {
     "ELU": _with_alpha(nn.ELU),
     "SELU": selu,
     "PReLU": prelu,
-    "CReLU": lambda call: Doubled(nn.ReLU(), call.axis()),
-    "CELU": lambda call: Doubled(nn.ELU(call.param.number("alpha")), call.axis()),
+    "CReLU": lambda call: ConcatenatedActivation(nn.ReLU(), call.axis()),
+    "CELU": lambda call: ConcatenatedActivation(nn.ELU(call.param.number("alpha")), call.axis()),
     "Swish": _plain(nn.SiLU),
     "GELU": _plain(partial(nn.GELU, approximate="tanh")),  # nnabla's is the approximation
     "Mish": _plain(nn.Mish),

@@ -1,4 +1,4 @@
-"""Arithmetic between activations, with weights and with single numbers; sums and means over axes."""
+"""Arithmetic functions: between activations, with weights and with single numbers; sums and means over axes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Operation, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape
 
 Binary = Callable[[Any, Any], Any]
 
 
 class Elementwise(Operation):
-    """Inputs joined one after the other by a function of two tensors, broadcast against each other."""
+    """Joins inputs one after the other by a function of two tensors, broadcast against each other."""
 
     def __init__(self, inputs: Sequence[Shape | Tensor], join: Binary) -> None:
         super().__init__(inputs)
@@ -31,7 +31,7 @@ class Elementwise(Operation):
 
 
 class WithScalar(nn.Module):
-    """``join(x, value)``, or ``join(value, x)`` where ``reverse`` is set."""
+    """Computes ``join(x, value)``, or ``join(value, x)`` where ``reverse`` is set."""
 
     def __init__(self, join: Binary, value: float, reverse: bool) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class WithScalar(nn.Module):
 
 
 class Pointwise(nn.Module):
-    """A function of every single value."""
+    """Applies a function to every single value."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Pointwise(nn.Module):
 
 
 class Reduction(nn.Module):
-    """A sum, mean, maximum or minimum over axes."""
+    """Computes a sum, mean, maximum or minimum over axes."""
 
     def __init__(self, function: Callable[..., Tensor], axes: Sequence[int], keep: bool) -> None:
         super().__init__()
@@ -73,20 +73,20 @@ class Reduction(nn.Module):
         return f"{self.function.__name__}, axes={self.axes}, keep={self.keep}"
 
 
-def at_least(x: Tensor, value: float) -> Tensor:
-    """The larger of each value and a number."""
+def clamp_min(x: Tensor, value: float) -> Tensor:
+    """Return the larger of each value and a number."""
     return x.clamp(min=value)
 
 
-def at_most(x: Tensor, value: float) -> Tensor:
-    """The smaller of each value and a number."""
+def clamp_max(x: Tensor, value: float) -> Tensor:
+    """Return the smaller of each value and a number."""
     return x.clamp(max=value)
 
 
 def _joined(join: Binary, count: int | None = 2) -> Builder:
     """Return a builder for a function of ``count`` inputs; None: any number of them."""
 
-    def build(call: Call) -> nn.Module:
+    def build(call: FunctionCall) -> nn.Module:
         if count is not None and len(call.inputs) != count:
             raise ValueError(f"it has {len(call.inputs)} inputs instead of {count}")
         return Elementwise(call.inputs, join)
@@ -95,8 +95,8 @@ def _joined(join: Binary, count: int | None = 2) -> Builder:
 
 
 def _scalar(join: Binary, reverse: bool = False) -> Builder:
-    def build(call: Call) -> nn.Module:
-        call.at_most(1)
+    def build(call: FunctionCall) -> nn.Module:
+        call.limit_inputs(1)
         call.shape()
         return WithScalar(join, call.param.number("val"), reverse)
 
@@ -104,8 +104,8 @@ def _scalar(join: Binary, reverse: bool = False) -> Builder:
 
 
 def _pointwise(function: Callable[[Tensor], Tensor]) -> Builder:
-    def build(call: Call) -> nn.Module:
-        call.at_most(1)
+    def build(call: FunctionCall) -> nn.Module:
+        call.limit_inputs(1)
         call.shape()
         return Pointwise(function)
 
@@ -113,8 +113,8 @@ def _pointwise(function: Callable[[Tensor], Tensor]) -> Builder:
 
 
 def _reduction(function: Callable[..., Tensor]) -> Builder:
-    def build(call: Call) -> nn.Module:
-        call.at_most(1)
+    def build(call: FunctionCall) -> nn.Module:
+        call.limit_inputs(1)
         if call.param.flag("with_index") or call.param.flag("only_index"):
             raise ValueError("it returns positions (with_index, only_index), which have no gradient")
         return Reduction(function, call.axes(), call.param.flag("keep_dims"))
@@ -122,11 +122,11 @@ def _reduction(function: Callable[..., Tensor]) -> Builder:
     return build
 
 
-def mean_subtraction(call: Call) -> nn.Module:
-    """MeanSubtraction of inputs x, mean and a count, by the running mean."""
+def mean_subtraction(call: FunctionCall) -> nn.Module:
+    """Build a MeanSubtraction of inputs x, mean and a count, by the running mean."""
     if call.param.flag("update_running_mean"):
         raise ValueError("it updates its mean at every pass (update_running_mean); export the network for inference")
-    call.at_most(3)
+    call.limit_inputs(3)
     shape, mean = call.shape(), call.weight(1)
     base = call.param.integer("base_axis")
     if base < 1 or tuple(mean.shape) != tuple(shape[base:]):
@@ -151,8 +151,8 @@ ARITHMETIC: dict[str, Builder] = {
     "RSubScalar": _scalar(operator.sub, reverse=True),
     "RDivScalar": _scalar(operator.truediv, reverse=True),
     "RPowScalar": _scalar(operator.pow, reverse=True),
-    "MaximumScalar": _scalar(at_least),
-    "MinimumScalar": _scalar(at_most),
+    "MaximumScalar": _scalar(clamp_min),
+    "MinimumScalar": _scalar(clamp_max),
     "Abs": _pointwise(torch.abs),
     "Exp": _pointwise(torch.exp),
     "Log": _pointwise(torch.log),

@@ -1,4 +1,4 @@
-"""Functions that move values about: join, cut, pad, reshape. None mixes images, and none fixes the batch."""
+"""Functions that rearrange values: they join, cut, pad and reshape. None mixes images, and none fixes the batch."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Operation, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
-from pytorch_grad_cam.models.nnp.reshape import tail
+from pytorch_grad_cam.models.nnp.reshape import axes_per_image
 
 _WHOLE = 0x7FFFFFFF  # in a slice: from the start, to the end, or every one
 
 
 class Concatenate(Operation):
-    """Inputs one behind the other on an axis."""
+    """Concatenates its inputs on an axis."""
 
     def __init__(self, inputs: Sequence[Shape | Tensor], axis: int) -> None:
         super().__init__(inputs)
@@ -28,14 +28,14 @@ class Concatenate(Operation):
 
 
 class Stack(Concatenate):
-    """Inputs on a new axis."""
+    """Stacks its inputs on a new axis."""
 
     def forward(self, *activations: Tensor) -> Tensor:
         return torch.stack(self.operands(activations), self.axis)
 
 
 class Split(nn.Module):
-    """An axis taken apart: one output per place."""
+    """Splits an axis: one output per position."""
 
     def __init__(self, axis: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Split(nn.Module):
 
 
 class Reshape(nn.Module):
-    """``(B, ...)`` to ``(B', *tail)``, where B' holds what is left."""
+    """Reshapes ``(B, ...)`` to ``(B', *tail)``, where B' holds what is left."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Reshape(nn.Module):
 
 
 class Transpose(nn.Module):
-    """Axes in another order."""
+    """Puts the axes in another order."""
 
     def __init__(self, axes: Sequence[int]) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Transpose(nn.Module):
 
 
 class Broadcast(nn.Module):
-    """Axes of one place repeated, all but the batch."""
+    """Repeats axes of length 1, all but the batch."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Broadcast(nn.Module):
 
 
 class Gather(nn.Module):
-    """Places of several axes, in any order and number: slices and padding by what is there.
+    """Selects positions of several axes, in any order and number: slices, and padding by values that are there.
 
     Args:
         places: the places to take, by axis.
@@ -105,7 +105,7 @@ class Gather(nn.Module):
 
 
 class ConstantPad(nn.Module):
-    """A border of one value.
+    """Adds a border of one value.
 
     Args:
         width: before and behind each of the last axes, the outermost first.
@@ -114,7 +114,7 @@ class ConstantPad(nn.Module):
 
     def __init__(self, width: Sequence[tuple[int, int]], value: float) -> None:
         super().__init__()
-        self.width = [each for pair in reversed(width) for each in pair]  # F.pad counts axes from the last
+        self.width = [count for pair in reversed(width) for count in pair]  # F.pad counts axes from the last
         self.value = value
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,43 +124,43 @@ class ConstantPad(nn.Module):
         return f"{tuple(self.width)}, value={self.value}"
 
 
-def concatenate(call: Call) -> nn.Module:
-    """Concatenate."""
-    rank = max(given.ndim if isinstance(given, Tensor) else len(given) for given in call.inputs)
+def concatenate(call: FunctionCall) -> nn.Module:
+    """Build a Concatenate."""
+    rank = max(operand.ndim if isinstance(operand, Tensor) else len(operand) for operand in call.inputs)
     return Concatenate(call.inputs, _new_axis(call, rank - 1))
 
 
-def stack(call: Call) -> nn.Module:
-    """Stack."""
+def stack(call: FunctionCall) -> nn.Module:
+    """Build a Stack."""
     return Stack(call.inputs, _new_axis(call, len(call.shape())))
 
 
-def reshape(call: Call) -> nn.Module:
-    """Reshape."""
-    return Reshape(tail(call.param.shape("shape"), call.per_image, call.batch_size, len(call.declared)))
+def reshape(call: FunctionCall) -> nn.Module:
+    """Build a Reshape."""
+    return Reshape(axes_per_image(call.param.shape("shape"), call.per_image, call.batch_size, len(call.declared)))
 
 
-def transpose(call: Call) -> nn.Module:
-    """Transpose; the batch stays where it is."""
+def transpose(call: FunctionCall) -> nn.Module:
+    """Build a Transpose; the batch stays where it is."""
     axes, rank = call.param.integers("axes"), len(call.shape())
     if sorted(axes) != list(range(rank)) or axes[0] != 0:
         raise ValueError(f"its axes {axes} must be 0 and then 1 to {rank - 1} in some order: the batch stays first")
     return Transpose(axes)
 
 
-def broadcast(call: Call) -> nn.Module:
-    """Broadcast."""
-    shape, wanted = call.shape(), call.param.shape("shape")
-    fits = len(wanted) == len(shape) and all(
-        old in (1, new) and new >= 1 for old, new in zip(shape[1:], wanted[1:], strict=True)
+def broadcast(call: FunctionCall) -> nn.Module:
+    """Build a Broadcast."""
+    shape, target = call.shape(), call.param.shape("shape")
+    fits = len(target) == len(shape) and all(
+        old in (1, new) and new >= 1 for old, new in zip(shape[1:], target[1:], strict=True)
     )
-    if not fits or math.prod(wanted[1:]) > MAX_ACTIVATION:
-        raise ValueError(f"its shape {wanted} does not fit an input of the shape {shape[1:]}")
-    return Broadcast(tuple(wanted[1:]))
+    if not fits or math.prod(target[1:]) > MAX_ACTIVATION:
+        raise ValueError(f"its shape {target} does not fit an input of the shape {shape[1:]}")
+    return Broadcast(tuple(target[1:]))
 
 
-def slicing(call: Call) -> nn.Module:
-    """Slice of the last axes by start, stop and step, as NumPy's; all images are kept."""
+def slicing(call: FunctionCall) -> nn.Module:
+    """Build a Slice of the last axes by start, stop and step, as NumPy's; all images are kept."""
     shape = call.shape()
     starts, stops, steps = (call.param.integers(name) for name in ("start", "stop", "step"))
     steps = steps or [1] * len(starts)
@@ -183,8 +183,8 @@ def slicing(call: Call) -> nn.Module:
     return Gather(places)
 
 
-def pad(call: Call) -> nn.Module:
-    """Pad of the last axes, by a constant, by reflection, or by repeating the outermost value."""
+def pad(call: FunctionCall) -> nn.Module:
+    """Build a Pad of the last axes, by a constant, by reflection, or by repeating the outermost value."""
     shape, flat = call.shape(), call.param.integers("pad_width")
     width = list(zip(flat[::2], flat[1::2], strict=False))
     first = len(shape) - len(width)
@@ -207,31 +207,32 @@ def pad(call: Call) -> nn.Module:
     return Gather(places)
 
 
-def identity(call: Call) -> nn.Module:
-    """Functions that do nothing when a network is used."""
-    call.at_most(1)
+def identity(call: FunctionCall) -> nn.Module:
+    """Build one of the functions that do nothing when a network is used."""
+    call.limit_inputs(1)
     call.shape()
     return nn.Identity()
 
 
-def image_augmentation(call: Call) -> nn.Module:
-    """ImageAugmentation; what changes pictures at random in training is left out, so it must keep their size."""
-    wanted = tuple(call.param.shape("shape"))
-    if wanted and math.prod(wanted[-len(call.shape()) + 1 :]) != call.per_image:
+def image_augmentation(call: FunctionCall) -> nn.Module:
+    """Build an ImageAugmentation without what changes pictures at random in training; it must keep their size."""
+    output = tuple(call.param.shape("shape"))
+    if output and math.prod(output[-len(call.shape()) + 1 :]) != call.per_image:
         raise ValueError(
-            f"it makes pictures of the shape {wanted} of {call.shape()[1:]}; without it the sizes do not fit"
+            f"it makes pictures of the shape {output} of {call.shape()[1:]}; without it the sizes do not fit"
         )
     return identity(call)
 
 
-def flatten(call: Call) -> nn.Module:
-    """Flatten: all axes but the batch become one."""
-    call.at_most(1)
+def flatten(call: FunctionCall) -> nn.Module:
+    """Build a Flatten: all axes but the batch become one."""
+    call.limit_inputs(1)
     call.shape()
     return nn.Flatten()
 
 
-def _new_axis(call: Call, last: int) -> int:
+def _new_axis(call: FunctionCall, last: int) -> int:
+    """Return the argument that names an axis of the result, from 1 to ``last``."""
     axis = call.param.integer("axis")
     axis += last + 1 if axis < 0 else 0
     if not 1 <= axis <= last:

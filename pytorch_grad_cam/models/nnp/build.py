@@ -1,4 +1,4 @@
-"""From a plan and weights to modules: built one after the other, each tried on shapes without memory."""
+"""Build the modules of a network from its plan and weights; every module is tried on shapes, without memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pytorch_grad_cam.models.loaded import in_evaluation
-from pytorch_grad_cam.models.nnp.call import BATCH, Call, Shape
+from pytorch_grad_cam.models.nnp.function_call import BATCH, FunctionCall, Shape
 from pytorch_grad_cam.models.nnp.functions import FUNCTIONS, SKIPPED
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION, MAX_ACTIVATIONS, MAX_ELEMENTS
+from pytorch_grad_cam.models.nnp.parameters import Parameters
 from pytorch_grad_cam.models.nnp.plan import Plan
 from pytorch_grad_cam.models.nnp.unroll import Function
-from pytorch_grad_cam.models.nnp.weights import Weights
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ _NAME = 100  # characters of a module's name
 
 @dataclass(frozen=True)
 class Step:
-    """One module and the variables that it reads and makes.
+    """One module and the variables that it reads and returns.
 
     Attributes:
         module: name of the submodule.
         kind: nnabla's type of the function.
         inputs: names of its activations; weights are in the module.
-        outputs: names of what it makes.
+        outputs: names of what it returns.
     """
 
     module: str
@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Built:
+class ModuleGraph:
     """Modules and the order in which they run.
 
     Attributes:
@@ -58,27 +58,29 @@ class Built:
     shapes: dict[str, Shape]
 
 
-def build(plan: Plan, weights: Weights, taken: Callable[[str], bool]) -> Built:
+def build(plan: Plan, weights: Parameters, is_reserved: Callable[[str], bool]) -> ModuleGraph:
     """Build the modules of a network.
 
     Args:
         plan: what runs.
-        weights: by name.
-        taken: says whether a name cannot be that of a submodule.
+        weights: the parameters of the file by name.
+        is_reserved: says whether a name cannot be that of a submodule.
 
     Raises:
         ValueError: if a function is unknown, a weight missing or misshaped, or sizes do not fit; it names the function.
     """
-    building = _Building(plan, weights, taken)
+    builder = _ModuleBuilder(plan, weights, is_reserved)
     for function in plan.functions:
-        building.add(function)
-    building.notice()
-    return Built(tuple(building.steps), building.modules, building.checked_shapes())
+        builder.add(function)
+    builder.warn()
+    return ModuleGraph(tuple(builder.steps), builder.modules, builder.checked_shapes())
 
 
-class _Building:
-    def __init__(self, plan: Plan, weights: Weights, taken: Callable[[str], bool]) -> None:
-        self._plan, self._weights, self._taken = plan, weights, taken
+class _ModuleBuilder:
+    """Builds the modules of a network one after the other, and counts what they need."""
+
+    def __init__(self, plan: Plan, weights: Parameters, is_reserved: Callable[[str], bool]) -> None:
+        self._plan, self._weights, self._is_reserved = plan, weights, is_reserved
         self._shapes: dict[str, Shape] = {plan.input[1]: (BATCH, *plan.input_shape)}
         self._used = 0  # numbers in the weights of all modules, counted for each that has them
         self._activations = 0
@@ -89,7 +91,7 @@ class _Building:
         self.modules: dict[str, nn.Module] = {}
 
     def add(self, function: Function) -> None:
-        """Build one function and note the shapes of what it makes."""
+        """Build the module of one function, and record the shapes of what it returns."""
         if function.kind not in FUNCTIONS:
             raise ValueError(
                 f"the function {function} cannot be read; {len(FUNCTIONS)} types are known, "
@@ -98,8 +100,8 @@ class _Building:
         names = [name for name in function.inputs if name not in self._plan.network.parameters]
         try:
             module = in_evaluation(FUNCTIONS[function.kind](self._call(function)))
-            made = _shapes_of(module, [self._shapes[name] for name in names])
-            self._note(function, made)
+            shapes = _output_shapes(module, [self._shapes[name] for name in names])
+            self._add_shapes(function, shapes)
         except Exception as error:  # torch objects to sizes that do not fit in its own ways
             reason = " ".join(str(error).split())[:300]
             raise ValueError(f"the function {function} cannot be used: {reason or type(error).__name__}") from error
@@ -111,8 +113,8 @@ class _Building:
         if function.kind == "BatchNormalization" and function.param.flag("batch_stat"):
             self._live.append(name)
 
-    def notice(self) -> None:
-        """Say what runs in another way than its name promises."""
+    def warn(self) -> None:
+        """Log which functions run in another way than their names promise."""
         if self._skipped:
             log.warning(
                 "%s: left out, as a trained network needs none of it (nnabla itself would apply it at every pass)",
@@ -135,17 +137,18 @@ class _Building:
         shapes: dict[str, Shape] = {self._plan.input[1]: (count, *self._plan.input_shape)}
         for step in self.steps:
             try:
-                made = _shapes_of(self.modules[step.module], [shapes[name] for name in step.inputs])
+                outputs = _output_shapes(self.modules[step.module], [shapes[name] for name in step.inputs])
             except Exception as error:  # as above
                 raise ValueError(f"the function {step.module!r} works for one batch size only: {error}") from error
-            shapes.update(zip(step.outputs, made, strict=True))
+            shapes.update(zip(step.outputs, outputs, strict=True))
         for data_name, variable in self._plan.outputs:
             one, other = self._shapes[variable], shapes[variable]
             if (one[:1], other[:1]) != ((BATCH,), (count,)) or one[1:] != other[1:]:
                 raise ValueError(f"its output {data_name!r} does not have one row per picture, but {one} for {BATCH}")
         return {name: shape[1:] for name, shape in self._shapes.items()}
 
-    def _call(self, function: Function) -> Call:
+    def _call(self, function: Function) -> FunctionCall:
+        """Collect what the builder of a function is given: shapes of activations, and weights."""
         inputs: list[Shape | Tensor] = []
         for name in function.inputs:
             if name not in self._plan.network.parameters:
@@ -162,12 +165,13 @@ class _Building:
                 raise ValueError(f"the network uses more than {MAX_ELEMENTS} weights")
             inputs.append(torch.tensor(values))
         declared = self._plan.network.shapes.get(function.outputs[0], ()) if function.outputs else ()
-        return Call(function.param, inputs, self._plan.batch_size, declared)
+        return FunctionCall(function.param, inputs, self._plan.batch_size, declared)
 
-    def _note(self, function: Function, made: Sequence[Shape]) -> None:
-        if len(made) != len(function.outputs):
-            raise ValueError(f"it makes {len(made)} outputs, the file names {len(function.outputs)}")
-        for name, shape in zip(function.outputs, made, strict=True):
+    def _add_shapes(self, function: Function, shapes: Sequence[Shape]) -> None:
+        """Record the shapes of what a function returns, if they are what the file names and no larger than allowed."""
+        if len(shapes) != len(function.outputs):
+            raise ValueError(f"it makes {len(shapes)} outputs, the file names {len(function.outputs)}")
+        for name, shape in zip(function.outputs, shapes, strict=True):
             size = math.prod(shape) // BATCH
             self._activations += size
             if not 0 < size <= MAX_ACTIVATION or self._activations > MAX_ACTIVATIONS:
@@ -187,22 +191,22 @@ class _Building:
         """
         name = function.outputs[0] if function.name.startswith("@") and function.outputs else function.name
         name = re.sub(r"\[(\d+)\]", r"_\1", name)
-        name = "".join("_" if each in ".[]{}" or not each.isprintable() else each for each in name)[:_NAME]
+        name = "".join("_" if sign in ".[]{}" or not sign.isprintable() else sign for sign in name)[:_NAME]
         name = name.strip().lstrip("_") or function.kind  # torch keeps its own things behind underscores
-        found = name
-        while self._taken(found) or found in self.modules:
+        unique = name
+        while self._is_reserved(unique) or unique in self.modules:
             self._counts[name] = self._counts.get(name, 1) + 1
-            found = f"{name}_{self._counts[name]}"
-        return found
+            unique = f"{name}_{self._counts[name]}"
+        return unique
 
 
-def _shapes_of(module: nn.Module, shapes: Sequence[Shape]) -> list[Shape]:
-    """Return the shapes of what a module makes, without computing anything."""
+def _output_shapes(module: nn.Module, shapes: Sequence[Shape]) -> list[Shape]:
+    """Return the shapes of what a module returns, without computing anything."""
     meta = torch.device("meta")
     state: Mapping[str, Tensor] = {
         name: torch.empty_like(tensor, device=meta)
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]
     }
     with torch.no_grad():
-        made: Any = functional_call(module, dict(state), tuple(torch.empty(shape, device=meta) for shape in shapes))
-    return [tuple(tensor.shape) for tensor in (made if isinstance(made, tuple) else (made,))]
+        outputs: Any = functional_call(module, dict(state), tuple(torch.empty(shape, device=meta) for shape in shapes))
+    return [tuple(tensor.shape) for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]

@@ -1,4 +1,4 @@
-"""The outermost layer of a .nnp file: a ZIP whose members count by their extension."""
+"""Read the ZIP file that a .nnp file is: its members count by their extension."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENCRYPTED = 0x1
 
 @dataclass(frozen=True)
 class Contents:
-    """What a .nnp file holds that matters, in the order of the file.
+    """The network texts and weight files of a .nnp file, in its order.
 
     Attributes:
         texts: network texts.
@@ -41,7 +41,7 @@ def read_container(path: str | Path) -> Contents:
         raise FileNotFoundError(f"the network file {path} {what}; check the path")
     try:
         with zipfile.ZipFile(path) as archive:
-            return _contents(archive, path)
+            return _read_members(archive, path)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise ValueError(
             f"{path} is not a ZIP file, which a .nnp file is, or is damaged ({error}); export it again"
@@ -50,7 +50,7 @@ def read_container(path: str | Path) -> Contents:
         raise ValueError(f"{path} has a damaged list of members ({error}); export it again") from error
 
 
-def _contents(archive: zipfile.ZipFile, path: Path) -> Contents:
+def _read_members(archive: zipfile.ZipFile, path: Path) -> Contents:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) > MAX_MEMBERS:
         raise ValueError(f"{path} has {len(members)} members; a .nnp file has a handful, {MAX_MEMBERS} at most")
@@ -62,7 +62,7 @@ def _contents(archive: zipfile.ZipFile, path: Path) -> Contents:
         kind = next((kind for kind in left if suffix in kind), None)
         if kind is None:
             continue
-        data = _member(archive, member, left[kind], path)
+        data = _read_member(archive, member, left[kind], path)
         left[kind] -= len(data)
         if kind is WEIGHTS:
             weights.append((member.filename, data))
@@ -76,7 +76,7 @@ def _contents(archive: zipfile.ZipFile, path: Path) -> Contents:
     return Contents(tuple(texts), tuple(weights))
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, path: Path) -> bytes:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, path: Path) -> bytes:
     name = f"{path}: {member.filename}"
     if member.flag_bits & _ENCRYPTED:
         raise ValueError(f"{name} is encrypted; export it without a password")

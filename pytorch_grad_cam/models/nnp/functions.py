@@ -1,11 +1,11 @@
-"""Every function that can be read, by nnabla's type."""
+"""The table of all functions that can be read: nnabla's type, and what builds its module."""
 
 from __future__ import annotations
 
 from pytorch_grad_cam.models.nnp.activations import ACTIVATIONS
 from pytorch_grad_cam.models.nnp.arithmetic import ARITHMETIC
 from pytorch_grad_cam.models.nnp.arrangement import ARRANGEMENT
-from pytorch_grad_cam.models.nnp.call import Builder
+from pytorch_grad_cam.models.nnp.function_call import Builder
 from pytorch_grad_cam.models.nnp.layers import LAYERS
 from pytorch_grad_cam.models.nnp.pooling import POOLING
 

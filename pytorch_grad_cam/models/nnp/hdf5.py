@@ -1,4 +1,4 @@
-"""Weights in a .h5 file: one dataset per parameter, its path is the parameter's name."""
+"""Read the weights in a .h5 file: one dataset per parameter, whose path is the parameter's name."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def read_h5(data: bytes) -> dict[str, NDArray[np.float32]]:
         ValueError: if it is damaged, too large, or refers to other files.
     """
     h5py = need("h5py")
-    found: dict[str, NDArray[np.float32]] = {}
+    parameters: dict[str, NDArray[np.float32]] = {}
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            _Walk(h5py, found).group(file, "", 0)
+            _DatasetReader(h5py, parameters).group(file, "", 0)
     except ValueError:
         raise
     except Exception as error:  # a damaged file makes HDF5 raise almost anything
         raise ValueError(f"it is not an HDF5 file, or is damaged ({error!s:.200})") from error
-    return found
+    return parameters
 
 
-class _Walk:
-    """Collects datasets below a group, and gives up beyond reason: groups may hold each other."""
+class _DatasetReader:
+    """Reads the datasets below a group, and gives up beyond reason: groups may hold one another."""
 
-    def __init__(self, h5py: Any, found: dict[str, NDArray[np.float32]]) -> None:
-        self._h5py, self._found = h5py, found
+    def __init__(self, h5py: Any, parameters: dict[str, NDArray[np.float32]]) -> None:
+        self._h5py, self._parameters = h5py, parameters
         self._objects, self._elements = 0, 0
 
     def group(self, group: Any, prefix: str, depth: int) -> None:
@@ -59,7 +59,7 @@ class _Walk:
             if isinstance(item, self._h5py.Group):
                 self.group(item, f"{name}/", depth + 1)
             elif isinstance(item, self._h5py.Dataset):
-                self._found[name] = self._values(item, name)
+                self._parameters[name] = self._values(item, name)
 
     def _values(self, dataset: Any, name: str) -> NDArray[np.float32]:
         settings = dataset.id.get_create_plist()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Shape
 
 _CONVOLUTIONS: tuple[Any, ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED: tuple[Any, ...] = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -36,7 +36,7 @@ class Affine(nn.Linear):
 
 
 class Normalization(nn.Module):
-    """Batch normalization by running statistics over axes for which torch has no module: ``x * scale + shift``.
+    """Normalizes by running statistics over axes for which torch has no module: ``x * scale + shift``.
 
     Args:
         mean, var, gamma, beta: of one shape, which the input is broadcast against.
@@ -52,8 +52,8 @@ class Normalization(nn.Module):
         return x * self.scale + self.shift
 
 
-def convolution(call: Call) -> nn.Module:
-    """Convolution, weights (C', C / group, *k)."""
+def convolution(call: FunctionCall) -> nn.Module:
+    """Build a Convolution; its weights are (C', C / group, *k)."""
     _check_axes(call)
     weight = call.weight(1)
     shape = call.shape()
@@ -65,8 +65,8 @@ def convolution(call: Call) -> nn.Module:
     return _convolution(call, weight, group)
 
 
-def depthwise_convolution(call: Call) -> nn.Module:
-    """DepthwiseConvolution, weights (C * multiplier, *k); the outputs of a channel are neighbours."""
+def depthwise_convolution(call: FunctionCall) -> nn.Module:
+    """Build a DepthwiseConvolution; its weights are (C * multiplier, *k), the outputs of a channel neighbours."""
     _check_axes(call)
     weight = call.weight(1)
     shape = call.shape()
@@ -77,8 +77,8 @@ def depthwise_convolution(call: Call) -> nn.Module:
     return _convolution(call, weight.unsqueeze(1), shape[1])
 
 
-def deconvolution(call: Call) -> nn.Module:
-    """Deconvolution, weights (C, C' / group, *k)."""
+def deconvolution(call: FunctionCall) -> nn.Module:
+    """Build a Deconvolution; its weights are (C, C' / group, *k)."""
     _check_axes(call)
     weight = call.weight(1)
     shape = call.shape()
@@ -89,8 +89,8 @@ def deconvolution(call: Call) -> nn.Module:
     return _deconvolution(call, weight, group)
 
 
-def depthwise_deconvolution(call: Call) -> nn.Module:
-    """DepthwiseDeconvolution, weights (C, *k); ``divisor`` neighbouring channels make one."""
+def depthwise_deconvolution(call: FunctionCall) -> nn.Module:
+    """Build a DepthwiseDeconvolution; its weights are (C, *k), and ``divisor`` neighbouring channels make one."""
     _check_axes(call)
     weight = call.weight(1)
     shape = call.shape()
@@ -101,9 +101,9 @@ def depthwise_deconvolution(call: Call) -> nn.Module:
     return _deconvolution(call, weight.unsqueeze(1), shape[1] // divisor)
 
 
-def affine(call: Call) -> nn.Module:
-    """Affine, weights (D, *L): the transpose of torch's."""
-    call.at_most(3)
+def affine(call: FunctionCall) -> nn.Module:
+    """Build an Affine; its weights are (D, *L), the transpose of torch's."""
+    call.limit_inputs(3)
     shape = call.shape()
     base_axis = call.param.integer("base_axis")
     base_axis += len(shape) if base_axis < 0 else 0
@@ -120,18 +120,18 @@ def affine(call: Call) -> nn.Module:
         layer = nn.Linear(features, returned[0], bias=bias is not None, device=_META)
     else:
         layer = Affine(features, base_axis, returned, bias is not None)
-    return _filled(layer, weight.flatten(1).t().contiguous(), bias)
+    return _with_parameters(layer, weight.flatten(1).t().contiguous(), bias)
 
 
-def batch_normalization(call: Call) -> nn.Module:
-    """BatchNormalization of inputs x, beta, gamma, mean, var, by running statistics unless ``batch_stat`` is set."""
+def batch_normalization(call: FunctionCall) -> nn.Module:
+    """Build a BatchNormalization of x, beta, gamma, mean, var, by running statistics unless ``batch_stat`` is set."""
     shape = call.shape()
     axes = call.param.integers("axes") or [1]
     axes = sorted(axis + len(shape) if axis < 0 else axis for axis in axes)
     if not all(1 <= axis < len(shape) for axis in axes):
         raise ValueError(f"its axes {axes} must be some of 1 to {len(shape) - 1}")
     missing = [name for name in ("no_bias", "no_scale") if call.param.flag(name)]
-    call.at_most(5 - len(missing))
+    call.limit_inputs(5 - len(missing))
     places = iter(range(1, len(call.inputs)))
     sizes = [size if axis in axes else 1 for axis, size in enumerate(shape)]
 
@@ -139,10 +139,10 @@ def batch_normalization(call: Call) -> nn.Module:
         if absent:
             return torch.full(sizes, otherwise)
         place = next(places, len(call.inputs))
-        given = call.weight(place)
-        if given.numel() != math.prod(sizes):
-            raise ValueError(f"its parameter {place} has {given.numel()} numbers instead of {math.prod(sizes)}")
-        return given.reshape(sizes)
+        values = call.weight(place)
+        if values.numel() != math.prod(sizes):
+            raise ValueError(f"its parameter {place} has {values.numel()} numbers instead of {math.prod(sizes)}")
+        return values.reshape(sizes)
 
     beta = statistic("no_bias" in missing, 0.0)
     gamma = statistic("no_scale" in missing, 1.0)
@@ -161,13 +161,13 @@ def batch_normalization(call: Call) -> nn.Module:
     if not batch_stat:
         layer.running_mean, layer.running_var = mean.flatten(), var.flatten()
         layer.num_batches_tracked = torch.tensor(0)
-    done: nn.Module = layer
-    return done
+    result: nn.Module = layer
+    return result
 
 
-def _convolution(call: Call, weight: Tensor, group: int) -> nn.Module:
+def _convolution(call: FunctionCall, weight: Tensor, group: int) -> nn.Module:
     count = weight.ndim - 2
-    call.at_most(3)
+    call.limit_inputs(3)
     bias = call.bias(2, weight.shape[0])
     layer = _CONVOLUTIONS[count - 1](
         weight.shape[1] * group,
@@ -180,12 +180,12 @@ def _convolution(call: Call, weight: Tensor, group: int) -> nn.Module:
         bias is not None,
         device=_META,
     )
-    return _filled(layer, weight, bias)
+    return _with_parameters(layer, weight, bias)
 
 
-def _deconvolution(call: Call, weight: Tensor, group: int) -> nn.Module:
+def _deconvolution(call: FunctionCall, weight: Tensor, group: int) -> nn.Module:
     count = weight.ndim - 2
-    call.at_most(3)
+    call.limit_inputs(3)
     channels = weight.shape[1] * group
     bias = call.bias(2, channels)
     layer = _TRANSPOSED[count - 1](
@@ -200,19 +200,19 @@ def _deconvolution(call: Call, weight: Tensor, group: int) -> nn.Module:
         call.sizes("dilation", count, 1, 1),
         device=_META,
     )
-    return _filled(layer, weight, bias)
+    return _with_parameters(layer, weight, bias)
 
 
-def _filled(layer: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+def _with_parameters(layer: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
     layer.weight = nn.Parameter(weight)
     if bias is not None:
         layer.bias = nn.Parameter(bias)
-    done: nn.Module = layer
-    return done
+    result: nn.Module = layer
+    return result
 
 
-def _check_axes(call: Call) -> None:
-    call.first_only()
+def _check_axes(call: FunctionCall) -> None:
+    call.require_channels_first()
     if call.param.integer("base_axis") != 1:
         raise ValueError(
             f"its base_axis is {call.param.integer('base_axis')}; only 1 (batch, channels, space) is supported"

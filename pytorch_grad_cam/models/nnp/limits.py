@@ -1,4 +1,4 @@
-"""How large anything in a .nnp file may be: the file may come from anybody, and what it claims is not believed."""
+"""Limits on the sizes of everything in a .nnp file, which may come from anybody and may claim anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a .nnp file to a network ready to be explained."""
+"""The .nnp files of Neural Network Console as a source of networks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 from pytorch_grad_cam.models.nnp.build import build
 from pytorch_grad_cam.models.nnp.container import read_container
 from pytorch_grad_cam.models.nnp.network import NnpNetwork
+from pytorch_grad_cam.models.nnp.parameters import read_parameters
 from pytorch_grad_cam.models.nnp.plan import make_plan
 from pytorch_grad_cam.models.nnp.text import parse_text
-from pytorch_grad_cam.models.nnp.weights import read_weights
 
 
-def load_nnp(path: str | Path) -> LoadedModel:
+def load_nnp(path: str | Path, weights: None = None, trust_pickle: bool = False) -> LoadedModel:
     """Read a network of Neural Network Console.
 
     A .nnp file is a ZIP with the network as text and its weights (.h5, .protobuf, or in the text). It is read without
@@ -23,6 +23,8 @@ def load_nnp(path: str | Path) -> LoadedModel:
 
     Args:
         path: the file, e.g. "results.nnp" in a Console training's folder.
+        weights: None: the file holds them.
+        trust_pickle: makes no difference, as nothing is unpickled.
 
     Returns:
         The network, an `NnpNetwork` in evaluation mode; preprocessing that squashes the whole picture to its input size
@@ -39,15 +41,15 @@ def load_nnp(path: str | Path) -> LoadedModel:
         plan = make_plan(texts)
     except ValueError as error:
         raise ValueError(f"the network in {path} cannot be read: {error}") from error
-    weights = read_weights(contents, texts, path)
+    parameters = read_parameters(contents, texts, path)
     try:
-        model = NnpNetwork(plan, build(plan, weights, NnpNetwork.is_reserved))
+        model = NnpNetwork(plan, build(plan, parameters, NnpNetwork.is_reserved))
     except ValueError as error:
         raise ValueError(f"the network in {path} cannot be built: {error}") from error
     in_evaluation(model)
     return LoadedModel(
         model,
-        _preprocessing(model),
+        _preprocessing_for_network(model),
         target_layers=None if model.last_convolution is None else (model.last_convolution,),
         source=f"{path}, network {plan.network.name}",
         multi_label=model.closing == "Sigmoid",
@@ -55,7 +57,7 @@ def load_nnp(path: str | Path) -> LoadedModel:
     )
 
 
-def _preprocessing(model: NnpNetwork) -> Preprocessing:
+def _preprocessing_for_network(model: NnpNetwork) -> Preprocessing:
     shape = model.input_shape
     channels = shape[0] if len(shape) == 3 and shape[0] in (1, 3) else 3
     size = (shape[1], shape[2]) if len(shape) == 3 else None  # what is no picture is left to the network to refuse

@@ -1,14 +1,17 @@
-"""What to run: the executor's network, its input and outputs, and the functions between them in order."""
+"""Plan what runs: the executor's network, its input and outputs, and the functions between them in order."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION, MAX_AXES, MAX_FUNCTIONS
 from pytorch_grad_cam.models.nnp.text import Message
-from pytorch_grad_cam.models.nnp.unroll import Function, Network, unroll
+from pytorch_grad_cam.models.nnp.unroll import Function, NetworkGraph, unroll
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Plan:
 
     Attributes:
         network: with the shapes that the file declares.
-        functions: those that the outputs need; every function after those that it needs.
+        functions: those that the outputs need, every one after its inputs.
         input: (data name, variable name), e.g. ("x", "Input").
         outputs: the same for every output, e.g. ("y'", "Softmax").
         input_shape: of the input, without the batch.
@@ -25,7 +28,7 @@ class Plan:
         normalizes: whether pixels are divided by 255.
     """
 
-    network: Network
+    network: NetworkGraph
     functions: tuple[Function, ...]
     input: tuple[str, str]
     outputs: tuple[tuple[str, str], ...]
@@ -44,9 +47,9 @@ def make_plan(texts: Sequence[Message]) -> Plan:
     if not executors:
         raise ValueError("it has no executor, which says what network, input and output count; export it with one")
     executor = executors[0]
-    network = unroll(_named(texts, executor.text("network_name")))
-    inputs = _assigned(executor, "data_variable", network, "input")
-    outputs = _assigned(executor, "output_variable", network, "output")
+    network = unroll(_network_named(texts, executor.text("network_name")))
+    inputs = _data_names(executor, "data_variable", network, "input")
+    outputs = _data_names(executor, "output_variable", network, "output")
     data_name, input_variable = inputs[0]
     declared = network.shapes[input_variable]
     shape = declared[1:]
@@ -54,14 +57,11 @@ def make_plan(texts: Sequence[Message]) -> Plan:
         raise ValueError(
             f"its input {input_variable!r} has the shape {declared}; the batch and positive sizes must follow"
         )
-    count = 1
-    for size in shape:
-        count *= size
-    if count > MAX_ACTIVATION:
+    if math.prod(shape) > MAX_ACTIVATION:
         raise ValueError(f"its input {input_variable!r} of the shape {shape} has more than {MAX_ACTIVATION} values")
     return Plan(
         network,
-        _ordered(network, input_variable, [variable for _, variable in outputs]),
+        _functions_in_order(network, input_variable, [variable for _, variable in outputs]),
         (data_name, input_variable),
         tuple(outputs),
         shape,
@@ -70,7 +70,7 @@ def make_plan(texts: Sequence[Message]) -> Plan:
     )
 
 
-def _named(texts: Sequence[Message], name: str) -> Message:
+def _network_named(texts: Sequence[Message], name: str) -> Message:
     networks = [network for text in texts for network in text.messages("network")]
     for network in networks:
         if network.text("name") == name:
@@ -79,29 +79,55 @@ def _named(texts: Sequence[Message], name: str) -> Message:
     raise ValueError(f"its executor runs the network {name!r}, which it does not hold; it holds {known}")
 
 
-def _assigned(executor: Message, field: str, network: Network, what: str) -> list[tuple[str, str]]:
+def _data_names(executor: Message, field: str, network: NetworkGraph, what: str) -> list[tuple[str, str]]:
     """Return (data name, variable name) of the executor's inputs or outputs."""
-    found = []
+    names = []
     for entry in executor.messages(field):
         variable = entry.text("variable_name")
         if variable not in network.shapes:
             raise ValueError(f"its executor's {what} {variable!r} is not in the network {network.name!r}")
-        found.append((entry.text("data_name") or variable, variable))
-    if not found:
+        names.append((entry.text("data_name") or variable, variable))
+    if not names:
         raise ValueError(f"its executor names no {what} ({field})")
-    return found
+    return names
 
 
-def _ordered(network: Network, source: str, targets: Sequence[str]) -> tuple[Function, ...]:
-    """Return what the targets need, each function after its inputs, otherwise in the order of the file."""
+def _functions_in_order(network: NetworkGraph, source: str, targets: Sequence[str]) -> tuple[Function, ...]:
+    """Return the functions that the targets need, every one after its inputs, otherwise in the order of the file."""
+    dependencies = _dependencies(network, source, targets, _makers(network, source))
+    if len(dependencies) > MAX_FUNCTIONS:
+        raise ValueError(f"it has {len(dependencies)} functions after unrolling; {MAX_FUNCTIONS} at most can be read")
+    order = _topological_order(dependencies)
+    if len(order) < len(dependencies):
+        stuck = network.functions[next(place for place in dependencies if place not in set(order))]
+        raise ValueError(f"its functions wait for each other in a circle, among them {stuck}")
+    return tuple(network.functions[place] for place in order)
+
+
+def _makers(network: NetworkGraph, source: str) -> dict[str, int]:
+    """Return the place in the file of the function that returns a variable, for every such variable.
+
+    Raises:
+        ValueError: if a variable has two functions that return it, or one although it is the input or a parameter.
+    """
     makers: dict[str, int] = {}
     for place, function in enumerate(network.functions):
         for output in function.outputs:
             if output in makers or output == source or output in network.parameters:
                 raise ValueError(f"the variable {output!r} is made twice, also by the function {function}")
             makers[output] = place
-    waits: dict[int, int] = {}  # for how many functions a function waits
-    users: dict[int, list[int]] = {}
+    return makers
+
+
+def _dependencies(
+    network: NetworkGraph, source: str, targets: Sequence[str], makers: Mapping[str, int]
+) -> dict[int, set[int]]:
+    """Return the functions that the targets need, by place in the file, with the places of those that they need.
+
+    Raises:
+        ValueError: if no function returns a variable that is needed.
+    """
+    dependencies: dict[int, set[int]] = {}
     stack = [target for target in targets if target != source]
     while stack:
         variable = stack.pop()
@@ -111,27 +137,26 @@ def _ordered(network: Network, source: str, targets: Sequence[str]) -> tuple[Fun
                 f"only networks with one input, here {source!r}, can be read"
             )
         place = makers[variable]
-        if place in waits:
+        if place in dependencies:
             continue
-        made = [name for name in network.functions[place].inputs if name not in network.parameters and name != source]
-        before = {makers[name] for name in made if name in makers}
-        waits[place] = len(before)
-        for each in before:
-            users.setdefault(each, []).append(place)
-        stack += made
-    if len(waits) > MAX_FUNCTIONS:
-        raise ValueError(f"it has {len(waits)} functions after unrolling; {MAX_FUNCTIONS} at most can be read")
-    ready = [place for place, count in waits.items() if count == 0]
+        computed = [
+            name for name in network.functions[place].inputs if name not in network.parameters and name != source
+        ]
+        dependencies[place] = {makers[name] for name in computed if name in makers}
+        stack += computed
+    return dependencies
+
+
+def _topological_order(dependencies: Mapping[int, Iterable[int]]) -> list[int]:
+    """Sort numbers so that each stands behind those it depends on, else the smallest first; circles are left out."""
+    sorter = TopologicalSorter(dependencies)
+    with suppress(CycleError):  # what lies before the circle is sorted all the same
+        sorter.prepare()
+    ready, order = list(sorter.get_ready()), []
     heapq.heapify(ready)
-    order = []
     while ready:
-        place = heapq.heappop(ready)
-        order.append(network.functions[place])
-        for following in users.get(place, []):
-            waits[following] -= 1
-            if waits[following] == 0:
-                heapq.heappush(ready, following)
-    if len(order) < len(waits):
-        stuck = next(network.functions[place] for place, count in waits.items() if count > 0)
-        raise ValueError(f"its functions wait for each other in a circle, among them {stuck}")
-    return tuple(order)
+        order.append(heapq.heappop(ready))
+        sorter.done(order[-1])
+        for place in sorter.get_ready():
+            heapq.heappush(ready, place)
+    return order

@@ -1,4 +1,4 @@
-"""Pooling by nnabla's border rule, which torch has only half of.
+"""Pooling functions by nnabla's border rule, which torch has only half of.
 
 ``ignore_border``: floor((size + 2 pad - kernel) / stride) + 1 windows, as torch; else floor((size + pad - 1) / stride)
 + 1, so that a window starts wherever there is a pixel left (a width of 7, kernel 3 and stride 2 gives 4; torch's
@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.call import Builder, Call, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Shape
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
 
 
 class Windows(nn.Module):
-    """Windows over the last two or three axes that may hang over the end.
+    """A base class of pooling over the last two or three axes whose windows may hang over the end.
 
     Args:
         size, kernel, stride, pad: per axis.
@@ -32,10 +32,10 @@ class Windows(nn.Module):
         self.kernel, self.stride = kernel, stride
         ends = [(n - 1) * s + k - p for n, s, k, p in zip(count, stride, kernel, pad, strict=True)]
         # F.pad counts axes from the last; a negative number cuts off what no window reaches
-        self.border = [each for p, end, length in zip(pad, ends, size, strict=True) for each in (end - length, p)][::-1]
+        self.border = [n for p, end, length in zip(pad, ends, size, strict=True) for n in (end - length, p)][::-1]
 
     def bordered(self, x: Tensor, value: float) -> Tensor:
-        """Return ``(..., *S)`` as ``(N, 1, *S')``, filled up to whole windows."""
+        """Return ``(..., *S)`` as ``(N, 1, *S')``, padded to whole windows."""
         spatial = x.shape[-len(self.kernel) :]
         return F.pad(x.reshape(-1, 1, *spatial), self.border, value=value)
 
@@ -44,7 +44,7 @@ class Windows(nn.Module):
 
 
 class MaxWindows(Windows):
-    """The maximum of every window; what lies outside does not count."""
+    """Computes the maximum of every window; what lies outside does not count."""
 
     def forward(self, x: Tensor) -> Tensor:
         pool: Any = F.max_pool2d if len(self.kernel) == 2 else F.max_pool3d
@@ -53,7 +53,7 @@ class MaxWindows(Windows):
 
 
 class SumWindows(Windows):
-    """The sum of every window, divided by the number of its pixels if that is wanted.
+    """Computes the sum of every window, divided by the number of its pixels if ``shares`` are given.
 
     Args:
         shares: None, or one over the number of pixels of each window, ``(*S')``.
@@ -75,7 +75,7 @@ class SumWindows(Windows):
 
 
 class Unpooling(nn.Module):
-    """Every value repeated over a block of the size ``kernel``, on the last axes."""
+    """Repeats every value over a block of the size ``kernel``, on the last axes."""
 
     def __init__(self, kernel: Shape) -> None:
         super().__init__()
@@ -90,21 +90,21 @@ class Unpooling(nn.Module):
         return f"kernel_size={self.kernel}"
 
 
-def max_pooling(call: Call) -> nn.Module:
-    """MaxPooling, torch's own where its rule is the same."""
+def max_pooling(call: FunctionCall) -> nn.Module:
+    """Build a MaxPooling, torch's own where its rule is the same."""
     size, kernel, stride, pad, count = _geometry(call)
-    if _is_torchs(call, size, kernel, stride, pad, count):
+    if _has_torch_windows(call, size, kernel, stride, pad, count):
         kind: Any = nn.MaxPool2d if len(kernel) == 2 else nn.MaxPool3d
         pool: nn.Module = kind(kernel, stride, pad)
         return pool
     return MaxWindows(size, kernel, stride, pad, count)
 
 
-def average_pooling(call: Call) -> nn.Module:
-    """AveragePooling; a window that hangs over the end is divided by the pixels that it has."""
+def average_pooling(call: FunctionCall) -> nn.Module:
+    """Build an AveragePooling; a window that hangs over the end is divided by the pixels that it has."""
     size, kernel, stride, pad, count = _geometry(call)
     whole = call.param.flag("including_pad")
-    if _is_torchs(call, size, kernel, stride, pad, count):
+    if _has_torch_windows(call, size, kernel, stride, pad, count):
         kind: Any = nn.AvgPool2d if len(kernel) == 2 else nn.AvgPool3d
         pool: nn.Module = kind(kernel, stride, pad, count_include_pad=whole)
         return pool
@@ -117,13 +117,13 @@ def average_pooling(call: Call) -> nn.Module:
     return SumWindows(size, kernel, stride, pad, count, shares)
 
 
-def sum_pooling(call: Call) -> nn.Module:
-    """SumPooling."""
+def sum_pooling(call: FunctionCall) -> nn.Module:
+    """Build a SumPooling."""
     return SumWindows(*_geometry(call), shares=None)
 
 
-def global_average_pooling(call: Call) -> nn.Module:
-    """GlobalAveragePooling: (B, C, H, W) or (B, C, L) to (B, C, 1, 1)."""
+def global_average_pooling(call: FunctionCall) -> nn.Module:
+    """Build a GlobalAveragePooling: (B, C, H, W) or (B, C, L) to (B, C, 1, 1)."""
     rank = len(call.shape())
     if rank == 3:
         return nn.Sequential(nn.Unflatten(2, (call.shape()[2], 1)), nn.AdaptiveAvgPool2d(1))
@@ -132,9 +132,9 @@ def global_average_pooling(call: Call) -> nn.Module:
     return nn.AdaptiveAvgPool2d(1)
 
 
-def unpooling(call: Call) -> nn.Module:
-    """Unpooling."""
-    call.first_only()
+def unpooling(call: FunctionCall) -> nn.Module:
+    """Build an Unpooling."""
+    call.require_channels_first()
     kernel = tuple(call.param.shape("kernel"))
     if not 1 <= len(kernel) < len(call.shape()) or min(kernel) < 1:
         raise ValueError(f"its kernel {kernel} must be positive numbers for the last axes, without the batch")
@@ -143,9 +143,9 @@ def unpooling(call: Call) -> nn.Module:
     return Unpooling(kernel)
 
 
-def _geometry(call: Call) -> tuple[Shape, Shape, Shape, Shape, Shape]:
+def _geometry(call: FunctionCall) -> tuple[Shape, Shape, Shape, Shape, Shape]:
     """Return sizes, kernel, stride, pad and the number of windows, one number per axis each."""
-    call.first_only()
+    call.require_channels_first()
     shape = call.shape()
     kernel = tuple(call.param.shape("kernel"))
     axes = len(kernel)
@@ -169,7 +169,9 @@ def _geometry(call: Call) -> tuple[Shape, Shape, Shape, Shape, Shape]:
     return size, kernel, stride, pad, count
 
 
-def _is_torchs(call: Call, size: Sequence[int], kernel: Shape, stride: Shape, pad: Shape, count: Sequence[int]) -> bool:
+def _has_torch_windows(
+    call: FunctionCall, size: Sequence[int], kernel: Shape, stride: Shape, pad: Shape, count: Sequence[int]
+) -> bool:
     """Say whether torch would take the same windows."""
     same = all(
         p <= k // 2 and (length + 2 * p - k) // s + 1 == n

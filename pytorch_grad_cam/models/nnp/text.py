@@ -1,4 +1,4 @@
-"""Protocol buffers as text: what .nntxt files are written in, in every dialect that is around.
+"""Parse the text format of protocol buffers, in which .nntxt files are written, in every dialect that is around.
 
 ``shape { dim: -1 }`` and ``shape: { dim:-1 }``, ``True`` and ``true``, ``"y'"`` and ``"y\\'"``, ``<`` for ``{``, lists
 in brackets, comments. Fields that are absent have proto3's value: zero, false, empty.
@@ -32,7 +32,7 @@ _LARGEST = (1 << 31) - 1  # the sizes and indices of nnabla's functions have 32 
 
 @dataclass
 class Message:
-    """A message: the values of each field, in order.
+    """A message of protocol buffers: the values of its fields, in order.
 
     The readers below give a field's last value, as protocol buffers do, or proto3's default; a value of another type
     is a ValueError that names the field.
@@ -72,8 +72,8 @@ class Message:
 
     def message(self, name: str) -> Message:
         """Return a message; an empty one if it is absent."""
-        found: Message = self._last(name, Message, Message(), "a message")
-        return found
+        message: Message = self._last(name, Message, Message(), "a message")
+        return message
 
     def messages(self, name: str) -> list[Message]:
         """Return all messages of a repeated field."""
@@ -98,10 +98,12 @@ def parse_text(text: str) -> Message:
 
 
 class _Parser:
+    """Parses one text from its first token to its last."""
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._position = 0
-        self._tokens = self._tokenised()
+        self._tokens = self._tokenise()
         self._kind, self._token = "", ""
         self._count = 0
 
@@ -118,20 +120,20 @@ class _Parser:
                 self._next()
                 continue
             if self._kind != "name":
-                raise self._wrong("a field name")
+                raise self._unexpected("a field name")
             values = open_messages[-1].fields.setdefault(self._token, [])
             self._next()
             colon = self._take(":")
             if self._token in _CLOSING and self._kind == "sign":
                 if len(open_messages) > MAX_DEPTH:
                     raise ValueError(f"messages are nested deeper than {MAX_DEPTH} in line {self._line()}")
-                self._counted()
+                self._count_value()
                 open_messages.append(Message())
                 closing.append(_CLOSING[self._token])
                 values.append(open_messages[-1])
                 self._next()
             elif not colon:
-                raise self._wrong("a colon or a message")
+                raise self._unexpected("a colon or a message")
             elif self._take("["):
                 while not self._take("]"):
                     values.append(self._scalar())
@@ -139,7 +141,7 @@ class _Parser:
                 values.append(self._scalar())
 
     def _scalar(self) -> Any:
-        self._counted()
+        self._count_value()
         kind, token = self._kind, self._token
         if kind == "string":
             parts = []
@@ -154,11 +156,11 @@ class _Parser:
         elif kind == "name":
             value = float(token) if token.lower() in _FLOATS else _WORDS.get(token.lower(), token)
         else:
-            raise self._wrong("a value")
+            raise self._unexpected("a value")
         self._next()
         return value
 
-    def _counted(self) -> None:
+    def _count_value(self) -> None:
         self._count += 1
         if self._count > MAX_FIELDS:
             raise ValueError(f"the network text has more than {MAX_FIELDS} values; keep weights in a file of their own")
@@ -172,7 +174,7 @@ class _Parser:
     def _next(self) -> None:
         self._kind, self._token = next(self._tokens, ("", ""))
 
-    def _tokenised(self) -> Iterator[tuple[str, str]]:
+    def _tokenise(self) -> Iterator[tuple[str, str]]:
         while self._position < len(self._text):
             match = _TOKEN.match(self._text, self._position)
             if match is None:
@@ -182,9 +184,9 @@ class _Parser:
             if match.lastgroup and match.lastgroup != "space":
                 yield match.lastgroup, match[0]
 
-    def _wrong(self, wanted: str) -> ValueError:
-        found = repr(self._token[:20]) if self._kind else "its end"
-        return ValueError(f"line {self._line()} of the network text has {found} where {wanted} must stand")
+    def _unexpected(self, expected: str) -> ValueError:
+        token = repr(self._token[:20]) if self._kind else "its end"
+        return ValueError(f"line {self._line()} of the network text has {token} where {expected} must stand")
 
     def _line(self) -> int:
         return self._text.count("\n", 0, self._position) + 1

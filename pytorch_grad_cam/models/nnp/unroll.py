@@ -1,4 +1,4 @@
-"""A network as the text says it, with its repeat blocks unrolled: a flat list of functions between variables.
+"""Unroll the repeat blocks of a network: it becomes a flat list of functions between variables.
 
 Inside a block ``RepeatStart`` ... ``RepeatEnd`` that runs three times a variable ``A`` becomes ``A_Block[0]``,
 ``A_Block[1]``, ``A_Block[2]``, and a parameter ``A{Block}/W`` becomes ``A[0]/W`` and so on; blocks may be nested.
@@ -20,7 +20,7 @@ Index = Mapping[str, int]  # which run of each block
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the network.
+    """One function of a network, such as a convolution, between named variables.
 
     Attributes:
         name: as in the file, with the run of a repeat block.
@@ -41,8 +41,8 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Network:
-    """A flat network.
+class NetworkGraph:
+    """A network as a flat list of functions between variables, without repeat blocks.
 
     Attributes:
         name: as in the file.
@@ -59,16 +59,18 @@ class Network:
     parameters: frozenset[str]
 
 
-def unroll(network: Message) -> Network:
+def unroll(network: Message) -> NetworkGraph:
     """Unroll the repeat blocks of a network.
 
     Raises:
         ValueError: if a variable or block is not declared, or the network has too many functions.
     """
-    return _Unrolling(network).network()
+    return _Unroller(network).graph()
 
 
-class _Unrolling:
+class _Unroller:
+    """Repeats the functions and variables of every repeat block as often as the block runs."""
+
     def __init__(self, network: Message) -> None:
         self._network = network
         self._times = {block.text("id"): block.integer("times") for block in network.messages("repeat_info")}
@@ -80,7 +82,7 @@ class _Unrolling:
         for variable in network.messages("variable"):
             self._blocks[variable.text("name")] = variable.texts("repeat_id")
 
-    def network(self) -> Network:
+    def graph(self) -> NetworkGraph:
         shapes: dict[str, tuple[int, ...]] = {}
         parameters = set()
         count = 0
@@ -91,14 +93,14 @@ class _Unrolling:
             runs = self._runs(self._blocks[name], count)
             count += len(runs)
             for index in runs:
-                shapes[self._unrolled(name, index)] = tuple(variable.shape("shape"))
+                shapes[self._variable_in_run(name, index)] = tuple(variable.shape("shape"))
                 if variable.text("type") == "Parameter":
-                    parameters.add(self._unrolled(name, index))
+                    parameters.add(self._variable_in_run(name, index))
         functions: list[Function] = []
         for function in self._network.messages("function"):
             for index in self._runs(function.texts("repeat_id"), len(functions)):
                 functions.append(self._function(function, index))
-        return Network(
+        return NetworkGraph(
             self._network.text("name"),
             self._network.integer("batch_size"),
             tuple(functions),
@@ -131,7 +133,7 @@ class _Unrolling:
                 f"a function of the type {kind!r:.100} has {links} inputs or outputs ({MAX_LINKS} at most) "
                 f"or a name of more than {MAX_NAME} characters"
             )
-        given: list[tuple[str, Index]] = [(name, index) for name in inputs]
+        sources: list[tuple[str, Index]] = [(name, index) for name in inputs]
         if kind in (START, END):
             block = function.message("repeat_param").text("repeat_id")
             if len(inputs) != 1 + (kind == START):
@@ -139,30 +141,30 @@ class _Unrolling:
                     f"the function {function.text('name')!r} of the type {kind!r} has {len(inputs)} inputs"
                 )
             if kind == END:
-                given = [(inputs[0], {**index, block: self._count(block) - 1})]
+                sources = [(inputs[0], {**index, block: self._count(block) - 1})]
             elif index.get(block, 0) == 0:
-                given = [(inputs[0], index)]
+                sources = [(inputs[0], index)]
             else:
-                given = [(inputs[1], {**index, block: index[block] - 1})]
+                sources = [(inputs[1], {**index, block: index[block] - 1})]
         return Function(
-            self._suffixed(function.text("name") or kind, index),
+            self._name_in_run(function.text("name") or kind, index),
             kind,
-            tuple(self._unrolled(name, run) for name, run in given),
-            tuple(self._unrolled(name, index) for name in function.texts("output")),
+            tuple(self._variable_in_run(name, run) for name, run in sources),
+            tuple(self._variable_in_run(name, index) for name in function.texts("output")),
             _param(function, kind),
         )
 
-    def _unrolled(self, name: str, index: Index) -> str:
+    def _variable_in_run(self, name: str, index: Index) -> str:
         """Return the name of a variable in one run of the blocks that it belongs to."""
         if name not in self._blocks:
             raise ValueError(f"the variable {name!r} is used, but not declared")
         for block in self._blocks[name]:
             if block not in index:
                 raise ValueError(f"the variable {name!r} of the repeat block {block!r} is used outside of it")
-        return self._suffixed(name, {block: index[block] for block in self._blocks[name]})
+        return self._name_in_run(name, {block: index[block] for block in self._blocks[name]})
 
     @staticmethod
-    def _suffixed(name: str, index: Index) -> str:
+    def _name_in_run(name: str, index: Index) -> str:
         for block, run in index.items():
             mark = f"{{{block}}}"
             name = name.replace(mark, f"[{run}]") if mark in name else f"{name}_{block}[{run}]"
@@ -171,8 +173,8 @@ class _Unrolling:
 
 def _param(function: Message, kind: str) -> Message:
     """Return the arguments of a function: the field named after its type, ``r_sub_scalar_param`` for RSubScalar."""
-    wanted = f"{kind.lower()}param"
+    field = f"{kind.lower()}param"
     for name in function.fields:
-        if name.replace("_", "").lower() == wanted:
+        if name.replace("_", "").lower() == field:
             return function.message(name)
     return Message()

@@ -1,4 +1,4 @@
-"""One function about to be built: what its builder may ask."""
+"""What the builder of a module is given: a function of the file, its arguments, shapes and weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Call:
-    """A function, the shapes of the activations and the weights it gets.
+class FunctionCall:
+    """A function of the file with its arguments, the shapes of its activations, and its weights.
 
     Attributes:
         param: its arguments.
@@ -37,30 +37,30 @@ class Call:
 
     def shape(self, place: int = 0) -> Shape:
         """Return the shape of an input that must be an activation."""
-        given = self._input(place)
-        if isinstance(given, Tensor):
+        shape = self._input(place)
+        if isinstance(shape, Tensor):
             raise ValueError(f"its input {place + 1} must be an activation, not a parameter")
-        return given
+        return shape
 
     def weight(self, place: int, shape: Sequence[int] | None = None) -> Tensor:
         """Return an input that must be a parameter, of a certain shape if one is given."""
-        given = self._input(place)
-        if not isinstance(given, Tensor):
+        weight = self._input(place)
+        if not isinstance(weight, Tensor):
             raise ValueError(f"its input {place + 1} must be a parameter, not something that the network computes")
-        if shape is not None and given.shape != tuple(shape):
-            raise ValueError(f"its parameter {place} has the shape {tuple(given.shape)} instead of {tuple(shape)}")
-        return given
+        if shape is not None and weight.shape != tuple(shape):
+            raise ValueError(f"its parameter {place} has the shape {tuple(weight.shape)} instead of {tuple(shape)}")
+        return weight
 
     def bias(self, place: int, channels: int) -> Tensor | None:
         """Return an optional parameter with one number per channel."""
         if len(self.inputs) <= place:
             return None
-        given = self.weight(place)
-        if given.numel() != channels:
-            raise ValueError(f"its bias has {given.numel()} numbers for {channels} channels")
-        return given.flatten()
+        bias = self.weight(place)
+        if bias.numel() != channels:
+            raise ValueError(f"its bias has {bias.numel()} numbers for {channels} channels")
+        return bias.flatten()
 
-    def at_most(self, count: int) -> None:
+    def limit_inputs(self, count: int) -> None:
         """Refuse more inputs than the function has."""
         if not 1 <= len(self.inputs) <= count:
             raise ValueError(f"it has {len(self.inputs)} inputs; {count} at most are known")
@@ -97,7 +97,7 @@ class Call:
             )
         return axes
 
-    def first_only(self) -> None:
+    def require_channels_first(self) -> None:
         """Refuse data with channels last."""
         if self.param.flag("channel_last"):
             raise ValueError(
@@ -110,22 +110,22 @@ class Call:
         return math.prod(self.shape()) // BATCH
 
 
-Builder = Callable[[Call], nn.Module]
+Builder = Callable[[FunctionCall], nn.Module]
 
 
 class Operation(nn.Module):
     """A function some of whose inputs may be weights, which it keeps and puts in their places.
 
     Args:
-        inputs: as `Call.inputs`.
+        inputs: as `FunctionCall.inputs`.
     """
 
     def __init__(self, inputs: Sequence[Shape | Tensor]) -> None:
         super().__init__()
-        self._places = tuple(isinstance(given, Tensor) for given in inputs)
-        for place, given in enumerate(inputs):
-            if isinstance(given, Tensor):
-                self.register_parameter(f"input{place}", nn.Parameter(given))
+        self._places = tuple(isinstance(operand, Tensor) for operand in inputs)
+        for place, operand in enumerate(inputs):
+            if isinstance(operand, Tensor):
+                self.register_parameter(f"input{place}", nn.Parameter(operand))
 
     def operands(self, activations: Sequence[Tensor]) -> list[Tensor]:
         """Return all inputs in order."""

@@ -1,4 +1,4 @@
-"""Activations as a sum of concepts, and what a network says of a concept."""
+"""Split activations into a sum of concepts, and compute a network's outputs for a concept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from pytorch_grad_cam.feature_factorization.nmf import nmf
 
 @dataclass(frozen=True)
 class Concepts:
-    """``A(b, p)`` is about ``offset + sum_k maps(b, k, p) (vectors_k - offset)``; the strongest concept comes first.
+    """The concepts of several images, the strongest first, with their maps.
+
+    The activations ``A(b, p)`` are about ``offset + sum_k maps(b, k, p) (vectors_k - offset)``.
 
     Attributes:
         vectors: ``(K, C)``: what the layer returns where a concept is at its strongest and alone.
@@ -33,7 +35,7 @@ class Concepts:
     error: float
 
 
-def factorized(activations: Tensor, components: int, seed: int = 0) -> Concepts:
+def factorize_activations(activations: Tensor, components: int, seed: int = 0) -> Concepts:
     """Factorise the activations of several images together, so that a concept is the same in all of them.
 
     Channels with negative values are shifted to begin at 0, and shifted back in ``vectors``; others are taken as they
@@ -56,19 +58,19 @@ def factorized(activations: Tensor, components: int, seed: int = 0) -> Concepts:
             f"{min(rows.shape)}; ask for fewer, or choose an earlier layer"
         )
     offset = rows.amin(1, keepdim=True).clamp_max(0)
-    found = nmf(rows - offset, components, seed=seed)
-    maps = found.right.reshape(components, batch, *size).transpose(0, 1).contiguous()
-    return Concepts((found.left + offset).T.contiguous(), maps, found.energy, found.error)
+    factors = nmf(rows - offset, components, seed=seed)
+    maps = factors.right.reshape(components, batch, *size).transpose(0, 1).contiguous()
+    return Concepts((factors.left + offset).T.contiguous(), maps, factors.energy, factors.error)
 
 
-def outputs_for(
+def outputs_for_concepts(
     model: nn.Module,
     layer: nn.Module,
     reshape_transform: Callable[[Any], Tensor] | None,
     image: Tensor,
     vectors: Tensor,
 ) -> Any:
-    """Ask what the network would say if the layer saw one concept, and nothing else, everywhere.
+    """Return what the network would return if the layer saw one concept, and nothing else, everywhere.
 
     Only what follows the layer runs. After the last convolution of a network that pools and ends in a linear layer,
     this is that linear layer applied to the concept's vector.
@@ -84,10 +86,10 @@ def outputs_for(
         The model's outputs for ``K`` images.
     """
     replay = Replay(model, layer, image)
-    return replay(_Filled(replay.activations, reshape_transform).with_vectors(vectors))
+    return replay(_UniformActivations(replay.activations, reshape_transform).with_vectors(vectors))
 
 
-class _Filled(Channels):
+class _UniformActivations(Channels):
     """A layer's output for one image, with the same vector at every position."""
 
     def with_vectors(self, vectors: Tensor) -> Any:
@@ -98,10 +100,10 @@ class _Filled(Channels):
         flat = self._flat.repeat(count, 1).scatter_(1, places, values.flatten(1))  # (K, N)
         start = 0
 
-        def part(tensor: Tensor) -> Tensor:
+        def next_tensor(tensor: Tensor) -> Tensor:
             nonlocal start
-            piece = flat[:, start : start + tensor.numel()]
+            values = flat[:, start : start + tensor.numel()]
             start += tensor.numel()
-            return piece.reshape(count * tensor.shape[0], *tensor.shape[1:])
+            return values.reshape(count * tensor.shape[0], *tensor.shape[1:])
 
-        return map_tensors(self._output, part)
+        return map_tensors(self._output, next_tensor)

@@ -1,11 +1,12 @@
-"""Weights from a file into a network that is there already."""
+"""Read a file of weights, and copy weights into a network that has been built already."""
 
 from __future__ import annotations
 
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -48,11 +49,11 @@ def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, T
     try:
         content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # a damaged file makes the reader raise almost anything
-        raise ValueError(f"{path} {_why_unreadable(str(error))}") from error
+        raise ValueError(f"{path} {_why_unreadable(path, error, trust_pickle)}") from error
     return _weights_in(content, path)
 
 
-def fill(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
+def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
     """Copy weights into a network, name by name; half precision becomes the network's precision.
 
     A prefix that a wrapper left on the names ("module.", "model.", "backbone.", ...) is found and taken off; what
@@ -69,7 +70,7 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) ->
     weights = without_prefix(weights, model)
     own = model.state_dict()
     misshaped = [
-        f"{name} {_size(weights[name])} instead of {_size(own[name])}"
+        f"{name} {_shape_text(weights[name])} instead of {_shape_text(own[name])}"
         for name in own
         if name in weights and weights[name].shape != own[name].shape
     ]
@@ -83,7 +84,7 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) ->
     missing = [name for name in missing if name not in weights]
     if missing or unexpected or misshaped:
         kinds = {"missing": missing, "not in the network": unexpected, "of another shape": misshaped}
-        problems = "; ".join(f"{kind}: {_first(names)}" for kind, names in kinds.items() if names)
+        problems = "; ".join(f"{kind}: {_first_few(names)}" for kind, names in kinds.items() if names)
         raise ValueError(f"the weights of {source} do not fit {type(model).__name__}: {problems}")
 
 
@@ -131,20 +132,21 @@ def _weights_in(content: Any, path: Path) -> Mapping[str, Tensor]:
         if isinstance(content.get(key), (Mapping, nn.Module)):
             return _weights_in(content[key], path)
     if not content or not all(isinstance(value, Tensor) for value in content.values()):
-        keys = _first([str(key) for key in content]) or "nothing"
+        keys = _first_few([str(key) for key in content]) or "nothing"
         raise ValueError(f"{path} holds no state dict of names and tensors, but {keys}")
     return content
 
 
-def forbidden_object(message: str) -> str | None:
-    """Return what the safe reader of ``torch.load`` would not unpickle, by its message; None if that is another."""
-    found = re.search(r"GLOBAL ([\w.]+)", message)
-    return found[1] if found else None
+def forbidden_object(error: Exception) -> str | None:
+    """Return what the safe reader of ``torch.load`` would not unpickle; None if an error has another reason."""
+    # Only torch's text names the object, and torch.export.load may wrap the error: it has no class or attribute for it.
+    match = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return match[1] if match else None
 
 
-def _why_unreadable(message: str) -> str:
-    forbidden = forbidden_object(message)
-    if "TorchScript" in message:
+def _why_unreadable(path: Path, error: Exception, trust_pickle: bool) -> str:
+    forbidden = forbidden_object(error)
+    if not trust_pickle and _is_torchscript(path):
         return "is a TorchScript archive; save model.state_dict() with torch.save and give that file"
     if forbidden:
         return (
@@ -154,11 +156,20 @@ def _why_unreadable(message: str) -> str:
     return "is damaged or incomplete, or not a file of weights; fetch it again"
 
 
-def _first(names: Iterable[str]) -> str:
+def _is_torchscript(path: Path) -> bool:
+    """Say whether a file is what ``torch.jit.save`` writes, by the member that torch itself knows such files by."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(PurePosixPath(name).match("*/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+
+
+def _first_few(names: Iterable[str]) -> str:
     names = list(names)
     more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _size(tensor: Tensor) -> str:
+def _shape_text(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"

@@ -1,4 +1,4 @@
-"""Weights in a .protobuf file: the one part of nnabla's binary format that is stable between its versions.
+"""Read the weights in a .protobuf file, the one part of nnabla's binary format that is stable between its versions.
 
 A file is a message whose field 200 repeats: a parameter with 1 its name, 20 its shape (1 the sizes), 100 its values.
 Every field starts with a key, ``number * 8 + wire type``; wire types are 0 varint, 1 eight bytes, 2 a length and that
@@ -19,7 +19,7 @@ _PARAMETER, _NAME, _SHAPE, _DATA = 200, 1, 20, 100
 _VARINT, _LENGTH = 0, 2
 _FIXED = {1: 8, 5: 4}  # bytes by wire type
 _VARINT_BYTES = 10
-_PIECES = 2_000_000  # fields; a parameter has five, unless its values are not packed
+_MAX_FIELDS = 2_000_000  # fields; a parameter has five, unless its values are not packed
 
 
 def read_protobuf(data: bytes) -> dict[str, NDArray[np.float32]]:
@@ -28,22 +28,24 @@ def read_protobuf(data: bytes) -> dict[str, NDArray[np.float32]]:
     Raises:
         ValueError: if it is cut off, is no such file, or consists of more pieces than any such file.
     """
-    return _Reader().parameters(memoryview(data))
+    return _ProtobufReader().read(memoryview(data))
 
 
-class _Reader:
+class _ProtobufReader:
+    """Reads messages, and counts their fields: a small file may claim many."""
+
     def __init__(self) -> None:
-        self._left = _PIECES
+        self._left = _MAX_FIELDS
 
-    def parameters(self, message: memoryview) -> dict[str, NDArray[np.float32]]:
-        found: dict[str, NDArray[np.float32]] = {}
+    def read(self, message: memoryview) -> dict[str, NDArray[np.float32]]:
+        parameters: dict[str, NDArray[np.float32]] = {}
         for number, value in self._fields(message):
             if number == _PARAMETER:
                 name, array = self._parameter(_bytes(value))
-                found[name] = array
-                if len(found) > MAX_PARAMETERS:
+                parameters[name] = array
+                if len(parameters) > MAX_PARAMETERS:
                     raise ValueError(f"it has more than {MAX_PARAMETERS} parameters")
-        return found
+        return parameters
 
     def _parameter(self, message: memoryview) -> tuple[str, NDArray[np.float32]]:
         name = ""
@@ -72,7 +74,7 @@ class _Reader:
         while place < end:
             self._left -= 1
             if self._left < 0:
-                raise ValueError(f"it consists of more than {_PIECES} pieces")
+                raise ValueError(f"it consists of more than {_MAX_FIELDS} pieces")
             key, place = _varint(message, place)
             kind = key & 7
             if kind == _VARINT:
