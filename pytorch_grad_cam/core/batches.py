@@ -12,7 +12,7 @@ from torch import Tensor
 from pytorch_grad_cam.core.explanation import Explanation, joined
 from pytorch_grad_cam.engine.fixed_batch import pieces
 from pytorch_grad_cam.engine.image_model import Network
-from pytorch_grad_cam.targets.classification import wrong_number
+from pytorch_grad_cam.targets.classification import target_count_error
 
 
 def explained(
@@ -57,5 +57,5 @@ def _of_rows(targets: Any, rows: Tensor, batch: int) -> Any:
     if not listed and not (isinstance(targets, (Tensor, np.ndarray)) and targets.ndim):
         return targets
     if len(targets) != batch:
-        raise wrong_number(len(targets), batch)
+        raise target_count_error(len(targets), batch)
     return [targets[row] for row in rows.tolist()] if listed else targets[rows.tolist()]

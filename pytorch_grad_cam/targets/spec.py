@@ -20,9 +20,10 @@ from pytorch_grad_cam.targets.classification import (
     Target,
     Targets,
     category_of,
-    wrong_number,
+    target_count_error,
 )
-from pytorch_grad_cam.targets.detection import StrongestDetectionTarget, are_detections
+from pytorch_grad_cam.targets.detection import StrongestDetectionTarget
+from pytorch_grad_cam.targets.detector_output import are_detections
 from pytorch_grad_cam.targets.embedding import is_embedding
 from pytorch_grad_cam.targets.output_parts import description_inside, scores_inside
 from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget, main_class
@@ -73,7 +74,7 @@ def as_targets(targets: Targets | Turned, outputs: Any, batch: int) -> list[Targ
     if isinstance(targets, Sequence) and not isinstance(targets, str):
         each = list(targets)
     if len(each) != batch:
-        raise wrong_number(len(each), batch)
+        raise target_count_error(len(each), batch)
     if any(target is None for target in each):
         each = [top if target is None else target for target, top in zip(each, _top_classes(outputs), strict=False)]
     classes = {target: _as_target(target, outputs) for target in {target for target in each if type(target) is int}}
