@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.bases.attention_cam import AttentionCAM
-from pytorch_grad_cam.engine.attention import Attention, by_head
+from pytorch_grad_cam.engine.attention import Attention, with_head_axis
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.replay import TOLERANCE
 from pytorch_grad_cam.engine.restore import replaced_forward
@@ -63,7 +63,7 @@ class LeGrad(AttentionCAM):
                 # Only through this block's output projection and MLP: the graph of its tokens begins before it.
                 (grad,) = torch.autograd.grad(score, matrix, torch.ones_like(score), True, allow_unused=True)
             grad = torch.zeros_like(matrix) if grad is None else grad
-            found[attention.name] = working_precision(by_head(grad)).relu().mean((1, 2))  # (B, N)
+            found[attention.name] = working_precision(with_head_axis(grad)).relu().mean((1, 2))  # (B, N)
         return found
 
     def _head(self, inputs: Tensor, tokens: Tensor, attentions: Sequence[Attention]) -> Any:

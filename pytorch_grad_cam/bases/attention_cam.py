@@ -15,7 +15,7 @@ from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.forward_pass import asked, finite_values
 from pytorch_grad_cam.core.options import How
 from pytorch_grad_cam.engine import diagnosis
-from pytorch_grad_cam.engine.attention import Attention, attentions_of
+from pytorch_grad_cam.engine.attention import Attention, record_attentions
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
@@ -89,7 +89,7 @@ class AttentionCAM(BaseCAM):
         each: list[Target] = []
         scores = None
         with torch.enable_grad():
-            outputs, attentions = attentions_of(self.model, lambda: self.network(leaf), len(leaf))
+            outputs, attentions = record_attentions(self.model, lambda: self.network(leaf), len(leaf))
             if self.uses_targets:
                 each, scores = asked(outputs, targets, inputs, undo)
         found = self.get_token_maps(inputs, each, outputs, scores, attentions)

@@ -29,7 +29,7 @@ from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.fixed_batch import fixed_batch
 from pytorch_grad_cam.engine.image_model import Network, Pick, door
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.layout import Layout
+from pytorch_grad_cam.engine.layout import InferredReshapeTransform
 from pytorch_grad_cam.engine.relu_rules import Rule
 from pytorch_grad_cam.engine.restore import uncompiled, undisturbed
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
@@ -174,7 +174,7 @@ class MapPath:
 
     def _layout(self, inputs: Tensor) -> ReshapeTransform:
         """Return what makes ``(B, C, *s)`` of a layer's output for these inputs: what was given, or found by shapes."""
-        return self.reshape_transform or Layout(self.model, inputs, self.target_layers or [])
+        return self.reshape_transform or InferredReshapeTransform(self.model, inputs, self.target_layers or [])
 
     def _explain_targets(self, inputs: Tensor, targets: Sequence[Targets] | None, how: How) -> Explanation:
         """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""

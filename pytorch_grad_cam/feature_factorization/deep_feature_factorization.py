@@ -21,7 +21,7 @@ from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.fixed_batch import fixed_batch, for_trial, in_pieces
 from pytorch_grad_cam.engine.inputs import checked_input
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
-from pytorch_grad_cam.engine.layout import Layout
+from pytorch_grad_cam.engine.layout import InferredReshapeTransform
 from pytorch_grad_cam.engine.restore import evaluating, undisturbed
 from pytorch_grad_cam.feature_factorization.concepts import Concepts, factorized, outputs_for
 
@@ -152,7 +152,7 @@ class DeepFeatureFactorization:
         return self.target_layer
 
     def _layout(self, inputs: Tensor, layer: nn.Module) -> ReshapeTransform:
-        return self.reshape_transform or Layout(self.model, inputs, [layer])
+        return self.reshape_transform or InferredReshapeTransform(self.model, inputs, [layer])
 
     def _computed(self, vectors: Tensor) -> NDArray[Any]:
         compute = self.computation_on_concepts

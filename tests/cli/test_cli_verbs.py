@@ -128,7 +128,7 @@ def test_why_a_layer_cannot_be_a_target() -> None:
         "end": "is the model's output",
     }
     assert reports["conv"].shape == (4, 4, 5)
-    assert reports["tokens"].reading == "tokens in a grid of 4 x 5"
+    assert reports["tokens"].layout == "tokens in a grid of 4 x 5"
     assert reports["pair"].shape is None
     assert reports["conv"].kind == "Conv2d"
 

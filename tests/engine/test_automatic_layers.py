@@ -196,8 +196,8 @@ def test_tokens_in_the_layer_browser() -> None:
     net, x = build(TinyViT), inputs(size=TinyViT.size)
     with torch.no_grad():
         reports = {each.name: each for each in survey_layers(net, lambda: net(x), x)}
-    assert reports["blocks.1.norm1"].reading == "tokens in a grid of 3 x 5 after 1 other"
-    assert reports["patches"].reading == ""
+    assert reports["blocks.1.norm1"].layout == "tokens in a grid of 3 x 5 after 1 other"
+    assert reports["patches"].layout == ""
     assert reports["head"].problem == "is the model's output"
 
 

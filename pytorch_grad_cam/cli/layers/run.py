@@ -47,5 +47,5 @@ def layers(options: LayersOptions) -> int:
 def _usable(report: LayerReport, is_chosen: bool) -> str:
     if report.problem and not is_chosen:
         return f"no: {report.problem}"
-    words = ["yes", *(["the automatic choice"] if is_chosen else []), *([report.reading] if report.reading else [])]
+    words = ["yes", *(["the automatic choice"] if is_chosen else []), *([report.layout] if report.layout else [])]
     return ", ".join(words)
