@@ -15,7 +15,7 @@ from pytorch_grad_cam.bases.replay_cam import ReplayingCAM
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.forward_pass import Trace
 from pytorch_grad_cam.core.options import How
-from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, masks_around
+from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, position_masks
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
@@ -66,7 +66,7 @@ class ReciproCAM(ReplayingCAM):
                 positions = Positions(replay.activations, self._layout(input_tensor))
 
                 def masks(chunk: slice) -> Tensor:
-                    return masks_around(grid, chunk, kernel, activations)
+                    return position_masks(grid, chunk, kernel, activations)
 
                 run = self._runner(target_layer, replay, positions)
                 scores = scores_of_variants(count, masks, run, target, self.batch_size, advance)
@@ -79,4 +79,4 @@ class ReciproCAM(ReplayingCAM):
 
     def _runner(self, layer: nn.Module, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
         """Return what turns masks ``(K, n)`` into the network's outputs for ``K`` images."""
-        return lambda masks: replay(positions.lit(masks))
+        return lambda masks: replay(positions.masked(masks))

@@ -32,8 +32,8 @@ class OlderInterface(MapPath):
     def forward_augmentation_smoothing(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool = False) -> Arrays:
         """Average ``forward`` over changed views, each turned back: float32 ``(B, *S)``."""
         found = []
-        for view in augment.views_of(self.tta_transforms):
-            seen = torch.from_numpy(self.forward(view.change(input_tensor), targets, eigen_smooth))
+        for view in augment.augmentations(self.tta_transforms):
+            seen = torch.from_numpy(self.forward(view.apply(input_tensor), targets, eigen_smooth))
             found.append(view.undo(seen[:, None])[:, 0])
         return torch.stack(found).mean(0).numpy()
 

@@ -195,8 +195,8 @@ class MapPath:
         size, how = how.size, dataclasses.replace(how, size=tuple(inputs.shape[2:]))
         clean, fixed = self._explain_view(inputs, targets, how)
         found = []
-        for view in augment.views_of(self.tta_transforms):
-            changed = view.change(inputs)
+        for view in augment.augmentations(self.tta_transforms):
+            changed = view.apply(inputs)
             seen = clean
             if not torch.equal(changed, inputs):
                 turned = dataclasses.replace(how, size=tuple(changed.shape[2:]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.data.images import read_image
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 
 _HALF = [0.5, 0.5, 0.5]
 _COLOURS = (1, 3)  # channels of gray and of RGB pictures
@@ -29,7 +29,7 @@ def picture_array(img: Any) -> NDArray[Any]:
         raise TypeError(f"img is a path, {str(img)!r}; give the picture: pytorch_grad_cam.data.images.read_image(path)")
     if hasattr(img, "getexif"):
         return np.asarray(img) if img.mode == "L" else read_image(img)
-    array = array_of(img)
+    array = to_numpy(img)
     if not isinstance(img, torch.Tensor):
         return array
     if array.ndim == 4 and array.shape[0] == 1:
@@ -134,7 +134,7 @@ def deprocess_image(img: Any) -> NDArray[np.uint8]:
     Returns:
         uint8 of the same shape; all middle gray where ``img`` is constant.
     """
-    values = array_of(img).astype(np.float64)
+    values = to_numpy(img).astype(np.float64)
     spread = values.std()
     standard = (values - values.mean()) / (spread if spread > 0 else 1)
     result: NDArray[np.uint8] = (255 * np.clip(0.5 + 0.1 * standard, 0, 1)).astype(np.uint8)

@@ -12,11 +12,11 @@ def find_layer_predicate_recursive(model: nn.Module, predicate: Callable[[nn.Mod
 
     A layer that is used in two places is listed twice.
     """
-    found = []
+    layers = []
     for child in _children(model):
-        found += [child] if predicate(child) else []
-        found += find_layer_predicate_recursive(child, predicate)
-    return found
+        layers += [child] if predicate(child) else []
+        layers += find_layer_predicate_recursive(child, predicate)
+    return layers
 
 
 def find_layer_types_recursive(model: nn.Module, layer_types: Collection[type[nn.Module]]) -> list[nn.Module]:

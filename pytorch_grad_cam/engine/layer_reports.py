@@ -32,7 +32,7 @@ class LayerReport:
     layout: str = ""
 
 
-def survey_layers(
+def report_layers(
     model: nn.Module,
     run: Callable[[], Any],
     input_tensor: Tensor,

@@ -1,4 +1,4 @@
-"""From what a layer returns to ``(B, C, *S)``, for layers that return something else."""
+"""Transforms from what a layer returns to ``(B, C, *S)``, for layers that return something else."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def fasterrcnn_reshape_transform(x: Mapping[str, Tensor]) -> Tensor:
         ValueError: without a level "pool".
     """
     if not isinstance(x, Mapping) or "pool" not in x:
-        given = list(x) if isinstance(x, Mapping) else type(x).__name__
+        returned = list(x) if isinstance(x, Mapping) else type(x).__name__
         raise ValueError(
-            f"the layer returns {given}, not a dict of pyramid levels with one called 'pool'; choose model.backbone"
+            f"the layer returns {returned}, not a dict of pyramid levels with one called 'pool'; choose model.backbone"
         )
     size = x["pool"].shape[-2:]
     return torch.cat([functional.interpolate(level.abs(), size, mode="bilinear") for level in x.values()], dim=1)

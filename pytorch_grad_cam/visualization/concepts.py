@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 
 _LINE = 18  # height of a line of the legend, in pixels
 
@@ -31,7 +31,7 @@ def create_labels_legend(concept_scores: Any, labels: Mapping[int, str] | Sequen
     Raises:
         ValueError: if the scores have another shape.
     """
-    scores = array_of(concept_scores)
+    scores = to_numpy(concept_scores)
     if scores.ndim != 2:
         raise ValueError(f"concept_scores must have shape (K, classes), not {scores.shape}")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
@@ -65,7 +65,7 @@ def show_factorization_on_image(
         ValueError: if a shape, a range or a number of colours or labels is not as described.
     """
     picture = unit_picture(img)
-    strengths = array_of(explanations).astype(np.float32)
+    strengths = to_numpy(explanations).astype(np.float32)
     if strengths.ndim != 3 or not (
         np.nanmin(strengths, initial=1) >= 0 and np.nanmax(strengths, initial=0) <= 1 + 1e-5
     ):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, colours_of, lowest_value
 
 _UNSEEN = 128  # middle gray
@@ -76,7 +76,7 @@ def heat_map(mask: Any, colormap: int = cv2.COLORMAP_JET, size: tuple[int, int] 
     Returns:
         uint8 RGB ``(H, W, 3)``.
     """
-    values = _checked_mask(mask, size or array_of(mask).shape, lowest_value(colormap))
+    values = _checked_mask(mask, size or to_numpy(mask).shape, lowest_value(colormap))
     colours = colours_of(values, colormap)
     colours[np.isnan(values)] = _UNSEEN
     return colours
@@ -99,7 +99,7 @@ def _blended(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight: fl
 
 def _checked_mask(mask: Any, size: tuple[int, ...], low: int) -> NDArray[np.float32]:
     """The mask as float32 between ``low`` and 1, NaN kept, resized to the picture ``(H, W)``."""
-    array = array_of(mask)
+    array = to_numpy(mask)
     if array.ndim != 2:
         raise ValueError(f"mask must have shape (h, w), not {array.shape}; give one map, e.g. maps[0]")
     values = array.astype(np.float32)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, colours_of
 from pytorch_grad_cam.visualization.grid import GAP, TEXT, colour_bar, text_width, write_text
 
@@ -52,7 +52,7 @@ def show_cam_on_signal(
     Raises:
         ValueError: if a shape, a range, the rate or the number of names is not as described.
     """
-    channels, values = _channels(signal), array_of(map)
+    channels, values = _channels(signal), to_numpy(map)
     colormap = DIVERGING if signed else colormap
     low = -1 if signed else 0
     if values.ndim != 1 or not len(values):
@@ -72,7 +72,7 @@ def show_cam_on_signal(
 
 def _channels(signal: Any) -> NDArray[np.float64]:
     """Return the signal as ``(C, T)``, NaN where it is not finite."""
-    array = array_of(signal)
+    array = to_numpy(signal)
     given = array.shape
     if array.ndim == 3 and len(array) == 1:
         array = array[0]

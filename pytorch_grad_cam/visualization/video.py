@@ -15,7 +15,7 @@ from torch import Tensor
 from pytorch_grad_cam.data.images import write_bytes
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine import maps as arithmetic
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.visualization.colormaps import JET
 
 _SAMPLED = 60_000  # pixels that decide on the colours of an animation
@@ -50,7 +50,7 @@ def show_cam_on_video(
     from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
 
     pictures = [unit_picture(frame) for frame in frames]
-    values = array_of(maps)
+    values = to_numpy(maps)
     if values.ndim != 3 or 0 in values.shape:
         raise ValueError(f"maps must have shape (t, h, w), not {values.shape}; give those of one video, e.g. maps[0]")
     sizes = {picture.shape[:2] for picture in pictures}
@@ -84,7 +84,7 @@ def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True)
     """
     from PIL import Image
 
-    array = array_of(frames)
+    array = to_numpy(frames)
     if array.ndim != 4 or array.shape[-1] != 3 or array.dtype != np.uint8 or 0 in array.shape:
         raise ValueError(f"frames must be uint8 (T, H, W, 3), not {array.dtype} {array.shape}; see show_cam_on_video")
     if Path(path).suffix.lower() != ".gif":

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.grid import GAP, colour_bar, contact_sheet
 
@@ -87,7 +87,7 @@ def show_cam_on_volume(
 
 def _gray(volume: Any, window: tuple[float, float] | None) -> NDArray[np.float32]:
     """Return the volume ``(D, H, W)`` in [0, 1]."""
-    array = array_of(volume)
+    array = to_numpy(volume)
     given = array.shape
     while array.ndim > 3 and len(array) == 1:
         array = array[0]
@@ -104,7 +104,7 @@ def _gray(volume: Any, window: tuple[float, float] | None) -> NDArray[np.float32
 
 
 def _heat(map: Any) -> NDArray[np.float32]:
-    array = array_of(map)
+    array = to_numpy(map)
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"map must have shape (d, h, w), not {array.shape}; give one map, e.g. maps[0]")
     return array.astype(np.float32)
