@@ -14,12 +14,13 @@ from torch import Tensor
 
 from pytorch_grad_cam.data.images import write_bytes
 from pytorch_grad_cam.data.pixels import unit_picture
-from pytorch_grad_cam.engine import maps as arithmetic
 from pytorch_grad_cam.engine.arrays import to_numpy
-from pytorch_grad_cam.visualization.colormaps import JET
+from pytorch_grad_cam.engine.maps import resize
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
+from pytorch_grad_cam.visualization.overlay import overlay_map
 
-_SAMPLED = 60_000  # pixels that decide on the colours of an animation
-_SHORTEST = 2  # hundredths of a second: browsers show less than that as 10
+_SAMPLED_PIXELS = 60_000  # these decide on the colours of an animation
+_SHORTEST_FRAME = 2  # hundredths of a second: browsers show less than that as 10
 
 
 def show_cam_on_video(
@@ -47,23 +48,18 @@ def show_cam_on_video(
     Raises:
         ValueError: if a shape or a range is not as described.
     """
-    from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
-
-    pictures = [unit_picture(frame) for frame in frames]
+    images = [unit_picture(frame) for frame in frames]
     values = to_numpy(maps)
     if values.ndim != 3 or 0 in values.shape:
         raise ValueError(f"maps must have shape (t, h, w), not {values.shape}; give those of one video, e.g. maps[0]")
-    sizes = {picture.shape[:2] for picture in pictures}
+    sizes = {image.shape[:2] for image in images}
     if len(sizes) != 1:
         raise ValueError(f"the frames have the sizes {sorted(sizes)}; give at least one frame, and all of one size")
     ((height, width),) = sizes
-    whole = torch.from_numpy(values.astype(np.float32))[None]
-    fitted = arithmetic.resize(whole, (len(pictures), height, width))[0].numpy()
-    if signed:
-        drawn = [show_signed_cam_on_image(*pair, True, image_weight) for pair in zip(pictures, fitted, strict=True)]
-    else:
-        drawn = [show_cam_on_image(*pair, True, colormap, image_weight) for pair in zip(pictures, fitted, strict=True)]
-    return np.stack(drawn)
+    resized = resize(torch.from_numpy(values.astype(np.float32))[None], (len(images), height, width))[0].numpy()
+    colormap = DIVERGING if signed else colormap
+    pairs = zip(images, resized, strict=True)
+    return np.stack([overlay_map(image, frame_map, True, colormap, image_weight) for image, frame_map in pairs])
 
 
 def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True) -> None:
@@ -92,10 +88,10 @@ def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True)
     if not fps > 0:
         raise ValueError(f"fps must be a positive number of frames per second, not {fps}")
     pixels = array.reshape(-1, 3)
-    sample = np.ascontiguousarray(pixels[:: max(1, len(pixels) // _SAMPLED)])[None]
+    sample = np.ascontiguousarray(pixels[:: max(1, len(pixels) // _SAMPLED_PIXELS)])[None]
     palette = Image.fromarray(sample).quantize(256, Image.Quantize.MEDIANCUT)
     first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in array)
-    ends = [max(round(100 * (index + 1) / fps), _SHORTEST * (index + 1)) for index in range(len(array))]
+    ends = [max(round(100 * (index + 1) / fps), _SHORTEST_FRAME * (index + 1)) for index in range(len(array))]
     times = np.diff([0, *ends]).tolist()  # hundredths of a second; rounding does not add up
     encoded = BytesIO()
     first.save(
