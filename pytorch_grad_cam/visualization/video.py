@@ -1,8 +1,7 @@
-"""Maps on video: overlays frame by frame, animated pictures, and frames that a network folds into its batch."""
+"""Overlays of maps on video, frame by frame, and animated pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pytorch_grad_cam.data.images import write_bytes
 from pytorch_grad_cam.data.pixels import unit_picture
@@ -104,28 +102,3 @@ def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True)
         **({"loop": 0} if loop else {}),
     )
     write_bytes(path, encoded.getvalue())
-
-
-def frames_reshape_transform(output: Any, frames: int, of_frame: Callable[[Any], Tensor] | None = None) -> Tensor:
-    """Unfold frames that a network put into the batch: ``(B * T, C, h, w)`` to ``(B, C, T, h, w)``.
-
-    For networks that take a video ``(B, C, T, H, W)`` and run a 2-D network on each frame. Give it to a method as
-    ``reshape_transform=functools.partial(frames_reshape_transform, frames=16)``; the maps are then ``(B, T, H, W)``.
-
-    Args:
-        output: of the target layer; the frames of a video follow each other.
-        frames: ``T``. The batch may change: some methods run many versions of one video at once.
-        of_frame: the reshape_transform of the 2-D network, if its layer does not return ``(B * T, C, h, w)`` itself.
-
-    Raises:
-        ValueError: if the output is of another form, or its rows are no multiple of ``frames``.
-    """
-    maps = output if of_frame is None else of_frame(output)
-    if not isinstance(maps, Tensor) or maps.ndim != 4 or frames < 1 or len(maps) % frames:
-        form = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
-        raise ValueError(
-            f"the layer returns {form}, not (B * {frames}, C, h, w); give the number of frames per video, and a layer "
-            "that runs on the frames"
-        )
-    unfolded: Tensor = maps.reshape(-1, frames, *maps.shape[1:]).movedim(1, 2)
-    return unfolded
