@@ -160,7 +160,7 @@ class _AttentionRecorder(TorchFunctionMode):
 
     @property
     def reduces_tokens(self) -> bool:
-        """Whether blocks before the last attend to fewer tokens than there are, in windows or after pooling."""
+        """Say whether blocks before the last attend to fewer tokens than there are, in windows or after pooling."""
         return self._before_reduced is not None and self._before_reduced < len(self._matrices)
 
     def attentions(self) -> list[Attention]:

@@ -66,14 +66,7 @@ def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) ->
     for name in _family_layers(model):
         if name in by_name and not _only_passes_on(by_name[name], candidates):
             return by_name[name].layer
-    pooling = _attention_pooling(model, executed, candidates)
-    maps = [
-        candidate
-        for candidate in candidates
-        if not _only_passes_on(candidate, candidates) and not candidate.name.startswith(pooling)
-    ]
-    scoring = _start_of_scoring(executed, candidates, outputs)
-    trunk = [candidate for candidate in maps if candidate.order < scoring] or maps
+    trunk = _trunk(model, executed, candidates, outputs)
     if not trunk:
         raise ValueError(
             f"no layer of {type(model).__name__} returns (B, C, *S) with more than one position for an input of shape "
@@ -128,6 +121,20 @@ def _only_passes_on(candidate: _Candidate, candidates: Sequence[_Candidate]) -> 
     if before is None:
         return False
     return before.shape != candidate.shape and math.prod(before.shape) == math.prod(candidate.shape)
+
+
+def _trunk(
+    model: nn.Module, executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate], outputs: Any
+) -> list[_Candidate]:
+    """Return the layers that make something of their input, up to where positions are pooled or scored."""
+    pooling = _attention_pooling(model, executed, candidates)
+    maps = [
+        candidate
+        for candidate in candidates
+        if not _only_passes_on(candidate, candidates) and not candidate.name.startswith(pooling)
+    ]
+    scoring = _start_of_scoring(executed, candidates, outputs)
+    return [candidate for candidate in maps if candidate.order < scoring] or maps
 
 
 def _attention_pooling(

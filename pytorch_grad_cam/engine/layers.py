@@ -51,10 +51,10 @@ def layer_at(model: nn.Module, name: str) -> nn.Module:
     parts = name.split(".")
     while parts:
         part = parts.pop(0)
-        children = _children(module)
+        children = registered_children(module)
         while part not in children and tuple(children) in _WRAPPER_CHILDREN:
             module = next(iter(children.values()))
-            children = _children(module)
+            children = registered_children(module)
         # Not before: a child may have brackets in its name.
         if part not in children and _INDEX_IN_BRACKETS.search(part):
             parts = [*_INDEX_IN_BRACKETS.sub(r".\1", part).lstrip(".").split("."), *parts]
@@ -69,7 +69,7 @@ def layer_at(model: nn.Module, name: str) -> nn.Module:
     return module
 
 
-def _children(module: nn.Module) -> dict[str, nn.Module]:
+def registered_children(module: nn.Module) -> dict[str, nn.Module]:
     """Return the direct children by every name they are registered under; ``named_children`` gives one name each."""
     return {name: child for name, child in module._modules.items() if child is not None}
 

@@ -174,7 +174,7 @@ class InferredReshapeTransform:
 
     @cached_property
     def _normalized_channels(self) -> set[int]:
-        """Numbers of channels that the model's norms take in the last axis."""
+        """Return the numbers of channels that the model's norms take in the last axis."""
         norms = [module for module in self._model.modules() if is_norm(module)]
         weights = [getattr(norm, "weight", None) for norm in norms]
         shapes: list[tuple[int, ...]] = [getattr(norm, "normalized_shape", ()) for norm in norms]
@@ -184,7 +184,7 @@ class InferredReshapeTransform:
 
     @cached_property
     def _last_axis_channels(self) -> set[int]:
-        """Numbers of channels that the model has in the last axis somewhere."""
+        """Return the numbers of channels that the model has in the last axis somewhere."""
         linear = [module for module in self._model.modules() if isinstance(module, nn.Linear)]
         return self._normalized_channels.union(*((layer.in_features, layer.out_features) for layer in linear))
 

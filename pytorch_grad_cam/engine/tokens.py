@@ -92,8 +92,8 @@ def _prefix_before(tokens: int, size: Sequence[int], grid: Sequence[int]) -> Pre
 def _square_patches(tokens: int, size: Sequence[int]) -> Iterator[list[PrefixAndGrid]]:
     """Yield what can be with patches as long as wide, the likeliest first: usual prefixes, then whole patches."""
     patches = range(1, min(size) + 1)
-    whole = [_cut(size, patch) for patch in patches if not any(length % patch for length in size)]
-    rest = [_cut(size, patch) for patch in patches] + [_filled(size, patch) for patch in patches]
+    whole = [_whole_patches(size, patch) for patch in patches if not any(length % patch for length in size)]
+    rest = [_whole_patches(size, patch) for patch in patches] + [_covering_patches(size, patch) for patch in patches]
     by_size = [_fitting(tokens, whole), _fitting(tokens, rest)]
     for candidates in by_size:
         yield [(prefix, grid) for prefix, grid in candidates if prefix in USUAL_PREFIX_TOKENS]
@@ -133,11 +133,11 @@ def _convolved_sizes(convolution: _ConvNd, size: Sequence[int]) -> tuple[Grid, G
     return exact, filled
 
 
-def _cut(size: Sequence[int], patch: int) -> Grid:
+def _whole_patches(size: Sequence[int], patch: int) -> Grid:
     """Return the grid of the patches that lie in the input as a whole."""
     return tuple(length // patch for length in size)
 
 
-def _filled(size: Sequence[int], patch: int) -> Grid:
+def _covering_patches(size: Sequence[int], patch: int) -> Grid:
     """Return the grid of the patches that cover the input, filled up at its ends."""
     return tuple(-(-length // patch) for length in size)

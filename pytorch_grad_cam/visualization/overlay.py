@@ -75,7 +75,7 @@ def heat_map(mask: Any, colormap: int = JET, size: tuple[int, int] | None = None
     Returns:
         uint8 RGB ``(H, W, 3)``.
     """
-    values = _resized_mask(mask, size or to_numpy(mask).shape, colormap)
+    values = _fitted_mask(mask, size or to_numpy(mask).shape, colormap)
     colours = apply_colormap(values, colormap)
     colours[np.isnan(values)] = _UNSEEN
     return colours
@@ -85,7 +85,7 @@ def overlay_map(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight:
     """Blend a map in any colours with its picture; see `show_cam_on_image`, or `DIVERGING` for signed maps."""
     check_image_weight(image_weight)
     image = unit_picture(img)
-    values = _resized_mask(mask, image.shape[:2], colormap)
+    values = _fitted_mask(mask, image.shape[:2], colormap)
     heat = apply_colormap(values, colormap).astype(np.float32) / np.float32(255)  # RGB
     return blend(image, heat if use_rgb else heat[:, :, ::-1], np.isnan(values), image_weight)
 
@@ -120,7 +120,7 @@ def blend(
     return result
 
 
-def _resized_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.float32]:
+def _fitted_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.float32]:
     """Return the mask as float32 in the colour map's range, NaN kept, resized to the picture ``(H, W)``."""
     array = to_numpy(mask)
     if array.ndim != 2:
