@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.bases.attention_cam import AttentionCAM
 from pytorch_grad_cam.core.call import Call
-from pytorch_grad_cam.engine.attention import Attention, by_head, tokens_read
+from pytorch_grad_cam.engine.attention import Attention, classifier_tokens, with_head_axis
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.targets.classification import Target
 
@@ -38,7 +38,7 @@ class AttentionRelevance(AttentionCAM):
     ) -> dict[str, Tensor]:
         assert scores is not None
         matrices = [attention.matrix for attention in attentions]
-        rows = tokens_read(outputs, attentions[-1])
+        rows = classifier_tokens(outputs, attentions[-1])
         grads: Sequence[Tensor | None] = [None] * len(matrices)
         if scores.requires_grad:
             grads = torch.autograd.grad(scores, matrices, torch.ones_like(scores), allow_unused=True)
@@ -49,6 +49,8 @@ class AttentionRelevance(AttentionCAM):
         with torch.autocast(first.device.type, enabled=False):  # the network's half precision is not for this
             for matrix, grad in reversed(list(zip(matrices, grads, strict=True))):
                 if grad is not None:
-                    gained = working_precision(by_head(grad)) * working_precision(by_head(matrix.detach()))
+                    gained = working_precision(with_head_axis(grad)) * working_precision(
+                        with_head_axis(matrix.detach())
+                    )
                     relevance = relevance + relevance @ gained.relu().mean(1)
         return {attentions[-1].name: relevance[:, 0]}

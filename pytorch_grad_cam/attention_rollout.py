@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.bases.attention_cam import AttentionCAM
 from pytorch_grad_cam.core.call import Call
-from pytorch_grad_cam.engine.attention import Attention, by_head, tokens_read
+from pytorch_grad_cam.engine.attention import Attention, classifier_tokens, with_head_axis
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.targets.classification import Target
 
@@ -38,13 +38,13 @@ class AttentionRollout(AttentionCAM):
         scores: Tensor | None,
         attentions: Sequence[Attention],
     ) -> dict[str, Tensor]:
-        rows = tokens_read(outputs, attentions[-1])
+        rows = classifier_tokens(outputs, attentions[-1])
         # One row after another from the last block to the first: (B, 1, N) instead of (B, N, N) products.
         first = working_precision(attentions[-1].matrix.detach())
         rollout = torch.zeros(len(call.inputs), 1, first.shape[-1], dtype=first.dtype, device=first.device)
         rollout[:, :, rows] = 1 / max(len(rows), 1)
         with torch.autocast(first.device.type, enabled=False):  # the network's half precision is not for this
             for attention in reversed(attentions):
-                mean = working_precision(by_head(attention.matrix.detach())).mean(1)  # (B, N, N)
+                mean = working_precision(with_head_axis(attention.matrix.detach())).mean(1)  # (B, N, N)
                 rollout = (rollout @ mean + rollout) / 2
         return {attentions[-1].name: rollout[:, 0]}

@@ -310,11 +310,11 @@ class BaseCAM:
 
     def forward_augmentation_smoothing(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool = False) -> Arrays:
         """Average ``forward`` over changed views, each turned back: float32 ``(B, *S)``."""
-        from pytorch_grad_cam.engine.augment import views_of  # only for who smooths
+        from pytorch_grad_cam.engine.augment import augmentations  # only for who smooths
 
         turned_back = []
-        for view in views_of(self.tta_transforms):
-            cam = torch.from_numpy(self.forward(view.change(input_tensor), targets, eigen_smooth))
+        for view in augmentations(self.tta_transforms):
+            cam = torch.from_numpy(self.forward(view.apply(input_tensor), targets, eigen_smooth))
             turned_back.append(view.undo(cam[:, None])[:, 0])
         return torch.stack(turned_back).mean(0).numpy()
 

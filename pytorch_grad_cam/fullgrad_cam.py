@@ -21,7 +21,7 @@ from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.core.options import CallOptions
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.layers import layer_names
-from pytorch_grad_cam.engine.layout import Layout
+from pytorch_grad_cam.engine.layout import InferredReshapeTransform
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
@@ -85,7 +85,7 @@ class FullGrad(BaseCAM):
     def explain_call(self, call: Call) -> CallResult:
         parts, outputs, targets, scores = self._record_parts(call)
         grads = torch.autograd.grad(scores, [part.at for part in parts], torch.ones_like(scores), allow_unused=True)
-        layout = Layout(self.model, call.inputs)
+        layout = InferredReshapeTransform(self.model, call.inputs)
         contributions = [
             _contribution(grad, part, call.inputs, layout)
             for part, grad in zip(parts, grads, strict=True)
@@ -147,7 +147,7 @@ def _placed(module: nn.Module, output: Tensor) -> tuple[Tensor, bool]:
     return bias.reshape(-1, *[1] * (output.ndim - 2)), False
 
 
-def _contribution(grad: Tensor, part: _Part, inputs: Tensor, layout: Layout) -> _Contribution:
+def _contribution(grad: Tensor, part: _Part, inputs: Tensor, layout: InferredReshapeTransform) -> _Contribution:
     """Multiply gradient and bias, once: layers are large, and this is most of what FullGrad does beside its passes."""
     term = maps.working_precision(grad * part.factor)
     placed = term.ndim == inputs.ndim and len(term) == len(inputs)

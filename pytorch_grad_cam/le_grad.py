@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.bases.attention_cam import AttentionCAM
 from pytorch_grad_cam.core.call import Call
-from pytorch_grad_cam.engine.attention import Attention, by_head
+from pytorch_grad_cam.engine.attention import Attention, with_head_axis
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.replay import TOLERANCE
 from pytorch_grad_cam.engine.restore import replaced_forward
@@ -64,7 +64,7 @@ class LeGrad(AttentionCAM):
                 # Only through this block's output projection and MLP: the graph of its tokens begins before it.
                 (grad,) = torch.autograd.grad(score, matrix, torch.ones_like(score), True, allow_unused=True)
             grad = torch.zeros_like(matrix) if grad is None else grad
-            by_block[attention.name] = working_precision(by_head(grad)).relu().mean((1, 2))  # (B, N)
+            by_block[attention.name] = working_precision(with_head_axis(grad)).relu().mean((1, 2))  # (B, N)
         return by_block
 
     def _head(self, call: Call, tokens: Tensor, attentions: Sequence[Attention]) -> Any:

@@ -15,7 +15,7 @@ from pytorch_grad_cam.bases.replay_cam import ReplayCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.core.pipeline import WeightsAndMap
-from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, masks_around
+from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, position_masks
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
@@ -64,7 +64,7 @@ class ReciproCAM(ReplayCAM):
                 positions = Positions(replay.activations, call.layout)
 
                 def masks(chunk: slice) -> Tensor:
-                    return masks_around(grid, chunk, kernel, activations)
+                    return position_masks(grid, chunk, kernel, activations)
 
                 run = self.masked_replay(layer, replay, positions)
                 scores = scores_of_variants(count, masks, run, target, self.batch_size, advance)
@@ -73,4 +73,4 @@ class ReciproCAM(ReplayCAM):
 
     def masked_replay(self, layer: LayerRecord, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
         """Return what turns masks ``(K, n)`` into the network's outputs for ``K`` images."""
-        return lambda masks: replay(positions.lit(masks))
+        return lambda masks: replay(positions.masked(masks))

@@ -16,7 +16,14 @@ from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import map_tensors
-from pytorch_grad_cam.engine.windows import blurred, cut, resized, scaled_size, window_starts, windows_of
+from pytorch_grad_cam.engine.windows import (
+    crop,
+    gaussian_blur,
+    resize_antialiased,
+    size_with_shorter_side,
+    window_corners,
+    window_starts,
+)
 from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec, class_scores
@@ -138,7 +145,7 @@ class SESS(WrapperCAM):
         total, count = found.new_zeros(size), found.new_zeros(size)
         for one, weight, (start, whole) in zip(found, weights, places, strict=True):
             pasted = one.new_zeros(whole)
-            cut(pasted, start, tuple(one.shape)).copy_(one * weight)
+            crop(pasted, start, tuple(one.shape)).copy_(one * weight)
             vote = maps.resize(pasted[None], size)[0]
             if self.pool == "max":
                 total = torch.where(vote.abs() > total.abs(), vote, total)
@@ -147,7 +154,7 @@ class SESS(WrapperCAM):
                 total += vote * counts
                 count += counts
         mean = total if self.pool == "max" else total / count.clamp_min(1)
-        return blurred(mean, BLUR, RADIUS) if self.smooth else mean
+        return gaussian_blur(mean, BLUR, RADIUS) if self.smooth else mean
 
     def _scores(self, outputs: Any, target: Target, chunk: slice) -> Tensor:
         """Return the weights ``(K,)`` of some windows, from what the model returns for them."""
@@ -180,15 +187,15 @@ class SESS(WrapperCAM):
         """Cut the windows ``(1, C, *w)`` out of one image at every scale."""
         crops, places = [], []
         for scale in self.get_scales(min(window)):
-            whole = scaled_size(tuple(image.shape[2:]), scale)
+            whole = size_with_shorter_side(tuple(image.shape[2:]), scale)
             if any(side < needed for side, needed in zip(whole, window, strict=True)):
                 raise ValueError(
                     f"at scale {scale} the picture is {whole}, smaller than the window {window}; give larger scales "
                     "or a smaller window_size"
                 )
-            scaled = resized(image, whole)
-            for start in windows_of(whole, window, self.step_size):
-                crops.append(cut(scaled, start, window))
+            scaled = resize_antialiased(image, whole)
+            for start in window_corners(whole, window, self.step_size):
+                crops.append(crop(scaled, start, window))
                 places.append((start, whole))
         return crops, places
 

@@ -59,6 +59,6 @@ class ViTReciproCAM(ReciproCAM):
                 return original(args[0] * factor, *args[1:], **kwargs)
 
             with replaced_forward(block, masked):
-                return replay(positions.lit(masks))
+                return replay(positions.masked(masks))
 
         return run

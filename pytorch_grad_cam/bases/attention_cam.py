@@ -15,7 +15,7 @@ from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import finite_values, score_targets
 from pytorch_grad_cam.engine import diagnosis
-from pytorch_grad_cam.engine.attention import Attention, attentions_of
+from pytorch_grad_cam.engine.attention import Attention, record_attentions
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
@@ -88,7 +88,7 @@ class AttentionCAM(BaseCAM):
         targets: list[Target] = []
         scores = None
         with torch.enable_grad():
-            outputs, attentions = attentions_of(self.model, lambda: call.run(leaf), len(leaf))
+            outputs, attentions = record_attentions(self.model, lambda: call.run(leaf), len(leaf))
             if self.uses_targets:
                 targets, scores = score_targets(outputs, call.spec, len(inputs))
         by_block = self.get_token_maps(call, targets, outputs, scores, attentions)

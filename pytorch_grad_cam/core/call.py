@@ -49,9 +49,9 @@ class Call:
     @cached_property
     def layout(self) -> ReshapeTransform:
         """What makes ``(B, C, *s)`` of a layer's output for these inputs."""
-        from pytorch_grad_cam.engine.layout import Layout  # not needed where a transform is given
+        from pytorch_grad_cam.engine.layout import InferredReshapeTransform  # not needed where a transform is given
 
-        return self.reshape_transform or Layout(self.model, self.inputs, self.target_layers)
+        return self.reshape_transform or InferredReshapeTransform(self.model, self.inputs, self.target_layers)
 
     def replace(self, **changes: Any) -> Self:
         """Return the same call with some of its attributes changed."""

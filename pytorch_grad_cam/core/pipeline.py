@@ -268,14 +268,14 @@ def _explain_once(method: CamMethod, call: Call) -> Explanation:
 
 def _explain_views(method: CamMethod, call: Call) -> Explanation:
     """Average the maps of several views, each turned back. The clean images decide what is explained."""
-    from pytorch_grad_cam.engine.augment import views_of  # only for who smooths
+    from pytorch_grad_cam.engine.augment import augmentations  # only for who smooths
 
     size = call.options.size
     call = call.with_options(size=tuple(call.inputs.shape[2:]))
     clean = method.explain_call(call)
     turned_back = []
-    for view in views_of(method.tta_transforms):
-        changed = view.change(call.inputs)
+    for view in augmentations(method.tta_transforms):
+        changed = view.apply(call.inputs)
         result = clean
         if not torch.equal(changed, call.inputs):
             result = method.explain_call(call.of_view(changed, clean.targets, view.undo))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.data.pixels import highest_value, picture_array
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 
 _HALF = [0.5, 0.5, 0.5]
 
@@ -57,7 +57,7 @@ def deprocess_image(img: Any) -> NDArray[np.uint8]:
     Returns:
         uint8 of the same shape; all middle gray where ``img`` is constant.
     """
-    values = array_of(img).astype(np.float64)
+    values = to_numpy(img).astype(np.float64)
     spread = values.std()
     standard = (values - values.mean()) / (spread if spread > 0 else 1)
     result: NDArray[np.uint8] = (255 * np.clip(0.5 + 0.1 * standard, 0, 1)).astype(np.uint8)

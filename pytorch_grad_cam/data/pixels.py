@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.images import read_image
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 
 _COLOURS = (1, 3)  # channels of gray and of RGB pictures
 
@@ -27,7 +27,7 @@ def picture_array(img: Any) -> NDArray[Any]:
         raise TypeError(f"img is a path, {str(img)!r}; give the picture: pytorch_grad_cam.data.images.read_image(path)")
     if hasattr(img, "getexif"):
         return np.asarray(img) if img.mode == "L" else read_image(img)
-    array = array_of(img)
+    array = to_numpy(img)
     if not isinstance(img, torch.Tensor):
         return array
     if array.ndim == 4 and array.shape[0] == 1:

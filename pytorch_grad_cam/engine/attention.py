@@ -19,22 +19,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from pytorch_grad_cam.engine.layers import layer_name, seen_layers
+from pytorch_grad_cam.engine.executed_layers import executed_layers
+from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.replay import TOLERANCE
 from pytorch_grad_cam.engine.restore import replaced_forward
 from pytorch_grad_cam.engine.trees import tensors_in
 
 # A token counts as read if the outputs react to it with this share of what they do to the strongest.
-READ = 1e-6
+_LEAST_SHARE = 1e-6
 
-SHOWN = 6  # matrices in a message
+_SHOWN = 6  # matrices in a message
 
-SOFTMAX = (torch.softmax, Tensor.softmax, F.softmax, torch.special.softmax)
+_SOFTMAX_FUNCTIONS = (torch.softmax, Tensor.softmax, F.softmax, torch.special.softmax)
 
 
 @dataclass(frozen=True)
 class Attention:
-    """One self-attention as it ran.
+    """Holds one self-attention as it ran.
 
     Attributes:
         matrix: ``(B, heads, N, N)``, or ``(B, N, N)`` for one head, after the softmax; row = query. Part of the graph
@@ -51,22 +52,22 @@ class Attention:
 
     @property
     def tokens(self) -> Tensor:
-        """The tokens that the block returned, with their graph: ``(B, N, C)`` or, in some networks, ``(N, B, C)``."""
+        """Return the tokens after the block, with their graph: ``(B, N, C)`` or, in some networks, ``(N, B, C)``."""
         return next(tensors_in(self.output))
 
     @property
     def token_axis(self) -> int:
-        """Which axis of ``tokens`` counts the tokens."""
+        """Return which axis of ``tokens`` counts the tokens."""
         return 1 if self.tokens.shape[1] == self.matrix.shape[-1] else 0
 
 
-def by_head(matrix: Tensor) -> Tensor:
+def with_head_axis(matrix: Tensor) -> Tensor:
     """Return an attention matrix, or its gradient, with an axis of heads: ``(B, heads, N, N)``."""
     return matrix if matrix.ndim == 4 else matrix[:, None]
 
 
-def tokens_read(outputs: Any, last: Attention) -> Tensor:
-    """Find the tokens that the head of the network reads: class and distillation tokens, or all that it averages.
+def classifier_tokens(outputs: Any, last: Attention) -> Tensor:
+    """Find the tokens that the classifier reads: class and distillation tokens, or all that it averages.
 
     Args:
         outputs: of the network, with their graph.
@@ -76,14 +77,14 @@ def tokens_read(outputs: Any, last: Attention) -> Tensor:
         Indices of tokens: those whose change, after the last block, changes the outputs; none if none does.
     """
     with torch.enable_grad():
-        scored = [tensor.float().square().sum() for tensor in tensors_in(outputs) if tensor.requires_grad]
-        total = torch.stack(scored).sum()
+        squares = [tensor.float().square().sum() for tensor in tensors_in(outputs) if tensor.requires_grad]
+        total = torch.stack(squares).sum()
     grad = torch.autograd.grad(total, last.tokens, retain_graph=True)[0].float()
-    size = grad.abs().amax([axis for axis in range(3) if axis != last.token_axis])  # (N,)
-    return (size > READ * size.max()).nonzero()[:, 0]
+    reaction = grad.abs().amax([axis for axis in range(3) if axis != last.token_axis])  # (N,)
+    return (reaction > _LEAST_SHARE * reaction.max()).nonzero()[:, 0]
 
 
-def attentions_of(model: nn.Module, run: Callable[[], Any], batch: int) -> tuple[Any, list[Attention]]:
+def record_attentions(model: nn.Module, run: Callable[[], Any], batch: int) -> tuple[Any, list[Attention]]:
     """Run the model and keep the matrix of every self-attention over all of its tokens.
 
     Args:
@@ -98,17 +99,18 @@ def attentions_of(model: nn.Module, run: Callable[[], Any], batch: int) -> tuple
         ValueError: if there is none, or their numbers of tokens differ; the message lists what was found.
         RuntimeError: if computing a fused attention explicitly gives another result.
     """
-    watch = _Watch(model, batch)
-    with watch.running(), watch:
+    recorder = _AttentionRecorder(model, batch)
+    with recorder.tracking_modules(), recorder:
         outputs = run()
-    found = watch.attentions()
-    if found and len({attention.matrix.shape[-1] for attention in found}) == 1 and not watch.reduced:
-        return outputs, found
-    each = list(dict.fromkeys(watch.seen))
-    seen = "; ".join(each[:SHOWN]) or "no attention at all (no softmax over tokens, no fused attention)"
-    seen += f"; ... ({len(each)} in all)" if len(each) > SHOWN else ""
+    attentions = recorder.attentions()
+    token_counts = {attention.matrix.shape[-1] for attention in attentions}
+    if len(token_counts) == 1 and not recorder.reduces_tokens:
+        return outputs, attentions
+    matrices = list(dict.fromkeys(recorder.descriptions))
+    shown = "; ".join(matrices[:_SHOWN]) or "no attention at all (no softmax over tokens, no fused attention)"
+    shown += f"; ... ({len(matrices)} in all)" if len(matrices) > _SHOWN else ""
     raise ValueError(
-        f"attention over all tokens, the same in every block, is needed, and {type(model).__name__} shows: {seen}. "
+        f"attention over all tokens, the same in every block, is needed, and {type(model).__name__} shows: {shown}. "
         "Windowed, hierarchical and compiled transformers have none; use a method over activations, such as HiResCAM"
     )
 
@@ -119,69 +121,70 @@ def first_norm_of_last_block(model: nn.Module, run: Callable[[], Any], batch: in
     Raises:
         ValueError: if there is no attention, or no norm in its block.
     """
-    last: list[Attention] = []
+    attentions: list[Attention] = []
 
-    def watched() -> Any:
-        outputs, found = attentions_of(model, run, batch)
-        last.append(found[-1])
+    def recorded_run() -> Any:
+        outputs, recorded = record_attentions(model, run, batch)
+        attentions.extend(recorded)
         return outputs
 
-    seen, _ = seen_layers(model, watched)
-    inside = set(last[0].block.modules())
-    for layer in seen:
+    executed, _ = executed_layers(model, recorded_run)
+    block = attentions[-1].block
+    inside = set(block.modules())
+    for layer in executed:
         if layer.module in inside and "norm" in type(layer.module).__name__.lower():
             return layer.module
     raise ValueError(
-        f"the last block {layer_name(model, last[0].block)!r} has no norm; give target_layers, the layer that the "
+        f"the last block {layer_name(model, block)!r} has no norm; give target_layers, the layer that the "
         "block begins with"
     )
 
 
-class _Watch(TorchFunctionMode):
-    """Sees every torch function of this thread, keeps attention matrices and knows which modules are running."""
+class _AttentionRecorder(TorchFunctionMode):
+    """Intercepts every torch function of this thread, keeps attention matrices and knows which modules are running."""
 
     def __init__(self, model: nn.Module, batch: int) -> None:
         super().__init__()
         self._model, self._batch = model, batch
-        self._path: list[nn.Module] = []
-        self._found: list[tuple[list[nn.Module], Tensor]] = []
+        self._running: list[nn.Module] = []  # from the outermost module to the innermost
+        self._matrices: list[tuple[list[nn.Module], Tensor]] = []  # the modules around each, and the matrix
         self._returned: dict[nn.Module, Any] = {}
-        self._members = {
+        self._container_members = {
             child
             for module in model.modules()
             if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict))
             for child in module.children()
         }
         self._before_reduced: int | None = None  # how many matrices over all tokens ran before the first over fewer
-        self.seen: list[str] = []
+        self.descriptions: list[str] = []  # of every matrix, also of those that are not kept
 
     @property
-    def reduced(self) -> bool:
-        """Whether blocks before the last attend to fewer tokens than there are, in windows or after pooling."""
-        return self._before_reduced is not None and self._before_reduced < len(self._found)
+    def reduces_tokens(self) -> bool:
+        """Say whether blocks before the last attend to fewer tokens than there are, in windows or after pooling."""
+        return self._before_reduced is not None and self._before_reduced < len(self._matrices)
 
     def attentions(self) -> list[Attention]:
-        """Return what was found, each with its block, where that returns the tokens."""
-        found = []
-        for path, matrix in self._found:
+        """Return the recorded matrices, each with its block, where that returns the tokens."""
+        attentions = []
+        for path, matrix in self._matrices:
             # The member of a list of blocks around the module that attends, or that module itself.
-            around = [module for module in path[:-1] if module in self._members] or path[-1:]
+            around = [module for module in path[:-1] if module in self._container_members] or path[-1:]
             block = around[-1]
             output = self._returned.get(block)
             tokens = next(tensors_in(output), None)
             if tokens is not None and tokens.ndim == 3 and matrix.shape[-1] in tokens.shape[:2]:
-                found.append(Attention(matrix, block, layer_name(self._model, block), output))
-        return found
+                attentions.append(Attention(matrix, block, layer_name(self._model, block), output))
+        return attentions
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Note the modules that run, and what they return, while the block lasts; leaves of the tree are too many."""
+    def tracking_modules(self) -> Iterator[None]:
+        """Know which modules run, and what they return, while the block lasts; leaves of the tree are too many."""
 
-        def note(module: nn.Module) -> Callable[..., Any]:
+        def tracked(module: nn.Module) -> Callable[..., Any]:
             def forward(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-                self._path.append(module)
+                self._running.append(module)
                 output = original(*args, **kwargs)
-                self._path.pop()
+                self._running.pop()
                 self._returned[module] = output
                 return output
 
@@ -190,35 +193,35 @@ class _Watch(TorchFunctionMode):
         with ExitStack() as stack:
             for module in self._model.modules():
                 if next(module.children(), None) is not None and not isinstance(module, torch.jit.ScriptModule):
-                    stack.enter_context(replaced_forward(module, note(module)))
+                    stack.enter_context(replaced_forward(module, tracked(module)))
             yield
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        given = dict(kwargs or {})
+        kwargs = dict(kwargs or {})
         if func is F.scaled_dot_product_attention:
-            return self._checked(func, self._explicit(*args, **given), args, given)
+            return self._checked_against(func, self._explicit_attention(*args, **kwargs), args, kwargs)
         if func is F.multi_head_attention_forward:
-            return self._multi_head(func, args, given)
-        result = func(*args, **given)
-        if func in SOFTMAX and result.ndim > 2 and result.shape[-1] > 1:
-            axis = given.get("dim", args[1] if len(args) > 1 else None)
+            return self._explicit_multi_head_attention(func, args, kwargs)
+        result = func(*args, **kwargs)
+        if func in _SOFTMAX_FUNCTIONS and result.ndim > 2 and result.shape[-1] > 1:
+            axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
             if axis in (-1, result.ndim - 1):
                 self._keep(result)
         return result
 
     def _keep(self, matrix: Tensor) -> None:
         """Keep an attention matrix if it is one over all tokens of each image."""
-        name = layer_name(self._model, self._path[-1]) if self._path else "outside of any module"
-        self.seen.append(f"{name}: {tuple(matrix.shape)}")
+        self.descriptions.append(f"{self._innermost_name()}: {tuple(matrix.shape)}")
         square = matrix.shape[-1] == matrix.shape[-2] and matrix.ndim in (3, 4) and matrix.shape[0] == self._batch
-        if square and self._path:
-            self._found.append((list(self._path), matrix))
+        if square and self._running:
+            self._matrices.append((list(self._running), matrix))
         elif self._before_reduced is None and matrix.ndim == 4 and matrix.shape[-2] > 1:
-            self._before_reduced = len(self._found)  # a single query is that of a class token, which reads all others
+            # A single query is that of a class token, which reads all others.
+            self._before_reduced = len(self._matrices)
 
-    def _explicit(
+    def _explicit_attention(
         self,
         query: Tensor,
         key: Tensor,
@@ -244,48 +247,55 @@ class _Watch(TorchFunctionMode):
         self._keep(matrix)
         return matrix.to(value.dtype) @ value
 
-    def _multi_head(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def _explicit_multi_head_attention(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Compute what ``multi_head_attention_forward`` does by the explicit path, where it is plain self-attention."""
-        given = inspect.signature(func).bind(*args, **kwargs)
-        given.apply_defaults()
-        its = SimpleNamespace(**given.arguments)
-        extra = (its.bias_k, its.bias_v, its.static_k, its.static_v)
-        if its.query.ndim != 3 or its.add_zero_attn or any(each is not None for each in extra):
+        bound = inspect.signature(func).bind(*args, **kwargs)
+        bound.apply_defaults()
+        call = SimpleNamespace(**bound.arguments)
+        extra = (call.bias_k, call.bias_v, call.static_k, call.static_v)
+        if call.query.ndim != 3 or call.add_zero_attn or any(tensor is not None for tensor in extra):
             return func(*args, **kwargs)
-        if its.use_separate_proj_weight:
-            weights = (its.q_proj_weight, its.k_proj_weight, its.v_proj_weight)
+        if call.use_separate_proj_weight:
+            weights = (call.q_proj_weight, call.k_proj_weight, call.v_proj_weight)
         else:
-            weights = its.in_proj_weight.chunk(3)
-        biases = (None,) * 3 if its.in_proj_bias is None else its.in_proj_bias.chunk(3)
+            weights = call.in_proj_weight.chunk(3)
+        biases = (None,) * 3 if call.in_proj_bias is None else call.in_proj_bias.chunk(3)
         query, key, value = (  # (B, heads, N, d) each
-            F.linear(tokens, weight, bias).reshape(*tokens.shape[:2], its.num_heads, -1).permute(1, 2, 0, 3)
-            for tokens, weight, bias in zip((its.query, its.key, its.value), weights, biases, strict=True)
+            F.linear(tokens, weight, bias).reshape(*tokens.shape[:2], call.num_heads, -1).permute(1, 2, 0, 3)
+            for tokens, weight, bias in zip((call.query, call.key, call.value), weights, biases, strict=True)
         )
-        bias = _added(its.attn_mask, query)
+        bias = _additive_mask(call.attn_mask, query)
         if bias is not None and bias.ndim == 3:
-            bias = bias.reshape(-1, its.num_heads, *bias.shape[1:])  # (B, heads, N, N)
-        padding = _added(its.key_padding_mask, query)
+            bias = bias.reshape(-1, call.num_heads, *bias.shape[1:])  # (B, heads, N, N)
+        padding = _additive_mask(call.key_padding_mask, query)
         if padding is not None:
             bias = padding[:, None, None] if bias is None else bias + padding[:, None, None]
-        mixed = self._explicit(query, key, value, bias).permute(2, 0, 1, 3).flatten(2)  # (N, B, C)
-        output = self._checked(func, F.linear(mixed, its.out_proj_weight, its.out_proj_bias), args, kwargs)
-        return output, func(*args, **kwargs)[1] if its.need_weights else None
+        mixed = self._explicit_attention(query, key, value, bias).permute(2, 0, 1, 3).flatten(2)  # (N, B, C)
+        output = self._checked_against(func, F.linear(mixed, call.out_proj_weight, call.out_proj_bias), args, kwargs)
+        return output, func(*args, **kwargs)[1] if call.need_weights else None
 
-    def _checked(self, func: Any, output: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
-        """Return what was computed explicitly, if the function itself says the same."""
+    def _checked_against(self, func: Any, output: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        """Return an explicitly computed output, if the function itself gives the same.
+
+        Raises:
+            RuntimeError: if it does not.
+        """
         with torch.no_grad():
             expected = next(tensors_in(func(*args, **kwargs)))
             tolerance = TOLERANCE.get(expected.dtype, 0.0) * float(expected.abs().max())
             if bool(((output - expected).abs() <= tolerance).all()):
                 return output
-        name = layer_name(self._model, self._path[-1]) if self._path else "outside of any module"
         raise RuntimeError(
-            f"attention ({name}) computed explicitly differs from what the network computes; use a method over "
-            "activations, such as GradCAM"
+            f"attention ({self._innermost_name()}) computed explicitly differs from what the network computes; use a "
+            "method over activations, such as GradCAM"
         )
 
+    def _innermost_name(self) -> str:
+        """Return the name of the module that is running."""
+        return layer_name(self._model, self._running[-1]) if self._running else "outside of any module"
 
-def _added(mask: Tensor | None, like: Tensor) -> Tensor | None:
+
+def _additive_mask(mask: Tensor | None, like: Tensor) -> Tensor | None:
     """Return what a mask of ``nn.MultiheadAttention`` adds to the logits: bool masks mark what must not be seen."""
     if mask is None or mask.dtype != torch.bool:
         return mask

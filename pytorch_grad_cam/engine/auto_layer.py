@@ -12,30 +12,40 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _AvgPoolNd
 
-from pytorch_grad_cam.common.errors import UnreadableOutputError
-from pytorch_grad_cam.engine.families import AUXILIARY, LAYERS, MIXERS, PACKAGES
-from pytorch_grad_cam.engine.layers import SeenLayer, layer_at, seen_layers
-from pytorch_grad_cam.engine.layout import LAST, TOKENS, Form, Layout, is_norm
+from pytorch_grad_cam.engine.executed_layers import ExecutedLayer, executed_layers
+from pytorch_grad_cam.engine.families import AUXILIARY, FAMILY_LAYERS, PACKAGES, TOKEN_MIXERS
+from pytorch_grad_cam.engine.layers import layer_at
+from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, TOKENS, InferredReshapeTransform, TensorLayout, is_norm
 from pytorch_grad_cam.engine.trees import tensors_in
 
-_HAND_ON = (nn.Identity, _DropoutNd, _AvgPoolNd, _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd)
-_BLOCKS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)
+_POOLING_AND_DROPOUT = (nn.Identity, _DropoutNd, _AvgPoolNd, _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd)
+_CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)
 
 
 @dataclass(frozen=True)
-class _Usable:
-    """A layer with positions, where it stands in the order in which layers finish, and how its output is read."""
+class _Candidate:
+    """Describes a layer with positions.
 
-    layer: SeenLayer
-    when: int
-    form: Form
+    Attributes:
+        layer: as it ran.
+        order: its place in the order in which all layers finish.
+        layout: how its output is laid out.
+    """
+
+    layer: ExecutedLayer
+    order: int
+    layout: TensorLayout
 
     @property
     def name(self) -> str:
         return self.layer.name
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.layer.output.shape)
 
-def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) -> SeenLayer:
+
+def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) -> ExecutedLayer:
     """Choose the layer that people look at: the last whose positions all matter to the scores.
 
     In a convolutional network that is the last part before positions are pooled or scored; in a transformer whose
@@ -50,164 +60,187 @@ def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) ->
     Raises:
         ValueError: if no layer has positions, or none whose positions matter can be told; the message lists some.
     """
-    seen, outputs = seen_layers(model, run)
-    usable = list(_usable(seen, model, inputs))
-    by_name = {each.name: each for each in usable}
-    for name in _known(model):
-        if name in by_name and not _hands_on(by_name[name], usable):
+    executed, outputs = executed_layers(model, run)
+    candidates = list(_candidates(executed, model, inputs))
+    by_name = {candidate.name: candidate for candidate in candidates}
+    for name in _family_layers(model):
+        if name in by_name and not _only_passes_on(by_name[name], candidates):
             return by_name[name].layer
-    scored, pooling = _scored_from(seen, usable, outputs), _pooling(model, seen, usable)
-    maps = [each for each in usable if not _hands_on(each, usable) and not each.name.startswith(pooling)]
-    trunk = [each for each in maps if each.when < scored] or maps
+    trunk = _trunk(model, executed, candidates, outputs)
     if not trunk:
         raise ValueError(
             f"no layer of {type(model).__name__} returns (B, C, *S) with more than one position for an input of shape "
             f"{tuple(inputs.shape)}, nor tokens in a grid; give target_layers, and a reshape_transform if the output "
             "has another form"
         )
-    if not trunk[-1].form.prefix:
+    if not trunk[-1].layout.prefix:
         return trunk[-1].layer
-    found = _before_last_mixing(model, seen, usable) or next(
-        (each for each in trunk[::-1] if not each.form.prefix), None
+    chosen = _before_last_attention(model, executed, candidates) or next(
+        (candidate for candidate in reversed(trunk) if not candidate.layout.prefix), None
     )
-    if found is None:
+    if chosen is None:
         raise ValueError(
-            f"no target layer can be chosen: the patches of {trunk[-1].name!r} stand beside {trunk[-1].form.prefix} "
+            f"no target layer can be chosen: the patches of {trunk[-1].name!r} stand beside {trunk[-1].layout.prefix} "
             "other tokens, which may be all that the head reads, and no block with a norm at its beginning was found; "
-            f"give target_layers, e.g. one of {', '.join(each.name for each in trunk[-8:])}"
+            f"give target_layers, e.g. one of {', '.join(candidate.name for candidate in trunk[-8:])}"
         )
-    return found.layer
+    return chosen.layer
 
 
-def _usable(seen: Sequence[SeenLayer], model: nn.Module, inputs: Tensor) -> Iterator[_Usable]:
+def _candidates(executed: Sequence[ExecutedLayer], model: nn.Module, inputs: Tensor) -> Iterator[_Candidate]:
     """Yield the layers whose output is one tensor with positions, in order."""
-    layout = Layout(model, inputs)
-    for when, layer in enumerate(seen):
-        if not isinstance(layer.output, Tensor) or layer.is_end or _auxiliary(layer.name):
+    reshape = InferredReshapeTransform(model, inputs)
+    for order, layer in enumerate(executed):
+        if not isinstance(layer.output, Tensor) or layer.is_model_output or _is_auxiliary(layer.name):
             continue
-        form = form_of(layer, layout, inputs)
-        if isinstance(form, Form):
-            yield _Usable(layer, when, form)
+        layout = reshape.layout_or_problem(layer.output, layer.module)
+        if isinstance(layout, TensorLayout):
+            yield _Candidate(layer, order, layout)
 
 
-def form_of(layer: SeenLayer, layout: Layout, inputs: Tensor) -> Form | str:
-    """Say how a layer's output is read, or in words why it has no positions to look at."""
-    try:
-        tensor = layout.tensor_of(layer.output)
-        if not tensor.ndim or tensor.shape[0] != inputs.shape[0]:
-            return "its first axis is not the batch: needs a reshape_transform"
-        if tensor.ndim < min(3, inputs.ndim):
-            return "has no positions"
-        form = layout.form_of(tensor, [layer.module])
-    except UnreadableOutputError as error:
-        return f"returns {error.returned}"
-    if tensor.ndim > inputs.ndim:
-        return "has more axes than the input"
-    if len(form.grid) != inputs.ndim - 2:
-        return "has no positions"
-    return form if math.prod(form.grid) > 1 else "has one position only"
-
-
-def _known(model: nn.Module) -> Iterator[str]:
+def _family_layers(model: nn.Module) -> Iterator[str]:
     """Yield the names that the network's family gives such layers, also inside wrappers that add nothing."""
     prefix = ""
-    while type(model).__name__ not in LAYERS or type(model).__module__.partition(".")[0] not in PACKAGES:
+    while type(model).__name__ not in FAMILY_LAYERS or type(model).__module__.partition(".")[0] not in PACKAGES:
         children = [(name, child) for name, child in model.named_children() if any(True for _ in child.parameters())]
-        if len(children) != 1 or any(True for _ in model.parameters(recurse=False)) or isinstance(model, _BLOCKS):
+        if len(children) != 1 or any(True for _ in model.parameters(recurse=False)) or isinstance(model, _CONTAINERS):
             return
         prefix, model = f"{prefix}{children[0][0]}.", children[0][1]
-    for name in LAYERS[type(model).__name__]:
+    for name in FAMILY_LAYERS[type(model).__name__]:
         yield prefix + name
 
 
-def _scored_from(seen: Sequence[SeenLayer], usable: Sequence[_Usable], outputs: Any) -> int:
+def _only_passes_on(candidate: _Candidate, candidates: Sequence[_Candidate]) -> bool:
+    """Say whether a layer only pools, drops or rearranges what an earlier one returned."""
+    module = candidate.layer.module
+    if isinstance(module, _POOLING_AND_DROPOUT):
+        return True
+    if any(True for _ in module.parameters()) or any(True for _ in module.children()):
+        return False
+    before = next((other for other in reversed(candidates) if other.order < candidate.order), None)
+    if before is None:
+        return False
+    return before.shape != candidate.shape and math.prod(before.shape) == math.prod(candidate.shape)
+
+
+def _trunk(
+    model: nn.Module, executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate], outputs: Any
+) -> list[_Candidate]:
+    """Return the layers that make something of their input, up to where positions are pooled or scored."""
+    pooling = _attention_pooling(model, executed, candidates)
+    maps = [
+        candidate
+        for candidate in candidates
+        if not _only_passes_on(candidate, candidates) and not candidate.name.startswith(pooling)
+    ]
+    scoring = _start_of_scoring(executed, candidates, outputs)
+    return [candidate for candidate in maps if candidate.order < scoring] or maps
+
+
+def _attention_pooling(
+    model: nn.Module, executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate]
+) -> tuple[str, ...]:
+    """Find the parts that pool by attention: their inner layers still have positions, what they return has none."""
+    with_positions = {candidate.name for candidate in candidates}
+    return tuple(
+        f"{layer.name}."
+        for layer in executed
+        if layer.name not in with_positions
+        and _mixes_tokens(layer.module, layer.name.rpartition(".")[2])
+        and not isinstance(_parent(model, layer.name), _CONTAINERS)
+    )
+
+
+def _start_of_scoring(executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate], outputs: Any) -> int:
     """Find where maps become class scores: at the last weights, if those make one map per class.
 
     Returns:
         The place in the order of layers; one after the last if the scores are made without positions.
     """
+    weighted = [
+        order
+        for order, layer in enumerate(executed)
+        if isinstance(layer.module, (_ConvNd, nn.Linear)) and not _is_auxiliary(layer.name)
+    ]
+    last = next((candidate for candidate in candidates if candidate.order in weighted[-1:]), None)
+    if last is None:
+        return len(executed)
+    if _makes_class_maps(last, outputs):
+        return last.order
+    # Heads side by side, put together to one output per position or to boxes: all of that part scores.
+    if _holds_boxes(outputs) or any(tuple(tensor.shape[2:]) == last.layout.grid for tensor in tensors_in(outputs)):
+        return _start_of_part(last, candidates)
+    return len(executed)
+
+
+def _makes_class_maps(candidate: _Candidate, outputs: Any) -> bool:
+    """Say whether a layer returns as many channels as the model has classes."""
     classes = {tensor.shape[1] for tensor in tensors_in(outputs) if tensor.ndim > 1}
-    weighted = [when for when, layer in enumerate(seen) if _weighted(layer.module) and not _auxiliary(layer.name)]
-    for each in usable:
-        if weighted and each.when == weighted[-1]:
-            shape = each.layer.output.shape
-            if (shape[1] if each.form.order not in (LAST, TOKENS) else shape[-1]) in classes:
-                return each.when
-            # Heads side by side, put together to one output per position or to boxes: all of that part scores.
-            boxes = isinstance(outputs, (list, tuple)) and any(
-                isinstance(one, Mapping) and "boxes" in one for one in outputs
-            )
-            if boxes or any(tuple(tensor.shape[2:]) == each.form.grid for tensor in tensors_in(outputs)):
-                return _beginning_of_part(each, usable)
-    return len(seen)
+    return candidate.shape[1 if candidate.layout.order == CHANNELS_FIRST else -1] in classes
 
 
-def _beginning_of_part(last: _Usable, usable: Sequence[_Usable]) -> int:
+def _holds_boxes(outputs: Any) -> bool:
+    """Say whether a model returns what detectors do: a list with a mapping per image that has boxes."""
+    return isinstance(outputs, (list, tuple)) and any(
+        isinstance(image, Mapping) and "boxes" in image for image in outputs
+    )
+
+
+def _start_of_part(last: _Candidate, candidates: Sequence[_Candidate]) -> int:
     """Return where the largest part of the network begins that holds ``last`` and does not hold every other layer."""
     names = last.name.split(".")
     for depth in range(1, len(names) + 1):
         part = ".".join(names[:depth]) + "."
-        inside = [each for each in usable if f"{each.name}.".startswith(part)]
-        if len(inside) < len(usable):
-            return inside[0].when
-    return last.when
+        inside = [candidate for candidate in candidates if f"{candidate.name}.".startswith(part)]
+        if len(inside) < len(candidates):
+            return inside[0].order
+    return last.order
 
 
-def _pooling(model: nn.Module, seen: Sequence[SeenLayer], usable: Sequence[_Usable]) -> tuple[str, ...]:
-    """Find the parts that pool by attention: their inner layers still have positions, what they return has none."""
-    places = {each.name for each in usable}
-    mixers = [each for each in seen if each.name not in places and _mixes(each.module, each.name.rpartition(".")[2])]
-    return tuple(f"{each.name}." for each in mixers if not isinstance(_parent(model, each.name), _BLOCKS))
+def _before_last_attention(
+    model: nn.Module, executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate]
+) -> _Candidate | None:
+    """Find the last tokens that still exchange information: the last block's attention is what follows them.
 
-
-def _weighted(module: nn.Module) -> bool:
-    return isinstance(module, (_ConvNd, nn.Linear))
-
-
-def _auxiliary(name: str) -> bool:
-    return any(part.lower().startswith(AUXILIARY) for part in name.split("."))
-
-
-def _hands_on(each: _Usable, usable: Sequence[_Usable]) -> bool:
-    """Say whether a layer only pools, drops or rearranges what an earlier one returned."""
-    module = each.layer.module
-    if isinstance(module, _HAND_ON):
-        return True
-    if any(True for _ in module.parameters()) or any(True for _ in module.children()):
-        return False
-    before = next((one for one in usable[::-1] if one.when < each.when), None)
-    if before is None:
-        return False
-    one, two = before.layer.output.shape, each.layer.output.shape
-    return bool(one != two and math.prod(one) == math.prod(two))
-
-
-def _before_last_mixing(model: nn.Module, seen: Sequence[SeenLayer], usable: Sequence[_Usable]) -> _Usable | None:
-    """Find the norm that the last block begins with or, where norms come after attention, the block before."""
-    tokens = {each.name: each for each in usable if each.form.order == TOKENS}
-    finished = {layer.name: when for when, layer in enumerate(seen)}
-    blocks = [layer.name for layer in seen if isinstance(_parent(model, layer.name), _BLOCKS)]
-    for block in blocks[::-1]:
-        inside = [each for each in tokens.values() if each.name.startswith(f"{block}.")]
-        norms = [each for each in inside if is_norm(each.layer.module) and each.name.count(".") == block.count(".") + 1]
-        if not norms or not any(each.when > norms[0].when for each in inside):
+    Returns:
+        In a block that begins with a norm, that norm; in one whose norm comes after attention, what the block before
+        returns; without norms in blocks, what the last block but one returns. None if there is no such layer.
+    """
+    tokens = [candidate for candidate in candidates if candidate.layout.order == TOKENS]
+    blocks = [layer.name for layer in executed if isinstance(_parent(model, layer.name), _CONTAINERS)]
+    returned = [candidate for candidate in tokens if candidate.name in set(blocks)]
+    for block in reversed(blocks):
+        norm = _first_norm(block, tokens)
+        if norm is None:
             continue
-        before = [layer for layer in seen[: norms[0].when] if layer.name.startswith(f"{block}.")]
-        alike = [layer for layer in before if _same_tokens(layer, norms[0])]
-        if not any(_mixes(layer.module, layer.name.removeprefix(block)) for layer in alike):
-            return norms[0]
-        earlier = [tokens[name] for name in blocks if name in tokens and finished[name] < finished[before[0].name]]
-        return earlier[-1] if earlier else None
-    siblings = [tokens[name] for name in blocks if name in tokens]
-    return siblings[-2] if len(siblings) > 1 else None
+        inside = [order for order, layer in enumerate(executed) if layer.name.startswith(f"{block}.")]
+        if not any(_attends_before(executed[order], norm, block) for order in inside if order < norm.order):
+            return norm
+        return next((candidate for candidate in reversed(returned) if candidate.order < inside[0]), None)
+    return returned[-2] if len(returned) > 1 else None
 
 
-def _same_tokens(layer: SeenLayer, norm: _Usable) -> bool:
-    return any(tensor.shape[:2] == norm.layer.output.shape[:2] for tensor in tensors_in(layer.output))
+def _first_norm(block: str, tokens: Sequence[_Candidate]) -> _Candidate | None:
+    """Return the first norm of tokens among a block's direct children, if other layers of tokens follow it there."""
+    inside = [candidate for candidate in tokens if candidate.name.startswith(f"{block}.")]
+    for candidate in inside:
+        if is_norm(candidate.layer.module) and candidate.name.count(".") == block.count(".") + 1:
+            return candidate if inside[-1].order > candidate.order else None
+    return None
 
 
-def _mixes(module: nn.Module, name: str) -> bool:
-    return any(part in text for part in MIXERS for text in (type(module).__name__.lower(), name.lower()))
+def _attends_before(layer: ExecutedLayer, norm: _Candidate, block: str) -> bool:
+    """Say whether a layer of a block, run before its norm, mixes the same tokens."""
+    same_tokens = any(tuple(tensor.shape[:2]) == norm.shape[:2] for tensor in tensors_in(layer.output))
+    return same_tokens and _mixes_tokens(layer.module, layer.name.removeprefix(block))
+
+
+def _mixes_tokens(module: nn.Module, name: str) -> bool:
+    return any(part in text for part in TOKEN_MIXERS for text in (type(module).__name__.lower(), name.lower()))
+
+
+def _is_auxiliary(name: str) -> bool:
+    return any(part.lower().startswith(AUXILIARY) for part in name.split("."))
 
 
 def _parent(model: nn.Module, name: str) -> nn.Module:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 
 Components = Literal["largest", "all"]
 Threshold = float | str
@@ -19,7 +19,7 @@ Threshold = float | str
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels: it covers ``picture[top:bottom, left:right]``.
+    """Holds a rectangle in pixels, which covers ``image[top:bottom, left:right]``.
 
     Attributes:
         area: pixels of the region inside it that are above the threshold.
@@ -56,7 +56,7 @@ def mask_from_map(
     Raises:
         ValueError: for another shape, threshold or choice of components.
     """
-    labels, regions = _regions(_full(map, size), threshold, components)
+    labels, regions = _regions(_resized_map(map, size), threshold, components)
     return np.isin(labels, [label for label, _ in regions])
 
 
@@ -67,10 +67,10 @@ def boxes_from_map(
     size: tuple[int, int] | None = None,
 ) -> list[Box]:
     """Draw a box around each region of `mask_from_map`, whose arguments these are; the largest region comes first."""
-    return [box for _, box in _regions(_full(map, size), threshold, components)[1]]
+    return [box for _, box in _regions(_resized_map(map, size), threshold, components)[1]]
 
 
-def _checked(threshold: Threshold) -> float:
+def _number_of(threshold: Threshold) -> float:
     """Return the share or the percentile that a threshold names, 0 for "otsu"."""
     if threshold == "otsu":
         return 0.0
@@ -87,8 +87,8 @@ def _checked(threshold: Threshold) -> float:
     return number
 
 
-def _full(map: Any, size: tuple[int, int] | None) -> NDArray[np.float64]:
-    values = array_of(map).astype(np.float64)
+def _resized_map(map: Any, size: tuple[int, int] | None) -> NDArray[np.float64]:
+    values = to_numpy(map).astype(np.float64)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"a map must have shape (h, w), not {values.shape}; give one map, e.g. maps[0]")
     return values if size is None else maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
@@ -102,28 +102,28 @@ def _regions(
 
     if components not in ("largest", "all"):
         raise ValueError(f"components={components!r} is unknown; choose 'largest' or 'all'")
-    number = _checked(threshold)
-    seen = values[~np.isnan(values)]
-    if not seen.size or seen.max() <= 0:
+    number = _number_of(threshold)
+    finite = values[~np.isnan(values)]
+    if not finite.size or finite.max() <= 0:
         return np.zeros(values.shape, np.int32), []
     if threshold == "otsu":
-        level = _otsu(seen)
+        level = _otsu(finite)
     else:
-        level = np.percentile(seen, number) if isinstance(threshold, str) else number * seen.max()
+        level = np.percentile(finite, number) if isinstance(threshold, str) else number * finite.max()
     above = (values >= level) & (values > 0)  # False for NaN
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
-    found = []
+    regions = []
     for label in range(1, count):  # 0 is what lies below
-        left, top, width, height, area = (int(each) for each in stats[label])
+        left, top, width, height, area = map(int, stats[label])
         peak = float(values[labels == label].max())
-        found.append((label, Box(left, top, left + width, top + height, area, peak)))
-    found.sort(key=lambda each: (each[1].area, each[1].peak), reverse=True)
-    return np.asarray(labels, np.int32), found[:1] if components == "largest" else found
+        regions.append((label, Box(left, top, left + width, top + height, area, peak)))
+    regions.sort(key=lambda region: (region[1].area, region[1].peak), reverse=True)
+    return np.asarray(labels, np.int32), regions[:1] if components == "largest" else regions
 
 
-def _otsu(seen: NDArray[np.float64]) -> float:
+def _otsu(values: NDArray[np.float64]) -> float:
     """Return the level that leaves the least variance within the two groups it makes."""
-    counts, edges = np.histogram(seen, bins=256)
+    counts, edges = np.histogram(values, bins=256)
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
     sums = np.cumsum(counts * centres)

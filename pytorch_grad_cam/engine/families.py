@@ -6,7 +6,7 @@ from __future__ import annotations
 PACKAGES = ("torchvision", "timm")
 
 # Class of a network -> the layers that people look at, the best first. All others are judged by their shapes.
-LAYERS: dict[str, tuple[str, ...]] = {
+FAMILY_LAYERS: dict[str, tuple[str, ...]] = {
     "ResNet": ("layer4",),  # also those that end in attention pooling
     "ByobNet": ("final_conv", "stages"),
     "VGG": ("features",),
@@ -18,4 +18,4 @@ LAYERS: dict[str, tuple[str, ...]] = {
 AUXILIARY = ("aux",)
 
 # Parts of the names of modules that let tokens look at each other.
-MIXERS = ("att", "mixer")
+TOKEN_MIXERS = ("att", "mixer")

@@ -6,17 +6,19 @@ from collections.abc import Callable, Collection
 
 from torch import nn
 
+from pytorch_grad_cam.engine.layers import registered_children
+
 
 def find_layer_predicate_recursive(model: nn.Module, predicate: Callable[[nn.Module], bool]) -> list[nn.Module]:
     """List the layers inside ``model`` that fulfil a condition, in the order of their definition.
 
     A layer that is used in two places is listed twice.
     """
-    found = []
-    for child in _children(model):
-        found += [child] if predicate(child) else []
-        found += find_layer_predicate_recursive(child, predicate)
-    return found
+    layers = []
+    for child in registered_children(model).values():
+        layers += [child] if predicate(child) else []
+        layers += find_layer_predicate_recursive(child, predicate)
+    return layers
 
 
 def find_layer_types_recursive(model: nn.Module, layer_types: Collection[type[nn.Module]]) -> list[nn.Module]:
@@ -46,7 +48,3 @@ def replace_all_layer_type_recursive(model: nn.Module, old_layer_type: type[nn.M
             setattr(model, name, new_layer)
         elif child is not None:
             replace_all_layer_type_recursive(child, old_layer_type, new_layer)
-
-
-def _children(model: nn.Module) -> list[nn.Module]:
-    return [child for child in model._modules.values() if child is not None]

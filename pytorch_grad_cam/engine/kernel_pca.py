@@ -1,4 +1,4 @@
-"""Kernel principal components of activations: the first score of every position."""
+"""Kernel principal component analysis of activations: every position projected onto the first component."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ KERNELS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "cosine": lambda rows, gamma: _unit(rows) @ _unit(rows).T,
 }
 
-MOST_POSITIONS = 16384  # the kernel matrix of more would take more than 2 GiB
-DENSE = 400  # up to this many positions all eigenvectors at once are faster than one by Lanczos' method
+MAX_POSITIONS = 16384  # the kernel matrix of more would take more than 2 GiB
+MAX_DENSE_POSITIONS = 400  # up to this many positions all eigenvectors at once are faster than one by Lanczos' method
 STEPS, RESTARTS, CHECK_EVERY, TOLERANCE = 200, 3, 10, 1e-9
 
 
 def kernel_projection(tensor: Tensor, kernel: str = "sigmoid", gamma: float | None = None) -> Tensor:
     """Project each position of a ``(B, C, *S)`` tensor onto the first kernel principal component of its channels.
 
-    Rows ``x_p`` are the centred channels at a position, ``K_pq = k(x_p, x_q)``, centred in both directions; the score
+    Rows ``x_p`` are the centred channels at a position, ``K_pq = k(x_p, x_q)``, centred in both directions; the result
     is ``sqrt(lambda_1) a_1`` of its largest eigenvalue. The sign goes along with the plain channel sum, as in
     ``principal_projection``.
 
@@ -39,22 +39,22 @@ def kernel_projection(tensor: Tensor, kernel: str = "sigmoid", gamma: float | No
         ``(B, *S)``, signed.
 
     Raises:
-        ValueError: for an unknown kernel, or more positions than ``MOST_POSITIONS``.
+        ValueError: for an unknown kernel, or more positions than ``MAX_POSITIONS``.
     """
     checked_kernel(kernel)
     rows = tensor.flatten(2).transpose(1, 2)  # (B, n, C)
-    if rows.shape[1] > MOST_POSITIONS:
+    if rows.shape[1] > MAX_POSITIONS:
         raise ValueError(
-            f"the layer has {rows.shape[1]} positions, and a kernel matrix of more than {MOST_POSITIONS} is too large; "
+            f"the layer has {rows.shape[1]} positions, and a kernel matrix of more than {MAX_POSITIONS} is too large; "
             "choose a deeper layer, or EigenCAM"
         )
     rows = rows if rows.device.type == "mps" else rows.double()  # that device has no float64
     rows = rows - rows.mean(1, keepdim=True)
     factor = 1 / rows.shape[2] if gamma is None else gamma
     with torch.autocast(rows.device.type, enabled=False):
-        found = torch.stack([_first_score(KERNELS[kernel](each, factor), each.sum(1)) for each in rows])  # (B, n)
-    found = oriented(found, rows.transpose(1, 2))
-    return found.to(tensor.dtype).reshape(tensor.shape[0], *tensor.shape[2:])
+        projections = [_first_projection(KERNELS[kernel](image, factor), image.sum(1)) for image in rows]
+    projection = oriented(torch.stack(projections), rows.transpose(1, 2))  # (B, n)
+    return projection.to(tensor.dtype).reshape(tensor.shape[0], *tensor.shape[2:])
 
 
 def checked_kernel(kernel: str) -> str:
@@ -64,21 +64,21 @@ def checked_kernel(kernel: str) -> str:
     return kernel
 
 
-def _first_score(matrix: Tensor, start: Tensor) -> Tensor:
+def _first_projection(matrix: Tensor, start: Tensor) -> Tensor:
     """Return ``sqrt(lambda_1) a_1`` of a kernel matrix ``(n, n)`` after centring it; 0 if nothing varies."""
     centred = matrix - matrix.mean(0) - matrix.mean(1, keepdim=True) + matrix.mean()
-    if len(matrix) <= DENSE:
+    if len(matrix) <= MAX_DENSE_POSITIONS:
         values, vectors = torch.linalg.eigh(centred)
         value, vector = values[-1], vectors[:, -1]
     else:
-        value, vector = _largest(centred, start)
+        value, vector = _largest_eigenpair(centred, start)
     # Centring leaves rounding of the kernel's own size, which is no component.
     negligible = value <= 1e-12 * len(matrix) * matrix.abs().max()
-    score: Tensor = vector * torch.where(negligible, 0, value.clamp_min(0)).sqrt()
-    return score
+    projection: Tensor = vector * torch.where(negligible, 0, value.clamp_min(0)).sqrt()
+    return projection
 
 
-def _largest(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+def _largest_eigenpair(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     """Return the largest eigenvalue of a symmetric matrix ``(n, n)`` and its vector, by Lanczos' method, restarted.
 
     The start is the guess plus noise, so that it is not orthogonal to the answer.

@@ -9,31 +9,30 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.auto_layer import form_of
-from pytorch_grad_cam.engine.layers import SeenLayer, seen_layers
-from pytorch_grad_cam.engine.layout import FIRST, Form, Layout
+from pytorch_grad_cam.engine.executed_layers import ExecutedLayer, executed_layers
+from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, InferredReshapeTransform, TensorLayout
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What a layer browser shows of one layer.
+    """Says what one layer returns, and whether it can be a target layer.
 
     Attributes:
         name: dotted.
         kind: the module's type.
         shape: of its output, without the batch axis; None if it has no single tensor as output.
         problem: why it cannot be a target layer; empty if it can.
-        reading: how its output is laid out in space, where that is not ``(B, C, *S)`` already.
+        layout: how its output is laid out in space, where that is not ``(B, C, *S)`` already.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...] | None
     problem: str
-    reading: str = ""
+    layout: str = ""
 
 
-def survey_layers(
+def report_layers(
     model: nn.Module,
     run: Callable[[], Any],
     input_tensor: Tensor,
@@ -47,37 +46,38 @@ def survey_layers(
         input_tensor: ``(B, C, *S)``.
         reshape_transform: applied to what is not ``(B, C, *S)``; None: the layout is found by shapes.
     """
-    seen, _ = seen_layers(model, run)
-    met = {layer.name: layer for layer in seen}
-    layout = Layout(model, input_tensor)
+    executed = {layer.name: layer for layer in executed_layers(model, run)[0]}
+    inferred = InferredReshapeTransform(model, input_tensor)
     reports = []
     for name, module in model.named_modules():
         if not name:
             continue
-        layer, reading = met.get(name), ""
+        layer, layout = executed.get(name), ""
         if type(module).forward is nn.Module.forward:  # a bare ModuleList or ModuleDict; DenseNet's blocks have one
             problem = "a container, which has no output of its own"
         elif layer is None:
             problem = "did not run on this input"
-        elif layer.is_end:
+        elif layer.is_model_output:
             problem = "is the model's output"
         elif reshape_transform is None:
-            problem, reading = _read(form_of(layer, layout, input_tensor))
+            problem, layout = _inferred(layer, inferred)
         else:
-            problem = _reshaped(layer, input_tensor, reshape_transform)
+            problem = _reshaping_problem(layer, input_tensor, reshape_transform)
         output = None if layer is None else layer.output
         shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
-        reports.append(LayerReport(name, type(module).__name__, shape, problem, reading))
+        reports.append(LayerReport(name, type(module).__name__, shape, problem, layout))
     return reports
 
 
-def _read(form: Form | str) -> tuple[str, str]:
-    if isinstance(form, str):
-        return form, ""
-    return "", "" if form.order == FIRST else str(form)
+def _inferred(layer: ExecutedLayer, inferred: InferredReshapeTransform) -> tuple[str, str]:
+    """Return the problem of a layer, or else how its output is laid out where that is not ``(B, C, *S)``."""
+    layout = inferred.layout_or_problem(layer.output, layer.module)
+    if isinstance(layout, TensorLayout):
+        return "", "" if layout.order == CHANNELS_FIRST else str(layout)
+    return layout, ""
 
 
-def _reshaped(layer: SeenLayer, input_tensor: Tensor, reshape_transform: Callable[[Any], Tensor]) -> str:
+def _reshaping_problem(layer: ExecutedLayer, input_tensor: Tensor, reshape_transform: Callable[[Any], Tensor]) -> str:
     """Say why an output is not ``(B, C, *S)`` with more than one position, with this transform or without."""
     if _has_positions(layer.output, input_tensor):
         return ""

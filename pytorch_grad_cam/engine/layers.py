@@ -1,35 +1,20 @@
-"""Layers by name, layers by module, and layers as a forward pass meets them."""
+"""Layers by name and names by layer."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, NoReturn
-from weakref import ref
+from collections.abc import Iterable
+from typing import NoReturn
 
 import torch
-from torch import Tensor, nn
-
-from pytorch_grad_cam.engine.restore import hooked
-from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
+from torch import nn
 
 LayerSpec = nn.Module | str
 
-_WRAPPED = (("module",), ("_orig_mod",))  # the only child of what DataParallel and torch.compile return
+_WRAPPER_CHILDREN = (("module",), ("_orig_mod",))  # the only child of what DataParallel and torch.compile return
 
-_PLACE = re.compile(r"\[(-?\d+)\]")
-
-
-@dataclass(frozen=True)
-class SeenLayer:
-    """One layer as it was met in a forward pass."""
-
-    name: str
-    module: nn.Module
-    output: Any  # what the layer returned, its tensors without their numbers (on the device "meta")
-    is_end: bool  # whether it returned what the model returns
+_INDEX_IN_BRACKETS = re.compile(r"\[(-?\d+)\]")
 
 
 def layer_names(model: nn.Module) -> dict[nn.Module, str]:
@@ -66,12 +51,13 @@ def layer_at(model: nn.Module, name: str) -> nn.Module:
     parts = name.split(".")
     while parts:
         part = parts.pop(0)
-        children = _children(module)
-        while part not in children and tuple(children) in _WRAPPED:
+        children = registered_children(module)
+        while part not in children and tuple(children) in _WRAPPER_CHILDREN:
             module = next(iter(children.values()))
-            children = _children(module)
-        if part not in children and _PLACE.search(part):  # not before: a child may have brackets in its name
-            parts = [*_PLACE.sub(r".\1", part).lstrip(".").split("."), *parts]
+            children = registered_children(module)
+        # Not before: a child may have brackets in its name.
+        if part not in children and _INDEX_IN_BRACKETS.search(part):
+            parts = [*_INDEX_IN_BRACKETS.sub(r".\1", part).lstrip(".").split("."), *parts]
             continue
         if part not in children and re.fullmatch(r"-\d+", part) and len(children) >= -int(part):
             part = list(children)[int(part)]
@@ -83,7 +69,7 @@ def layer_at(model: nn.Module, name: str) -> nn.Module:
     return module
 
 
-def _children(module: nn.Module) -> dict[str, nn.Module]:
+def registered_children(module: nn.Module) -> dict[str, nn.Module]:
     """Return the direct children by every name they are registered under; ``named_children`` gives one name each."""
     return {name: child for name, child in module._modules.items() if child is not None}
 
@@ -102,20 +88,20 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
             f"target_layers must be a module, its dotted name, or a list of these, not {spec!r}; give e.g. "
             "model.layer4[-1], or None for the automatic choice"
         )
-    given = [spec] if isinstance(spec, (nn.Module, str)) else list(spec)
-    if not given:
+    specs = [spec] if isinstance(spec, (nn.Module, str)) else list(spec)
+    if not specs:
         raise ValueError("no target layer was given; give at least one, or None for the automatic choice")
     modules = []
-    for item in given:
-        if not isinstance(item, (nn.Module, str)):
+    for layer in specs:
+        if not isinstance(layer, (nn.Module, str)):
             raise TypeError(
-                f"a target layer must be a module or its dotted name, not {type(item).__name__}; "
+                f"a target layer must be a module or its dotted name, not {type(layer).__name__}; "
                 "give e.g. model.layer4[-1] or 'layer4.2'"
             )
-        module = layer_at(model, item) if isinstance(item, str) else item
+        module = layer_at(model, layer) if isinstance(layer, str) else layer
         name = layer_name(model, module)
-        if module is not model and _inside_script(model, name):
-            _refuse_scripted()
+        if module is not model and is_inside_script(model, name):
+            refuse_scripted()
         if type(module).forward is nn.Module.forward:  # a bare ModuleList or ModuleDict; DenseNet's blocks have one
             raise ValueError(
                 f"the target layer {name!r} is a {type(module).__name__}, which has no output of its own; "
@@ -125,50 +111,20 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
     return modules
 
 
-def seen_layers(model: nn.Module, run: Callable[[], Any]) -> tuple[list[SeenLayer], Any]:
-    """Run the model once and list every layer in the order in which they finish, the last call of each.
-
-    Returns:
-        The layers, without the model itself, and what ``run`` returned.
+def refuse_scripted() -> NoReturn:
+    """Refuse a model whose layers no hook reaches.
 
     Raises:
-        TypeError: for a scripted or traced model, whose layers cannot be watched.
+        TypeError: always.
     """
-    names = {module: name for name, module in model.named_modules() if name}
-    if any(isinstance(module, torch.jit.ScriptModule) for module in (model, *names)):
-        names = {module: name for module, name in names.items() if not _inside_script(model, name)}
-        if all(isinstance(module, torch.jit.ScriptModule) for module in names):
-            _refuse_scripted()
-    seen: dict[nn.Module, tuple[Any, list[ref[Tensor]]]] = {}
-
-    def note(module: nn.Module, inputs: Any, output: Any) -> None:
-        seen.pop(module, None)  # a layer used twice stands where it was used last
-        seen[module] = map_tensors(output, _shape_of), [ref(tensor) for tensor in tensors_in(output)]
-
-    with hooked(names, note):
-        outputs = run()
-    ends = list(tensors_in(outputs))
-    layers = [
-        SeenLayer(names[module], module, output, any(made() is end for made in alive for end in ends))
-        for module, (output, alive) in seen.items()
-    ]
-    return layers, outputs
-
-
-def _refuse_scripted() -> NoReturn:
     raise TypeError(
         "the model is scripted or traced (TorchScript), so its layers cannot be watched while it runs; give the "
         "original torch.nn.Module"
     )
 
 
-def _inside_script(model: nn.Module, name: str) -> bool:
+def is_inside_script(model: nn.Module, name: str) -> bool:
     """Say whether a layer runs inside a module that TorchScript made, which is no Python and calls no hooks."""
     parts = name.split(".")
     outside = [layer_at(model, ".".join(parts[:end])) for end in range(1, len(parts))]
     return any(isinstance(module, torch.jit.ScriptModule) for module in (model, *outside))
-
-
-def _shape_of(tensor: Tensor) -> Tensor:
-    """Return a tensor of the same form without numbers; one without axes for a nest of rows of different lengths."""
-    return torch.empty(() if tensor.is_nested else tensor.shape, dtype=tensor.dtype, device="meta")

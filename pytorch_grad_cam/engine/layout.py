@@ -1,4 +1,4 @@
-"""How a layer's output lies in space, found by its shape: the reshape_transform of who gives none."""
+"""How a layer's output is laid out in space, found by its shape: the reshape_transform where none is given."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pytorch_grad_cam.common.errors import UnreadableOutputError
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 from pytorch_grad_cam.engine.trees import tensors_in
 
-FIRST, LAST, TOKENS = "channels first", "channels last", "tokens"
-HIDDEN = "last_hidden_state"  # where records of several tensors keep the one that goes on
+CHANNELS_FIRST, CHANNELS_LAST, TOKENS = "channels first", "channels last", "tokens"
+_LAST_HIDDEN_STATE = "last_hidden_state"  # where records of several tensors keep the one that goes on
 
 
 @dataclass(frozen=True)
-class Form:
-    """How one output is read.
+class TensorLayout:
+    """Says what the axes of a layer's output are.
 
     Attributes:
-        order: FIRST ``(B, C, *s)``, LAST ``(B, *s, C)`` or TOKENS ``(B, prefix + n, C)``.
+        order: CHANNELS_FIRST ``(B, C, *s)``, CHANNELS_LAST ``(B, *s, C)`` or TOKENS ``(B, prefix + n, C)``.
         grid: ``*s``.
         prefix: tokens before those of the patches.
     """
@@ -42,8 +42,8 @@ class Form:
         return f"tokens in a grid of {grid}" + (f" after {self.prefix} other" if self.prefix else "")
 
 
-class Layout:
-    """A reshape_transform for any layer: from its output to ``(B, C, *s)``, by the shapes of output and input.
+class InferredReshapeTransform:
+    """Rearranges any layer's output to ``(B, C, *s)``, by the shapes of output and input: a reshape_transform.
 
     Takes maps ``(B, C, *s)`` and ``(B, *s, C)``, tokens ``(B, N, C)`` with tokens of other kinds before those of the
     patches, and tuples, dicts and records whose first such tensor is meant. It depends on shapes only, so it is made
@@ -60,14 +60,14 @@ class Layout:
 
     def __init__(self, model: nn.Module, inputs: Tensor, layers: Iterable[nn.Module] = ()) -> None:
         self._model, self._layers = model, tuple(layers)
-        self._channels, self._size = inputs.shape[1], tuple(inputs.shape[2:])
+        self._batch, self._channels, self._size = inputs.shape[0], inputs.shape[1], tuple(inputs.shape[2:])
 
     def __call__(self, output: Any) -> Tensor:
         tensor = self.tensor_of(output)
-        form = self.form_of(tensor)
-        if form.order == TOKENS:
-            return tensor[:, form.prefix :].reshape(len(tensor), *form.grid, -1).movedim(-1, 1)
-        return tensor.movedim(-1, 1) if form.order == LAST else tensor
+        layout = self.layout_of(tensor)
+        if layout.order == TOKENS:
+            return tensor[:, layout.prefix :].reshape(len(tensor), *layout.grid, -1).movedim(-1, 1)
+        return tensor.movedim(-1, 1) if layout.order == CHANNELS_LAST else tensor
 
     def tensor_of(self, output: Any) -> Tensor:
         """Return the tensor that is meant: the output itself, or the one of several that has positions.
@@ -77,54 +77,71 @@ class Layout:
         """
         if isinstance(output, Tensor):
             return output
-        if isinstance(output, Mapping) and isinstance(output.get(HIDDEN), Tensor):
-            found: Tensor = output[HIDDEN]
-            return found
-        several = [tensor for tensor in tensors_in(output) if tensor.is_floating_point() and self._readable(tensor)]
-        if len(several) == 1 or (several and not isinstance(output, Mapping)):
-            return several[0]
-        shapes = {key: tuple(tensor.shape) for key, tensor in enumerate(tensors_in(output))}
-        if isinstance(output, Mapping):
-            shapes = {key: tuple(each.shape) for key, each in output.items() if isinstance(each, Tensor)}
-        what = "several maps" if several else "no map"
+        hidden = output.get(_LAST_HIDDEN_STATE) if isinstance(output, Mapping) else None
+        if isinstance(hidden, Tensor):
+            return hidden
+        maps = [tensor for tensor in tensors_in(output) if tensor.is_floating_point() and self._has_positions(tensor)]
+        if len(maps) == 1 or (maps and not isinstance(output, Mapping)):
+            return maps[0]
+        items = output.items() if isinstance(output, Mapping) else enumerate(tensors_in(output))
+        shapes = {key: tuple(tensor.shape) for key, tensor in items if isinstance(tensor, Tensor)}
+        what = "several maps" if maps else "no map"
         raise UnreadableOutputError(
             f"a {type(output).__name__} with {what} of positions: {shapes}; give a "
             "reshape_transform that makes (B, C, *S) of it"
         )
 
-    def form_of(self, tensor: Tensor, layers: Iterable[nn.Module] = ()) -> Form:
-        """Say how a tensor is read, which one of ``layers`` returned; none: of those that the object was made with.
+    def layout_of(self, tensor: Tensor, layers: Iterable[nn.Module] = ()) -> TensorLayout:
+        """Say how a tensor that one of ``layers`` returned is laid out; none: one of those of the constructor.
 
         Raises:
             ValueError: if it can be read in several ways, or in none.
         """
         shape, rank = tuple(tensor.shape), len(self._size) + 2
         if tensor.ndim == 3 < rank:
-            return self._tokens(shape)
+            return self._token_layout(shape)
+        first, last = TensorLayout(CHANNELS_FIRST, shape[2:]), TensorLayout(CHANNELS_LAST, shape[1:-1])
         if tensor.ndim != rank:
-            return Form(FIRST, shape[2:])  # no map; who wants one says so, with the layer's name
-        last = self.covers(shape[1:-1]) and shape[-1] in self._widths
-        if not last:
-            return Form(FIRST, shape[2:])
-        if not self.covers(shape[2:]):
-            return Form(LAST, shape[1:-1])
-        if shape[-1] not in self._normed or self._convolves(shape, tuple(layers) or self._layers):
-            return Form(FIRST, shape[2:])
-        return Form(LAST, shape[1:-1])
+            return first  # no map; who wants one says so, with the layer's name
+        if not self.covers(last.grid) or shape[-1] not in self._last_axis_channels:
+            return first
+        if not self.covers(first.grid):
+            return last
+        if shape[-1] not in self._normalized_channels or self._convolves(shape, tuple(layers) or self._layers):
+            return first
+        return last
 
-    def _tokens(self, shape: tuple[int, ...]) -> Form:
+    def layout_or_problem(self, output: Any, layer: nn.Module) -> TensorLayout | str:
+        """Say how a layer's output is laid out, or in words why it has no positions to look at."""
+        axes = len(self._size) + 2
         try:
-            prefix, grid = prefix_and_grid(shape[1], self._size, embedded=self._embedded)
+            tensor = self.tensor_of(output)
+            if not tensor.ndim or tensor.shape[0] != self._batch:
+                return "its first axis is not the batch: needs a reshape_transform"
+            if tensor.ndim < min(3, axes):
+                return "has no positions"
+            layout = self.layout_of(tensor, [layer])
+        except UnreadableOutputError as error:
+            return f"returns {error.returned}"
+        if tensor.ndim > axes:
+            return "has more axes than the input"
+        if len(layout.grid) != len(self._size):
+            return "has no positions"
+        return layout if math.prod(layout.grid) > 1 else "has one position only"
+
+    def _token_layout(self, shape: tuple[int, ...]) -> TensorLayout:
+        try:
+            prefix, grid = prefix_and_grid(shape[1], self._size, embedded=self._embedded_grids)
         except ValueError as error:
             raise UnreadableOutputError(f"{shape}, read as tokens (B, N, C): {error}") from error
-        return Form(TOKENS, grid, prefix)
+        return TensorLayout(TOKENS, grid, prefix)
 
-    def _readable(self, tensor: Tensor) -> bool:
+    def _has_positions(self, tensor: Tensor) -> bool:
         try:
-            form = self.form_of(tensor)
+            layout = self.layout_of(tensor)
         except ValueError:
             return False
-        return len(form.grid) == len(self._size) and math.prod(form.grid) > 1
+        return len(layout.grid) == len(self._size) and math.prod(layout.grid) > 1
 
     def covers(self, grid: tuple[int, ...]) -> bool:
         """Say whether a grid is what patches of one length leave of the input, cut or filled up."""
@@ -152,12 +169,12 @@ class Layout:
         )
 
     @cached_property
-    def _embedded(self) -> list[tuple[int, ...]]:
+    def _embedded_grids(self) -> list[tuple[int, ...]]:
         return embedded_grids(self._model, self._channels, self._size)
 
     @cached_property
-    def _normed(self) -> set[int]:
-        """Numbers of channels that the model's norms take in the last axis."""
+    def _normalized_channels(self) -> set[int]:
+        """Return the numbers of channels that the model's norms take in the last axis."""
         norms = [module for module in self._model.modules() if is_norm(module)]
         weights = [getattr(norm, "weight", None) for norm in norms]
         shapes: list[tuple[int, ...]] = [getattr(norm, "normalized_shape", ()) for norm in norms]
@@ -166,10 +183,10 @@ class Layout:
         }
 
     @cached_property
-    def _widths(self) -> set[int]:
-        """Numbers of channels that the model has in the last axis somewhere."""
+    def _last_axis_channels(self) -> set[int]:
+        """Return the numbers of channels that the model has in the last axis somewhere."""
         linear = [module for module in self._model.modules() if isinstance(module, nn.Linear)]
-        return self._normed.union(*((layer.in_features, layer.out_features) for layer in linear))
+        return self._normalized_channels.union(*((layer.in_features, layer.out_features) for layer in linear))
 
 
 def is_norm(module: nn.Module) -> bool:

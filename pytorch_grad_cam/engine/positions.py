@@ -1,4 +1,4 @@
-"""Positions of one image's activations, to be lit alone."""
+"""Activations of one image, masked position by position."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SINGLE, BINOMIAL = (1.0, 0.0), (0.5, 0.25)
 
 
 class Positions(Channels):
-    """The positions of a layer's output for one image, in whatever layout the layer has: each can be lit alone.
+    """Masks the positions of a layer's output for one image, in whatever layout the layer has.
 
     What ``reshape_transform`` leaves out (a class token) is kept.
 
@@ -38,21 +38,21 @@ class Positions(Channels):
                 "be lit alone in that output; give one that only rearranges, or choose another layer"
             ) from error
         # Of a plain (1, C, *s) one factor serves all channels; spelled out for each, it costs more than what follows.
-        self._plain = torch.equal(self._places.flatten(), torch.arange(len(self._flat), device=self._flat.device))
+        self._is_plain = torch.equal(self._places.flatten(), torch.arange(len(self._flat), device=self._flat.device))
 
     @cached_property
-    def _where(self) -> Tensor:
-        """The position of each value ``(N,)``; ``n`` for what is left out."""
+    def _position_of_value(self) -> Tensor:
+        """Return the position of each value ``(N,)``; ``n`` for what is left out."""
         count = self._places.shape[1]
-        where = torch.full_like(self._flat, count, dtype=torch.long)
-        where[self._places] = torch.arange(count, device=where.device)
-        return where
+        positions = torch.full_like(self._flat, count, dtype=torch.long)
+        positions[self._places] = torch.arange(count, device=positions.device)
+        return positions
 
     def factors(self, masks: Tensor) -> Any:
         """Return per mask ``(K, n)`` what to multiply the output with: as the output, with ``K`` times as many rows."""
         count = len(masks)
         kept = torch.cat([masks, masks.new_ones(count, 1)], 1)  # (K, n + 1), the last for what is left out
-        flat = kept.index_select(1, self._where)  # (K, N), four times as fast as an index in brackets
+        flat = kept.index_select(1, self._position_of_value)  # (K, N), four times as fast as an index in brackets
         start = 0
 
         def part(tensor: Tensor) -> Tensor:
@@ -63,15 +63,15 @@ class Positions(Channels):
 
         return map_tensors(self._output, part)
 
-    def lit(self, masks: Tensor) -> Any:
+    def masked(self, masks: Tensor) -> Any:
         """Return the output once per mask ``(K, n)``, multiplied by it."""
-        if self._plain and isinstance(self._output, Tensor):
+        if self._is_plain and isinstance(self._output, Tensor):
             return self._output * masks.reshape(len(masks), 1, *self._output.shape[2:]).to(self._output.dtype)
         factors = iter(tensors_in(self.factors(masks)))
-        return map_tensors(self._output, lambda tensor: _times(tensor, next(factors)))
+        return map_tensors(self._output, lambda tensor: _multiplied(tensor, next(factors)))
 
 
-def masks_around(grid: Sequence[int], chunk: slice, kernel: tuple[float, float], like: Tensor) -> Tensor:
+def position_masks(grid: Sequence[int], chunk: slice, kernel: tuple[float, float], like: Tensor) -> Tensor:
     """Return masks that keep one position each, or a kernel around it that is cut at the border.
 
     Args:
@@ -91,7 +91,7 @@ def masks_around(grid: Sequence[int], chunk: slice, kernel: tuple[float, float],
     return kept.prod(2).to(like.dtype)
 
 
-def _times(tensor: Tensor, factor: Tensor) -> Tensor:
+def _multiplied(tensor: Tensor, factor: Tensor) -> Tensor:
     """Multiply the rows of one image ``(r, ...)`` by factors for ``K`` images ``(K * r, ...)``."""
     rows = factor.reshape(-1, *tensor.shape)  # (K, r, ...)
     return (tensor * rows).flatten(0, 1)

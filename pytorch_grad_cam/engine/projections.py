@@ -1,4 +1,4 @@
-"""Principal components of activations, for code that calls them by these names; see ``engine.maps``."""
+"""Principal components of activations as arrays, under the names of the package grad-cam."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.engine.kernel_pca import kernel_projection
 from pytorch_grad_cam.engine.maps import principal_projection
 
@@ -30,16 +30,16 @@ def get_2d_projection(activation_batch: Any) -> NDArray[np.float32]:
 def get_2d_projection_kernel(
     activation_batch: Any, kernel: str = "sigmoid", gamma: float | None = None
 ) -> NDArray[np.float32]:
-    """Do the same with a kernel, see ``engine.kernel_pca``."""
+    """Project activations onto their first kernel principal component, see ``engine.kernel_pca``."""
     return _projected(lambda values: kernel_projection(values, kernel, gamma), activation_batch)
 
 
 def get_2d_projection_with_sign_correction(activation_batch: Any) -> NDArray[np.float32]:
-    """Do the same as `get_2d_projection`, whose sign needs no further correction."""
+    """Project activations as `get_2d_projection` does, whose sign needs no further correction."""
     return get_2d_projection(activation_batch)
 
 
 def _projected(projection: Callable[[Tensor], Tensor], activation_batch: Any) -> NDArray[np.float32]:
-    values = np.nan_to_num(array_of(activation_batch).astype(np.float64), posinf=np.inf, neginf=-np.inf)
-    found: NDArray[np.float32] = projection(torch.from_numpy(values)).float().numpy()
-    return found
+    values = np.nan_to_num(to_numpy(activation_batch).astype(np.float64), posinf=np.inf, neginf=-np.inf)
+    projected: NDArray[np.float32] = projection(torch.from_numpy(values)).float().numpy()
+    return projected

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-MOST_PREFIX_TOKENS = 16  # class, distillation, registers
+MAX_PREFIX_TOKENS = 16  # class, distillation, registers
 USUAL_PREFIX_TOKENS = (0, 1, 2)  # none, a class token, one for distillation too; registers are rarer
 
-Found = tuple[int, tuple[int, ...]]  # tokens before the patches, grid of the patches
+Grid = tuple[int, ...]  # numbers of patches along each axis
+PrefixAndGrid = tuple[int, Grid]  # tokens before the patches, and the grid of the patches
 
 
 def prefix_and_grid(
     tokens: int,
     size: Sequence[int],
     grid: Sequence[int] | None = None,
-    embedded: Iterable[tuple[int, ...]] = (),
-) -> Found:
+    embedded: Iterable[Grid] = (),
+) -> PrefixAndGrid:
     """Find how a transformer's tokens cover its input.
 
     Args:
@@ -38,39 +39,21 @@ def prefix_and_grid(
         ValueError: if no grid fits, or if several do equally well; the message lists them.
     """
     if grid is not None:
-        prefix = tokens - math.prod(grid)
-        if len(grid) != len(size) or prefix < 0:
-            raise ValueError(
-                f"grid={tuple(grid)} does not go with {tokens} tokens of an input of size {tuple(size)}; give the "
-                "numbers of patches along each of its axes"
-            )
-        return prefix, tuple(grid)
-    known = _leaving_few(tokens, embedded)
-    if known:
-        return known[0]
-    patches = range(1, min(size) + 1)
-    whole = [tuple(length // patch for length in size) for patch in patches if not _rest(patch, size)]
-    cut = [tuple(length // patch for length in size) for patch in patches]
-    filled = [tuple(-(-length // patch) for length in size) for patch in patches]
-    readings = [_leaving_few(tokens, whole), _leaving_few(tokens, [*cut, *filled])]
-    usual = [[each for each in found if each[0] in USUAL_PREFIX_TOKENS] for found in readings]
-    for found in (*usual, *readings):
-        if len(found) == 1 or (found and found[0][0] in USUAL_PREFIX_TOKENS and found[0][0] < found[1][0]):
-            return found[0]
-        if found:
-            several = " or ".join(f"{prefix} and a grid of {' x '.join(map(str, each))}" for prefix, each in found)
-            raise ValueError(
-                f"{tokens} tokens of an input of size {tuple(size)} can be read in several ways: {several}; say how "
-                "the patches lie (grid=, or a reshape_transform where the method takes one)"
-            )
+        return _prefix_before(tokens, size, grid)
+    by_embedding = _fitting(tokens, embedded)
+    if by_embedding:
+        return by_embedding[0]
+    for candidates in _square_patches(tokens, size):
+        if candidates:
+            return _fewest_prefix_tokens(candidates, tokens, size)
     raise ValueError(
         f"{tokens} tokens are no grid of square patches of an input of size {tuple(size)}, with up to "
-        f"{MOST_PREFIX_TOKENS} tokens (class, registers) before it; say how the patches lie (grid=, or a "
+        f"{MAX_PREFIX_TOKENS} tokens (class, registers) before it; say how the patches lie (grid=, or a "
         "reshape_transform where the method takes one)"
     )
 
 
-def embedded_grids(model: nn.Module, channels: int, size: Sequence[int]) -> list[tuple[int, ...]]:
+def embedded_grids(model: nn.Module, channels: int, size: Sequence[int]) -> list[Grid]:
     """List the grids that a network's patch embedding makes of an input: a convolution that can take it and strides.
 
     Networks that merge patches go on with every second of them, along all axes or, in videos, all but the first.
@@ -80,33 +63,81 @@ def embedded_grids(model: nn.Module, channels: int, size: Sequence[int]) -> list
         channels: of the input, ``C``.
         size: of the input, ``*S``.
     """
-    grids: dict[tuple[int, ...], None] = {}
+    grids: dict[Grid, None] = {}
     for module in model.modules():
         if not isinstance(module, _ConvNd) or module.in_channels != channels or len(module.stride) != len(size):
             continue
         if max(module.stride) == 1:
             continue
-        padding = (0,) * len(size) if isinstance(module.padding, str) else module.padding
-        cut = tuple(
-            (length + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
-            for length, pad, dilation, kernel, stride in zip(
-                size, padding, module.dilation, module.kernel_size, module.stride, strict=True
-            )
-        )
-        filled = tuple(-(-length // stride) for length, stride in zip(size, module.stride, strict=True))
-        for grid, merged, still in itertools.product((cut, filled), (1, 2, 4, 8), range(len(size) - 1)):
-            if still <= 1 and min(grid) > 0:  # axes that are not merged: none, or the first
-                grids[grid[:still] + tuple(-(-length // merged) for length in grid[still:])] = None
+        for grid, merged, unmerged_axes in itertools.product(
+            _convolved_sizes(module, size), (1, 2, 4, 8), range(min(2, len(size) - 1))
+        ):
+            if min(grid) > 0:
+                merged_axes = (-(-length // merged) for length in grid[unmerged_axes:])
+                grids[(*grid[:unmerged_axes], *merged_axes)] = None
     return list(grids)
 
 
-def _leaving_few(tokens: int, grids: Iterable[tuple[int, ...]]) -> list[Found]:
+def _prefix_before(tokens: int, size: Sequence[int], grid: Sequence[int]) -> PrefixAndGrid:
+    """Return how many tokens come before the patches of a known grid."""
+    prefix = tokens - math.prod(grid)
+    if len(grid) != len(size) or prefix < 0:
+        raise ValueError(
+            f"grid={tuple(grid)} does not go with {tokens} tokens of an input of size {tuple(size)}; give the "
+            "numbers of patches along each of its axes"
+        )
+    return prefix, tuple(grid)
+
+
+def _square_patches(tokens: int, size: Sequence[int]) -> Iterator[list[PrefixAndGrid]]:
+    """Yield what can be with patches as long as wide, the likeliest first: usual prefixes, then whole patches."""
+    patches = range(1, min(size) + 1)
+    whole = [_whole_patches(size, patch) for patch in patches if not any(length % patch for length in size)]
+    rest = [_whole_patches(size, patch) for patch in patches] + [_covering_patches(size, patch) for patch in patches]
+    by_size = [_fitting(tokens, whole), _fitting(tokens, rest)]
+    for candidates in by_size:
+        yield [(prefix, grid) for prefix, grid in candidates if prefix in USUAL_PREFIX_TOKENS]
+    yield from by_size
+
+
+def _fewest_prefix_tokens(candidates: Sequence[PrefixAndGrid], tokens: int, size: Sequence[int]) -> PrefixAndGrid:
+    """Return the first candidate if it is the only one, or leaves as few tokens over as is usual and no other does."""
+    prefix, _ = candidates[0]
+    if len(candidates) == 1 or (prefix in USUAL_PREFIX_TOKENS and prefix < candidates[1][0]):
+        return candidates[0]
+    several = " or ".join(f"{prefix} and a grid of {' x '.join(map(str, grid))}" for prefix, grid in candidates)
+    raise ValueError(
+        f"{tokens} tokens of an input of size {tuple(size)} can be read in several ways: {several}; say how "
+        "the patches lie (grid=, or a reshape_transform where the method takes one)"
+    )
+
+
+def _fitting(tokens: int, grids: Iterable[Grid]) -> list[PrefixAndGrid]:
     """Pair grids of more than one place with the tokens that they leave over, the fewest first."""
-    found = {grid: tokens - math.prod(grid) for grid in grids if math.prod(grid) > 1}
-    few = [(prefix, grid) for grid, prefix in found.items() if 0 <= prefix <= MOST_PREFIX_TOKENS]
-    sensible = [each for each in few if each[0] < math.prod(each[1])] or few
-    return sorted(sensible, key=lambda each: each[0])
+    prefixes = {grid: tokens - math.prod(grid) for grid in grids if math.prod(grid) > 1}
+    few = [(prefix, grid) for grid, prefix in prefixes.items() if 0 <= prefix <= MAX_PREFIX_TOKENS]
+    fewer_than_patches = [(prefix, grid) for prefix, grid in few if prefix < math.prod(grid)]
+    return sorted(fewer_than_patches or few, key=lambda candidate: candidate[0])
 
 
-def _rest(patch: int, size: Sequence[int]) -> bool:
-    return any(length % patch for length in size)
+def _convolved_sizes(convolution: _ConvNd, size: Sequence[int]) -> tuple[Grid, Grid]:
+    """Return what a convolution makes of an input's size: as it is, and with the input filled up to whole strides."""
+    padding = (0,) * len(size) if isinstance(convolution.padding, str) else convolution.padding
+    exact = tuple(
+        (length + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+        for length, pad, dilation, kernel, stride in zip(
+            size, padding, convolution.dilation, convolution.kernel_size, convolution.stride, strict=True
+        )
+    )
+    filled = tuple(-(-length // stride) for length, stride in zip(size, convolution.stride, strict=True))
+    return exact, filled
+
+
+def _whole_patches(size: Sequence[int], patch: int) -> Grid:
+    """Return the grid of the patches that lie in the input as a whole."""
+    return tuple(length // patch for length in size)
+
+
+def _covering_patches(size: Sequence[int], patch: int) -> Grid:
+    """Return the grid of the patches that cover the input, filled up at its ends."""
+    return tuple(-(-length // patch) for length in size)

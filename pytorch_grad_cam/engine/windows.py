@@ -1,6 +1,6 @@
-"""Windows of a picture at a scale, and a blur: for methods that look at a picture piece by piece.
+"""Sliding windows over an image, and resizing and blur, for methods that look at an image window by window.
 
-Shapes: ``*S`` spatial axes of the picture, ``*w`` of a window.
+Shapes: ``*S`` spatial axes of the image, ``*w`` of a window.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch.nn import functional
 
 from pytorch_grad_cam.engine import maps
 
-Start = tuple[int, ...]
+Corner = tuple[int, ...]
 
 
-def windows_of(size: tuple[int, ...], window: tuple[int, ...], step: int | None) -> Iterator[Start]:
-    """Yield where the windows begin that cover a picture of a size, last axis fastest.
+def window_corners(size: tuple[int, ...], window: tuple[int, ...], step: int | None) -> Iterator[Corner]:
+    """Yield the corners at which the windows begin that cover an image of a size, last axis fastest.
 
     Args:
-        size: of the picture; no side is shorter than the window's.
+        size: of the image; no side is shorter than the window's.
         window: its sides.
         step: how far windows are apart along every axis; None: side by side.
     """
@@ -31,9 +31,9 @@ def windows_of(size: tuple[int, ...], window: tuple[int, ...], step: int | None)
     yield from itertools.product(*(window_starts(length, step or side, side) for length, side in sides))
 
 
-def cut(image: Tensor, start: Start, window: tuple[int, ...]) -> Tensor:
+def crop(image: Tensor, corner: Corner, window: tuple[int, ...]) -> Tensor:
     """Return the part of ``(..., *S)`` under a window, as a view ``(..., *w)``."""
-    place: tuple[Any, ...] = tuple(slice(a, a + side) for a, side in zip(start, window, strict=True))
+    place: tuple[Any, ...] = tuple(slice(start, start + side) for start, side in zip(corner, window, strict=True))
     return image[(..., *place)]
 
 
@@ -43,24 +43,24 @@ def window_starts(length: int, step_size: int, window_size: int) -> list[int]:
     return [*range(0, last, step_size), last]
 
 
-def scaled_size(size: tuple[int, ...], shorter: int) -> tuple[int, ...]:
+def size_with_shorter_side(size: tuple[int, ...], shorter: int) -> tuple[int, ...]:
     """Return the size whose shorter side has the given length, with the same aspect."""
     return tuple(shorter if side == min(size) else int(shorter * side / min(size)) for side in size)
 
 
-def resized(image: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Resize ``(1, C, *S)`` linearly; a picture that shrinks is smoothed first, where torch can do that (2-D)."""
+def resize_antialiased(image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize ``(1, C, *S)`` linearly; an image that shrinks is smoothed first, where torch can do that (2-D)."""
     if tuple(image.shape[2:]) == size:
         return image
     axes = len(size)
     # Half precision cannot be smoothed on every device.
-    found = functional.interpolate(
+    resized = functional.interpolate(
         maps.working_precision(image), size=size, mode=maps.LINEAR[axes], align_corners=False, antialias=axes == 2
     )
-    return found.to(image.dtype)
+    return resized.to(image.dtype)
 
 
-def blurred(values: Tensor, width: float, radius: int) -> Tensor:
+def gaussian_blur(values: Tensor, width: float, radius: int) -> Tensor:
     """Smooth a map ``(*S)`` by a Gaussian along every axis, mirrored at its ends.
 
     Args:

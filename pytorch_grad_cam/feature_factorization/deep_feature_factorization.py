@@ -21,7 +21,7 @@ from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.fixed_batch import for_trial, run_in_batches
 from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
-from pytorch_grad_cam.engine.layout import Layout
+from pytorch_grad_cam.engine.layout import InferredReshapeTransform
 from pytorch_grad_cam.engine.restore import evaluating, undisturbed
 from pytorch_grad_cam.feature_factorization.decomposition import Concepts, factorize_activations, outputs_for_concepts
 
@@ -152,7 +152,7 @@ class DeepFeatureFactorization:
         return self.target_layer
 
     def _layout(self, inputs: Tensor, layer: nn.Module) -> ReshapeTransform:
-        return self.reshape_transform or Layout(self.model, inputs, [layer])
+        return self.reshape_transform or InferredReshapeTransform(self.model, inputs, [layer])
 
     def _apply_computation(self, vectors: Tensor) -> NDArray[Any]:
         compute = self.computation_on_concepts
@@ -194,7 +194,7 @@ def run_dff_on_image(
         uint8 RGB: the picture, the picture with the concepts, and the legend, side by side.
     """
     from pytorch_grad_cam.data.pixels import unit_picture
-    from pytorch_grad_cam.visualization.concepts import create_labels_legend, show_factorization_on_image
+    from pytorch_grad_cam.visualization.factorization import create_labels_legend, show_factorization_on_image
 
     factorization = DeepFeatureFactorization(model, target_layer, reshape_transform, classifier)
     concepts = factorization.concepts(img_tensor[None], n_components)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.metrics.cam_mult_image import multiply_tensor_with_cam
 from pytorch_grad_cam.metrics.road import ROADCombined
@@ -29,7 +29,7 @@ def batch_pearson_coherency(A: Any, B: Any) -> NDArray[np.float32]:  # noqa: N80
     Returns:
         float32 ``(B,)`` in [-1, 1], Pearson's coefficient; NaN where a map is constant.
     """
-    a, b = (torch.from_numpy(array_of(maps).astype(np.float64)).flatten(1) for maps in (A, B))
+    a, b = (torch.from_numpy(to_numpy(maps).astype(np.float64)).flatten(1) for maps in (A, B))
     undefined = is_constant(a) | is_constant(b)
     a, b = (maps - maps.mean(1, keepdim=True) for maps in (a, b))
     scale = a.norm(dim=1) * b.norm(dim=1)
@@ -47,7 +47,7 @@ class Complexity:
 
     def __call__(self, grayscale_cams: Any) -> NDArray[np.float32]:
         """Measure maps ``(B, *S)`` in [0, 1]; returns float32 ``(B,)``."""
-        maps = np.abs(array_of(grayscale_cams))
+        maps = np.abs(to_numpy(grayscale_cams))
         mean: NDArray[np.float32] = maps.reshape(len(maps), -1).mean(1, dtype=np.float64).astype(np.float32)
         return mean
 

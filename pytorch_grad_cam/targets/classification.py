@@ -1,4 +1,4 @@
-"""What to explain: callables from ONE image's output (no batch axis) to a scalar tensor."""
+"""Targets for classifiers, and what a target is: a callable from ONE image's output (no batch axis) to a scalar."""
 
 from __future__ import annotations
 
@@ -10,30 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorch_grad_cam.targets.detection import FasterRCNNBoxScoreTarget
-from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget
-
-__all__ = [
-    "BinaryClassifierOutputTarget",
-    "ClassifierOutputReST",
-    "ClassifierOutputSoftmaxTarget",
-    "ClassifierOutputTarget",
-    "FasterRCNNBoxScoreTarget",
-    "FinerWeightedTarget",
-    "RawScoresOutputTarget",
-    "SemanticSegmentationTarget",
-    "SoftmaxOutputTarget",
-    "Target",
-    "Targets",
-    "category_of",
-]
-
 Target = Callable[[Any], Tensor]
 Targets = None | int | Tensor | NDArray[np.integer] | Target | Sequence[int | Tensor | Target]
 
 
 class ClassifierOutputTarget:
-    """The score (logit) of one class.
+    """Scores an image by the logit of one class.
 
     Args:
         category: class index; the output is ``(M,)``.
@@ -43,16 +25,16 @@ class ClassifierOutputTarget:
         self.category = category
 
     def __call__(self, model_output: Tensor) -> Tensor:
-        return model_output[..., self._checked(model_output)]
+        return model_output[..., self._checked_category(model_output)]
 
     @staticmethod
     def of_batch(outputs: Tensor, targets: Sequence[ClassifierOutputTarget]) -> Tensor:
         """Return the scores ``(B,)`` of ``B`` images' outputs ``(B, M)`` at once, which saves time per image."""
         count = outputs.shape[1]
-        classes = torch.tensor([target._checked(outputs) % count for target in targets], device=outputs.device)
+        classes = torch.tensor([target._checked_category(outputs) % count for target in targets], device=outputs.device)
         return outputs.gather(1, classes[:, None])[:, 0]
 
-    def _checked(self, model_output: Tensor) -> int:
+    def _checked_category(self, model_output: Tensor) -> int:
         count = model_output.shape[-1]
         if not -count <= self.category < count:
             raise IndexError(f"class {self.category} does not exist: the model has {count} outputs, 0 to {count - 1}")
@@ -60,25 +42,25 @@ class ClassifierOutputTarget:
 
 
 class ClassifierOutputSoftmaxTarget(ClassifierOutputTarget):
-    """The softmax probability of one class. Its gradient vanishes for confident predictions; prefer the logit."""
+    """Scores an image by the softmax probability of one class, whose gradient vanishes for confident predictions."""
 
     def __call__(self, model_output: Tensor) -> Tensor:
-        return torch.softmax(model_output, dim=-1)[..., self._checked(model_output)]
+        return torch.softmax(model_output, dim=-1)[..., self._checked_category(model_output)]
 
 
 class ClassifierOutputReST(ClassifierOutputTarget):
-    """The logit plus the log-probability of one class, ``y_c + log softmax(y)_c``.
+    """Scores an image by the logit plus the log-probability of one class: ``y_c + log softmax(y)_c``.
 
     Source: H. Cai, 2025, "CAMs as Shapley Value-based Explainers", arXiv:2501.06261 (ReST).
     """
 
     def __call__(self, model_output: Tensor) -> Tensor:
-        category = self._checked(model_output)
+        category = self._checked_category(model_output)
         return model_output[..., category] + torch.log_softmax(model_output, dim=-1)[..., category]
 
 
 class BinaryClassifierOutputTarget:
-    """The evidence for one side of a network with a single logit.
+    """Scores an image by the evidence for one of the two classes of a network with a single logit.
 
     Args:
         category: 1 explains the logit, 0 its negative.
@@ -92,27 +74,27 @@ class BinaryClassifierOutputTarget:
 
 
 class SoftmaxOutputTarget:
-    """All softmax probabilities; a scalar, and so a target by itself, only for metrics that take vectors."""
+    """Returns all softmax probabilities; no target of a map, but a score for metrics that take vectors."""
 
     def __call__(self, model_output: Tensor) -> Tensor:
         return torch.softmax(model_output, dim=-1)
 
 
 class RawScoresOutputTarget:
-    """The output as it is; a target by itself only if the model returns one number per image (regression)."""
+    """Returns the output as it is, which is a score if the model returns one number per image (regression)."""
 
     def __call__(self, model_output: Tensor) -> Tensor:
         return model_output
 
 
 class FinerWeightedTarget:
-    """What distinguishes a class from similar ones: its score less a weighted mean of theirs.
+    """Scores an image by what distinguishes a class from similar ones: its logit less a weighted mean of theirs.
 
     ``y_c - alpha sum_d p_d y_d / sum_d p_d`` with the softmax probabilities ``p`` as constant weights.
 
     Args:
         main_category: the class ``c``.
-        comparison_categories: the similar classes ``d``; without any it is the score alone.
+        comparison_categories: the similar classes ``d``; without any it is the logit alone.
         alpha: strength of the comparison.
 
     Source: Z. Zhang et al., 2025, "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
@@ -137,10 +119,10 @@ class FinerWeightedTarget:
         return score - self.alpha * (weights * others).sum(-1)
 
 
-def wrong_number(given: int, batch: int) -> ValueError:
-    """Return the error for another number of targets than images."""
+def target_count_error(count: int, batch: int) -> ValueError:
+    """Return the error for a number of targets that is not the number of images."""
     return ValueError(
-        f"{given} targets for a batch of {batch} images; give one per image, a single one for all (not in a list), or "
+        f"{count} targets for a batch of {batch} images; give one per image, a single one for all (not in a list), or "
         "None for the top class"
     )
 

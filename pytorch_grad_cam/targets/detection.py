@@ -11,27 +11,13 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.engine.boxes import Box
-from pytorch_grad_cam.targets.detections import Detections, Reader, are_detections, as_detections, corners_of, overlaps
-
-__all__ = [
-    "BoxTarget",
-    "DetectedObject",
-    "Detections",
-    "FasterRCNNBoxScoreTarget",
-    "Reader",
-    "StrongestDetectionTarget",
-    "are_detections",
-    "as_detections",
-    "corners_of",
-    "detected_objects",
-    "overlaps",
-]
+from pytorch_grad_cam.targets.detector_output import Detections, Reader, as_detections, overlaps
 
 _SHOWN = 6  # classes in a message
 
 
 class BoxTarget:
-    """How sure a detector is of one object: the score of the detection that lies where its box is.
+    """Scores an image by how sure a detector is of one object: by the detection that lies where the object's box is.
 
     Of the detections of that class that overlap the box by more than ``least_overlap`` the one with the highest overlap
     times score counts; without any, the score is 0, still with a graph. Boxes that were suppressed cannot be found.
@@ -66,18 +52,19 @@ class BoxTarget:
         self.least_overlap, self.read = least_overlap, read
 
     def __call__(self, model_output: Any) -> Tensor:
-        found = self.read(model_output)
-        best, shared, scores = self._match(found)
+        detections = self.read(model_output)
+        best, overlap, scores = self._match(detections)
         if best is None:
-            return found.boxes[:0].sum() + found.scores[:0].sum()  # 0 with a graph, whatever the boxes hold
-        return scores[best] * shared[best] if self.overlap_counts else scores[best]
+            return _zero(detections.boxes, detections.scores)
+        return scores[best] * overlap[best] if self.overlap_counts else scores[best]
 
     def fixed_on(self, model_output: Any) -> BoxTarget:
-        """Return the target itself; warn if nothing matches, since its map then means nothing."""
-        found = self.read(model_output)
-        best, shared, _ = self._match(found)
+        """Return the target itself, and warn if nothing matches, since its map then means nothing."""
+        best, overlap, _ = self._match(self.read(model_output))
         if best is None:
-            closest = f"the best overlap of any is {float(shared.max()):.2f}" if len(shared) else "there is none at all"
+            closest = "there is none at all"
+            if len(overlap):
+                closest = f"the best overlap of any is {float(overlap.max()):.2f}"
             what = "" if self.category is None else f" of class {self.category}"
             warnings.warn(
                 f"no detection{what} overlaps the box {[round(side, 1) for side in self.box.tolist()]} by more than "
@@ -87,21 +74,21 @@ class BoxTarget:
             )
         return self
 
-    def _match(self, found: Detections) -> tuple[int | None, Tensor, Tensor]:
-        """Return which detection it is, all overlaps ``(D,)`` and all scores ``(D,)``."""
-        scores, shared = found.scores, overlaps(self.box.to(found.boxes), found.boxes)
-        fits = shared > self.least_overlap
+    def _match(self, detections: Detections) -> tuple[int | None, Tensor, Tensor]:
+        """Return the index of the detection that is meant, all overlaps ``(D,)`` and all scores ``(D,)``."""
+        scores, overlap = detections.scores, overlaps(self.box.to(detections.boxes), detections.boxes)
+        fits = overlap > self.least_overlap
         if scores.ndim > 1:
-            scores = scores.amax(1) if self.category is None else scores[:, _checked(self.category, scores)]
-        elif self.category is not None and found.labels is not None:
-            fits = fits & (found.labels == self.category)
+            scores = scores.amax(1) if self.category is None else scores[:, _checked_category(self.category, scores)]
+        elif self.category is not None and detections.labels is not None:
+            fits = fits & (detections.labels == self.category)
         if not bool(fits.any()):
-            return None, shared, scores
-        return int((shared * scores).detach().masked_fill(~fits, -torch.inf).argmax()), shared, scores
+            return None, overlap, scores
+        return int((overlap * scores).detach().masked_fill(~fits, -torch.inf).argmax()), overlap, scores
 
 
 class StrongestDetectionTarget:
-    """The detection with the highest score, of one class or of any; which it is, the unchanged image decides.
+    """Scores an image by its surest detection, of one class or of any; which that is, the unchanged image decides.
 
     Args:
         category: class index; None: any class.
@@ -112,35 +99,37 @@ class StrongestDetectionTarget:
         self.category, self.read = category, read
 
     def __call__(self, model_output: Any) -> Tensor:
-        found = self._objects(model_output)
-        if not found:
+        strongest = self._strongest(model_output)
+        if strongest is None:
             boxes, scores, _ = self.read(model_output)
-            return boxes[:0].sum() + scores[:0].sum()
-        return found[0].target(model_output)
+            return _zero(boxes, scores)
+        return strongest.target(model_output)
 
     def fixed_on(self, model_output: Any) -> BoxTarget:
-        """Return the target of the box that is found now.
+        """Return the target of the box that is the strongest now.
 
         Raises:
             ValueError: if there is none.
         """
-        found = self._objects(model_output)
-        if found:
-            return found[0].target
+        strongest = self._strongest(model_output)
+        if strongest is not None:
+            return strongest.target
         others = detected_objects(model_output, 0.0, read=self.read)
-        seen = ", ".join(f"{index}" for index in list(dict.fromkeys(each.category for each in others))[:_SHOWN])
+        classes = list(dict.fromkeys(other.category for other in others))[:_SHOWN]
         what = "" if self.category is None else f" of class {self.category}"
-        hint = f"it finds classes {seen}" if seen else "it finds nothing; lower its score threshold"
+        hint = "it finds nothing; lower its score threshold"
+        if classes:
+            hint = f"it finds classes {', '.join(map(str, classes))}"
         raise ValueError(f"the detector finds no object{what} in this image, so there is none to explain; {hint}")
 
-    def _objects(self, model_output: Any) -> list[DetectedObject]:
-        found = detected_objects(model_output, 0.0, read=self.read)
-        return [each for each in found if self.category in (None, each.category)][:1]
+    def _strongest(self, model_output: Any) -> DetectedObject | None:
+        objects = detected_objects(model_output, 0.0, read=self.read)
+        return next((detected for detected in objects if self.category in (None, detected.category)), None)
 
 
 @dataclass(frozen=True)
 class DetectedObject:
-    """One object that a detector found.
+    """Describes one object that a detector found.
 
     Attributes:
         box: left, top, right, bottom, in the model's units.
@@ -155,12 +144,12 @@ class DetectedObject:
 
     @property
     def target(self) -> BoxTarget:
-        """What explains it: the score of this class in this place."""
+        """Return the target that explains it: the score of this class in this place."""
         return BoxTarget(self.box, self.category, read=self.read)
 
     @property
     def outline(self) -> Box:
-        """What `draw_boxes` draws, where the box is in pixels of the picture."""
+        """Return what `draw_boxes` draws, where the box is in pixels of the picture."""
         left, top, right, bottom = (max(0, round(side)) for side in self.box)
         return Box(left, top, right, bottom, (right - left) * (bottom - top), self.score)
 
@@ -189,21 +178,21 @@ def detected_objects(
     if scores.ndim > 1:
         scores, labels = scores.max(1)
     assert labels is not None
-    found: list[DetectedObject] = []
+    objects: list[DetectedObject] = []
     for index in scores.argsort(descending=True, stable=True).tolist():
-        if scores[index] < least_score or len(found) == at_most:
+        if scores[index] < least_score or len(objects) == at_most:
             break
         box, category = boxes[index], int(labels[index])
-        rivals = [each.box for each in found if each.category == category]
+        rivals = [surer.box for surer in objects if surer.category == category]
         if not bool((box[2:] > box[:2]).all()) or (suppress and _covered(box, rivals, most_overlap)):
             continue
         left, top, right, bottom = box.tolist()
-        found.append(DetectedObject((left, top, right, bottom), category, float(scores[index]), read))
-    return found
+        objects.append(DetectedObject((left, top, right, bottom), category, float(scores[index]), read))
+    return objects
 
 
 class FasterRCNNBoxScoreTarget:
-    """How well a detector still finds some boxes: for each, overlap plus score of the detection that overlaps most.
+    """Scores an image by how well some boxes are still found: overlap plus score of the detection that overlaps most.
 
     A box counts 0 if that detection overlaps no more than a threshold, or is of another class.
 
@@ -225,17 +214,22 @@ class FasterRCNNBoxScoreTarget:
 
     def __call__(self, model_outputs: Mapping[str, Tensor]) -> Tensor:
         boxes, scores = model_outputs["boxes"], model_outputs["scores"]
-        total = boxes[:0].sum() + scores[:0].sum()  # 0 with a graph, also where nothing was detected
+        total = _zero(boxes, scores)
         for box, label in zip(self.bounding_boxes, self.labels, strict=True):
             if len(boxes):
-                shared = overlaps(torch.as_tensor(box).to(boxes), boxes)  # (D,)
-                best = shared.argmax()
-                if shared[best] > self.iou_threshold and model_outputs["labels"][best] == label:
-                    total = total + shared[best] + scores[best]
+                overlap = overlaps(torch.as_tensor(box).to(boxes), boxes)  # (D,)
+                best = overlap.argmax()
+                if overlap[best] > self.iou_threshold and model_outputs["labels"][best] == label:
+                    total = total + overlap[best] + scores[best]
         return total
 
 
-def _checked(category: int, scores: Tensor) -> int:
+def _zero(boxes: Tensor, scores: Tensor) -> Tensor:
+    """Return 0 with a graph, whatever the boxes hold and also where nothing was detected."""
+    return boxes[:0].sum() + scores[:0].sum()
+
+
+def _checked_category(category: int, scores: Tensor) -> int:
     if not 0 <= category < scores.shape[1]:
         raise IndexError(
             f"class {category} does not exist: the detector has {scores.shape[1]} classes, 0 to {scores.shape[1] - 1}"

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine.maps import working_precision
 
-_UNIT = {torch.float16: 1e-2, torch.bfloat16: 3e-2}  # how far rounding moves a length of 1
-_LONG = 8  # numbers from which on a row of length 1 is no accident
+_UNIT_LENGTH_ERROR = {torch.float16: 1e-2, torch.bfloat16: 3e-2}  # how far rounding moves a length of 1
+_LEAST_LENGTH = 8  # numbers from which on a row of length 1 is no accident
 
 
 class SimilarityTarget:
-    """How similar an image's embedding ``e`` is to a reference ``r``: ``e . r / (|e| |r|)``, or ``e . r``.
+    """Scores an image by how similar its embedding ``e`` is to a reference ``r``: ``e . r / (|e| |r|)``, or ``e . r``.
 
     It shows what makes an image look like another one, or fit a text, whose embedding is the reference.
 
@@ -27,10 +27,10 @@ class SimilarityTarget:
     """
 
     def __init__(self, reference: Any, measure: Literal["cosine", "dot"] = "cosine") -> None:
-        found = working_precision(torch.as_tensor(reference).detach())
-        self.references = found[None] if found.ndim == 1 else found  # (K, D)
+        embeddings = working_precision(torch.as_tensor(reference).detach())
+        self.references = embeddings[None] if embeddings.ndim == 1 else embeddings  # (K, D)
         if self.references.ndim != 2 or not self.references.numel():
-            raise ValueError(f"the reference is {tuple(found.shape)}; give one embedding (D,) or several (K, D)")
+            raise ValueError(f"the reference is {tuple(embeddings.shape)}; give one embedding (D,) or several (K, D)")
         if not bool((self.references != 0).any(1).all()):
             raise ValueError("a reference embedding is 0 throughout, so nothing is similar to it")
         if measure not in ("cosine", "dot"):
@@ -58,9 +58,9 @@ class SimilarityTarget:
 
 def is_embedding(outputs: Any) -> bool:
     """Say whether ``(B, D)`` outputs are certainly embeddings: long rows of length 1 that are no probabilities."""
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] < _LONG:
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] < _LEAST_LENGTH:
         return False
     if not outputs.is_floating_point() or bool((outputs >= 0).all()):
         return False
     lengths = outputs.double().norm(dim=1)
-    return bool(((lengths - 1).abs() < _UNIT.get(outputs.dtype, 1e-4)).all())
+    return bool(((lengths - 1).abs() < _UNIT_LENGTH_ERROR.get(outputs.dtype, 1e-4)).all())

@@ -22,7 +22,7 @@ _SHOWN = 6  # classes in a message
 
 
 class SemanticSegmentationTarget:
-    """The score of one class, summed over a region: ``sum_p m(p) y_c(p)``.
+    """Scores an image by the scores of one class, summed over a region: ``sum_p m(p) y_c(p)``.
 
     One image's output is ``(M, *S)``, or holds that as ``logits``, ``out`` or first tensor. A network with a single
     channel ``(1, *S)`` has two classes: 1 where it is above ``threshold``, scored by the channel; 0 elsewhere, scored
@@ -48,8 +48,8 @@ class SemanticSegmentationTarget:
 
     def __call__(self, model_output: Any) -> Tensor:
         scores = dense_scores(model_output)  # (M, *S)
-        evidence = _evidence(scores, self.category)
-        return (evidence * self._region(scores)).sum()
+        scores_of_class = _scores_of_class(scores, self.category)
+        return (scores_of_class * self._region(scores)).sum()
 
     def fixed_on(self, model_output: Any) -> SemanticSegmentationTarget:
         """Return the same target with the region that is predicted now, also for changed versions of the image.
@@ -60,24 +60,24 @@ class SemanticSegmentationTarget:
         if self.mask is not None:
             return self
         scores = dense_scores(model_output).detach()
-        _evidence(scores, self.category)
+        _scores_of_class(scores, self.category)
         region = self._region(scores)
         if not region.any():
             raise ValueError(
                 f"class {self.category} is predicted at no position, so it has no region whose score could be "
-                f"explained; predicted are {_listed(scores, self.threshold)}{_probabilities(scores)}; give one of "
-                f"these, or a region: SemanticSegmentationTarget({self.category}, mask)"
+                f"explained; predicted are {_predicted_shares(scores, self.threshold)}{_threshold_hint(scores)}; give "
+                f"one of these, or a region: SemanticSegmentationTarget({self.category}, mask)"
             )
         return SemanticSegmentationTarget(self.category, region, threshold=self.threshold)
 
     def _region(self, scores: Tensor) -> Tensor:
         if self.mask is None:
             return predicted_classes(scores, self.threshold) == self.category % max(2, len(scores))
-        return _resized(self.mask.to(scores.device), scores.shape[1:])
+        return _resized_mask(self.mask.to(scores.device), scores.shape[1:])
 
 
 class SegmentationPointTarget:
-    """The score of one class at one point.
+    """Scores an image by the score of one class at one point.
 
     Args:
         point: ``(row, column)``, or as many coordinates as there are spatial axes, from 0.
@@ -105,7 +105,7 @@ class SegmentationPointTarget:
         if self.category is None:
             return self.fixed_on(model_output)(model_output)
         scores = dense_scores(model_output)
-        return _evidence(scores, self.category)[self._cell(scores)]
+        return _scores_of_class(scores, self.category)[self._cell(scores)]
 
     def fixed_on(self, model_output: Any) -> SegmentationPointTarget:
         """Return the same target with the class that is predicted there now."""
@@ -139,8 +139,8 @@ def dense_scores(model_output: Any) -> Tensor:
     """
     scores = model_output
     if not isinstance(scores, Tensor):
-        found = scores_inside(model_output)
-        scores = None if found is None else found[1]
+        part = scores_inside(model_output)
+        scores = None if part is None else part[1]
     if isinstance(scores, Tensor) and scores.ndim >= 2:
         return working_precision(scores)
     form = f"a tensor {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(model_output).__name__
@@ -162,8 +162,8 @@ def main_class(scores: Tensor) -> int:
     return int(areas.argmax())  # the first of equal ones: 0 if nothing else is predicted
 
 
-def _evidence(scores: Tensor, category: int) -> Tensor:
-    """Return what speaks for a class at each position ``(*S)``."""
+def _scores_of_class(scores: Tensor, category: int) -> Tensor:
+    """Return the score of a class at each position ``(*S)``."""
     count = max(2, len(scores))
     if not -len(scores) <= category < count:
         raise IndexError(
@@ -192,7 +192,7 @@ def _checked_mask(mask: Any) -> Tensor:
     return weights
 
 
-def _resized(mask: Tensor, size: Sequence[int]) -> Tensor:
+def _resized_mask(mask: Tensor, size: Sequence[int]) -> Tensor:
     """Fit a mask to the output: the share of each position that lies inside."""
     if tuple(mask.shape) == tuple(size):
         return mask
@@ -205,13 +205,13 @@ def _resized(mask: Tensor, size: Sequence[int]) -> Tensor:
     return functional.interpolate(working_precision(mask)[None, None], tuple(size), mode="area")[0, 0]
 
 
-def _listed(scores: Tensor, threshold: float) -> str:
+def _predicted_shares(scores: Tensor, threshold: float) -> str:
     areas = predicted_classes(scores, threshold).flatten().bincount()
     order = areas.argsort(descending=True)[:_SHOWN].tolist()
     return ", ".join(f"{index} ({100 * int(areas[index]) / int(areas.sum()):.3g} %)" for index in order if areas[index])
 
 
-def _probabilities(scores: Tensor) -> str:
+def _threshold_hint(scores: Tensor) -> str:
     if len(scores) > 1 or scores.min() < 0 or scores.max() > 1:
         return ""
     return " (if the one channel is a probability, threshold=0.5 separates its two classes)"

@@ -21,7 +21,7 @@ from pytorch_grad_cam.targets.classification import (
     Target,
     Targets,
     category_of,
-    wrong_number,
+    target_count_error,
 )
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class TargetSpec:
         if not listed and not (isinstance(targets, (Tensor, np.ndarray)) and targets.ndim):
             return self
         if len(targets) != batch:
-            raise wrong_number(len(targets), batch)
+            raise target_count_error(len(targets), batch)
         chosen = [targets[row] for row in rows.tolist()] if listed else targets[rows.tolist()]
         return dataclasses.replace(self, targets=chosen)
 
@@ -97,7 +97,7 @@ class TargetSpec:
         listed = isinstance(targets, Sequence) and not isinstance(targets, str)
         wanted = [_class_index(target) for target in (targets if listed else [targets] * batch)]
         if len(wanted) != batch:
-            raise wrong_number(len(wanted), batch)
+            raise target_count_error(len(wanted), batch)
         if not any(target is None or type(target) is int for target in wanted):
             return [_fixed(_checked_callable(target), outputs, index, batch) for index, target in enumerate(wanted)]
         kind = kind_of(outputs)

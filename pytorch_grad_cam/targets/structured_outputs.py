@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.detection import StrongestDetectionTarget
-from pytorch_grad_cam.targets.detections import are_detections as are_detections
+from pytorch_grad_cam.targets.detector_output import are_detections as are_detections
 from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget, main_class
 
 

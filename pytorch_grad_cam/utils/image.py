@@ -12,9 +12,9 @@ from pytorch_grad_cam.engine.boxes import boxes_from_map as boxes_from_map
 from pytorch_grad_cam.engine.boxes import mask_from_map as mask_from_map
 from pytorch_grad_cam.visualization.boxes import draw_boxes as draw_boxes
 from pytorch_grad_cam.visualization.colormaps import DIVERGING as DIVERGING
-from pytorch_grad_cam.visualization.concepts import create_labels_legend as create_labels_legend
-from pytorch_grad_cam.visualization.concepts import show_factorization_on_image as show_factorization_on_image
-from pytorch_grad_cam.visualization.grid import colour_bar as colour_bar
+from pytorch_grad_cam.visualization.colormaps import colour_bar as colour_bar
+from pytorch_grad_cam.visualization.factorization import create_labels_legend as create_labels_legend
+from pytorch_grad_cam.visualization.factorization import show_factorization_on_image as show_factorization_on_image
 from pytorch_grad_cam.visualization.grid import contact_sheet as contact_sheet
 from pytorch_grad_cam.visualization.grid import labelled_grid as labelled_grid
 from pytorch_grad_cam.visualization.overlay import heat_map as heat_map

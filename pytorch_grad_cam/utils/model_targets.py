@@ -12,6 +12,5 @@ from pytorch_grad_cam.targets.classification import SoftmaxOutputTarget as Softm
 from pytorch_grad_cam.targets.classification import Target as Target
 from pytorch_grad_cam.targets.classification import Targets as Targets
 from pytorch_grad_cam.targets.classification import category_of as category_of
-from pytorch_grad_cam.targets.classification import wrong_number as wrong_number
 from pytorch_grad_cam.targets.detection import FasterRCNNBoxScoreTarget as FasterRCNNBoxScoreTarget
 from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget as SemanticSegmentationTarget

@@ -1,4 +1,4 @@
-"""Many pictures in one: a labelled grid, a contact sheet, a colour bar."""
+"""Many pictures in one: a labelled grid and a contact sheet."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
-from pytorch_grad_cam.visualization.colormaps import JET, colours_of, lowest_value, ticks_of
+from pytorch_grad_cam.visualization.colormaps import colour_bar
+from pytorch_grad_cam.visualization.sheet import GAP, TEXT_HEIGHT, blank_sheet, paste_pixels, text_width, write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
-TEXT = 14  # pixels
-GAP = 6
-_INK = (20, 20, 20)
 _EMPTY = (225, 225, 225)
 
 
@@ -36,8 +33,8 @@ def labelled_grid(
         rows: a label for each row, written on its left.
         columns: a label for each column, written above it.
         side: a picture is scaled, its shape kept, to fit into this many pixels each way.
-        colormap: one of OpenCV's ``COLORMAP_...``, or `colours.DIVERGING`: its colour bar is drawn on the right;
-            None draws none.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`: its colour bar is drawn on the right; None draws
+            none.
 
     Returns:
         uint8 RGB ``(H, W, 3)``, on white.
@@ -50,26 +47,24 @@ def labelled_grid(
             f"{len(rows)} row labels and {len(columns)} column labels do not go with rows of "
             f"{[len(row) for row in cells]} pictures"
         )
-    tiles = [[None if cell is None else _fitted(cell, side) for cell in row] for row in cells]
-    drawn = [tile for row in tiles for tile in row if tile is not None]
-    wide = max((tile.width for tile in drawn), default=side)
-    high = max((tile.height for tile in drawn), default=side)
+    tiles = [[None if cell is None else _tile(cell, side) for cell in row] for row in cells]
+    pictures = [tile for row in tiles for tile in row if tile is not None]
+    cell_width = max((tile.width for tile in pictures), default=side)
+    cell_height = max((tile.height for tile in pictures), default=side)
     left = GAP + max(map(text_width, rows)) + (GAP if any(rows) else 0)
-    above = GAP + (TEXT + GAP if any(columns) else 0)
-    bar = None if colormap is None else colour_bar(high, colormap)
-    width = left + len(columns) * (wide + GAP) + (0 if bar is None else bar.shape[1] + GAP)
-    sheet = _sheet(width, above + len(rows) * (high + GAP))
+    above = GAP + (TEXT_HEIGHT + GAP if any(columns) else 0)
+    bar = None if colormap is None else colour_bar(cell_height, colormap)
+    right = left + len(columns) * (cell_width + GAP)
+    sheet = blank_sheet(right + (0 if bar is None else bar.shape[1] + GAP), above + len(rows) * (cell_height + GAP))
     for index, label in enumerate(columns):
-        write_text(sheet, left + index * (wide + GAP), GAP, label, wide)
-    for y, (label, row) in enumerate(zip(rows, tiles, strict=True)):
-        top = above + y * (high + GAP)
-        write_text(sheet, GAP, top + (high - TEXT) // 2, label)
-        for x, tile in enumerate(row):
-            _place(sheet, tile, left + x * (wide + GAP), top, wide, high)
+        write_text(sheet, left + index * (cell_width + GAP), GAP, label, cell_width)
+    for row, (label, row_tiles) in enumerate(zip(rows, tiles, strict=True)):
+        top = above + row * (cell_height + GAP)
+        write_text(sheet, GAP, top + (cell_height - TEXT_HEIGHT) // 2, label)
+        for column, tile in enumerate(row_tiles):
+            _fill_cell(sheet, tile, left + column * (cell_width + GAP), top, cell_width, cell_height)
     if bar is not None:
-        from PIL import Image
-
-        sheet.paste(Image.fromarray(bar), (width - bar.shape[1] - GAP, above))
+        paste_pixels(sheet, right, above, bar)
     return np.array(sheet)
 
 
@@ -96,49 +91,16 @@ def contact_sheet(
         )
     across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     down = math.ceil(len(pictures) / across)
-    step = side + TEXT + 2 * GAP
-    sheet = _sheet(GAP + across * (side + GAP), GAP + down * step)
+    step = side + TEXT_HEIGHT + 2 * GAP
+    sheet = blank_sheet(GAP + across * (side + GAP), GAP + down * step)
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x, y = GAP + index % across * (side + GAP), GAP + index // across * step
-        _place(sheet, _fitted(picture, side), x, y, side, side)
+        _fill_cell(sheet, _tile(picture, side), x, y, side, side)
         write_text(sheet, x, y + side + GAP // 2, caption, side)
     return np.array(sheet)
 
 
-def colour_bar(
-    height: int = 224, colormap: int = JET, ticks: Sequence[str] | None = None, width: int = 14
-) -> NDArray[np.uint8]:
-    """Show which colour stands for which value.
-
-    Args:
-        height: in pixels.
-        colormap: one of OpenCV's ``COLORMAP_...``, or `colours.DIVERGING`.
-        ticks: written beside the bar at equal distances, the first at the bottom; None: the lowest, middle and highest
-            value of a map.
-        width: of the bar alone; the ticks are added to it.
-
-    Returns:
-        uint8 RGB ``(height, W, 3)``, on white.
-    """
-    ticks = ticks_of(colormap) if ticks is None else ticks
-    colours = colours_of(np.linspace(1, lowest_value(colormap), height)[:, None], colormap)
-    bar = _sheet(width + GAP + max(map(text_width, ticks), default=0), height)
-    from PIL import Image
-
-    bar.paste(Image.fromarray(np.repeat(colours, width, axis=1)), (0, 0))
-    for index, tick in enumerate(ticks):
-        share = index / max(len(ticks) - 1, 1)
-        write_text(bar, width + GAP // 2, round((1 - share) * max(height - TEXT - 2, 0)), tick)
-    return np.array(bar)
-
-
-def _sheet(width: int, height: int) -> Image:
-    from PIL import Image
-
-    return Image.new("RGB", (width, height), "white")
-
-
-def _fitted(picture: Any, side: int) -> Image:
+def _tile(picture: Any, side: int) -> Image:
     """Return a picture, scaled so that its longer side has ``side`` pixels."""
     from PIL import Image
 
@@ -148,32 +110,10 @@ def _fitted(picture: Any, side: int) -> Image:
     return Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _place(sheet: Image, tile: Image | None, x: int, y: int, wide: int, high: int) -> None:
+def _fill_cell(sheet: Image, tile: Image | None, x: int, y: int, width: int, height: int) -> None:
     """Paste a tile into the middle of its cell, or say that there is none."""
     if tile is not None:
-        sheet.paste(tile, (x + (wide - tile.width) // 2, y + (high - tile.height) // 2))
+        sheet.paste(tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2))
         return
-    sheet.paste(_EMPTY, (x, y, x + wide, y + high))
-    write_text(sheet, x + (wide - text_width("no map")) // 2, y + (high - TEXT) // 2, "no map")
-
-
-def write_text(sheet: Image, x: int, y: int, text: str, room: int | None = None) -> None:
-    """Write one line onto a picture, shortened with dots if it is wider than the room."""
-    from PIL import ImageDraw
-
-    if room is not None and text_width(text) > room:
-        while text and text_width(f"{text}...") > room:
-            text = text[:-1]
-        text = f"{text}..."
-    ImageDraw.Draw(sheet).text((x, y), text, fill=_INK, font=_font())
-
-
-def text_width(text: str) -> int:
-    """Return how many pixels a line takes."""
-    return math.ceil(_font().getlength(text))
-
-
-def _font() -> FreeTypeFont | ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(TEXT)
+    sheet.paste(_EMPTY, (x, y, x + width, y + height))
+    write_text(sheet, x + (width - text_width("no map")) // 2, y + (height - TEXT_HEIGHT) // 2, "no map")

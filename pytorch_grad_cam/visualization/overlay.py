@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, colours_of, lowest_value
+from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
 
 _UNSEEN = 128  # middle gray
 
@@ -21,7 +20,7 @@ def show_cam_on_image(
     img: Any,
     mask: Any,
     use_rgb: bool = False,
-    colormap: int = cv2.COLORMAP_JET,
+    colormap: int = JET,
     image_weight: float = 0.5,
 ) -> NDArray[np.uint8]:
     """Blend a map, as a heat map, with the picture it belongs to: ``image_weight`` img + (1 - ``image_weight``) heat.
@@ -40,7 +39,7 @@ def show_cam_on_image(
     Raises:
         ValueError: if a shape, a range or the weight is not as described.
     """
-    return _blended(img, mask, use_rgb, colormap, image_weight)
+    return overlay_map(img, mask, use_rgb, colormap, image_weight)
 
 
 def show_signed_cam_on_image(
@@ -61,52 +60,74 @@ def show_signed_cam_on_image(
     Raises:
         ValueError: if a shape, a range or the weight is not as described.
     """
-    return _blended(img, mask, use_rgb, DIVERGING, image_weight)
+    return overlay_map(img, mask, use_rgb, DIVERGING, image_weight)
 
 
-def heat_map(mask: Any, colormap: int = cv2.COLORMAP_JET, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def heat_map(mask: Any, colormap: int = JET, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Colour a map alone, without a picture.
 
     Args:
-        mask: ``(h, w)`` in [0, 1], array or tensor; in [-1, 1] for `colours.DIVERGING`. Where it is NaN the result is
+        mask: ``(h, w)`` in [0, 1], array or tensor; in [-1, 1] for `DIVERGING`. Where it is NaN the result is
             gray.
-        colormap: one of OpenCV's ``COLORMAP_...``, or `colours.DIVERGING`.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`.
         size: height and width of the result; None keeps the map's.
 
     Returns:
         uint8 RGB ``(H, W, 3)``.
     """
-    values = _checked_mask(mask, size or array_of(mask).shape, lowest_value(colormap))
-    colours = colours_of(values, colormap)
+    values = _fitted_mask(mask, size or to_numpy(mask).shape, colormap)
+    colours = apply_colormap(values, colormap)
     colours[np.isnan(values)] = _UNSEEN
     return colours
 
 
-def _blended(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight: float) -> NDArray[np.uint8]:
+def overlay_map(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight: float) -> NDArray[np.uint8]:
+    """Blend a map in any colours with its picture; see `show_cam_on_image`, or `DIVERGING` for signed maps."""
+    check_image_weight(image_weight)
+    image = unit_picture(img)
+    values = _fitted_mask(mask, image.shape[:2], colormap)
+    heat = apply_colormap(values, colormap).astype(np.float32) / np.float32(255)  # RGB
+    return blend(image, heat if use_rgb else heat[:, :, ::-1], np.isnan(values), image_weight)
+
+
+def check_image_weight(image_weight: float) -> None:
+    """Refuse a weight of the picture in a blend that is no share.
+
+    Raises:
+        ValueError: if it lies outside of [0, 1].
+    """
     if not 0 <= image_weight <= 1:
         raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
-    picture = unit_picture(img)
-    values = _checked_mask(mask, picture.shape[:2], lowest_value(colormap))
-    unseen = np.isnan(values)
-    heat = colours_of(values, colormap).astype(np.float32) / 255  # RGB
-    if not use_rgb:
-        heat = heat[:, :, ::-1]
-    blend = image_weight * picture + (1 - image_weight) * heat
-    blend[unseen] = picture[unseen]
-    result: NDArray[np.uint8] = np.round(255 * blend).astype(np.uint8)
+
+
+def blend(
+    image: NDArray[np.float32], colours: NDArray[np.float32], unseen: NDArray[np.bool_], image_weight: float
+) -> NDArray[np.uint8]:
+    """Blend a picture with colours: ``image_weight`` image + (1 - ``image_weight``) colours.
+
+    Args:
+        image: ``(H, W, 3)`` in [0, 1].
+        colours: likewise.
+        unseen: ``(H, W)``: where the picture shows as it is.
+        image_weight: in [0, 1].
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+    """
+    mixed = image_weight * image + (1 - image_weight) * colours
+    mixed[unseen] = image[unseen]
+    result: NDArray[np.uint8] = np.round(255 * mixed).astype(np.uint8)
     return result
 
 
-def _checked_mask(mask: Any, size: tuple[int, ...], low: int) -> NDArray[np.float32]:
-    """The mask as float32 between ``low`` and 1, NaN kept, resized to the picture ``(H, W)``."""
-    array = array_of(mask)
+def _fitted_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.float32]:
+    """Return the mask as float32 in the colour map's range, NaN kept, resized to the picture ``(H, W)``."""
+    array = to_numpy(mask)
     if array.ndim != 2:
         raise ValueError(f"mask must have shape (h, w), not {array.shape}; give one map, e.g. maps[0]")
     values = array.astype(np.float32)
-    if np.nanmin(values, initial=low) < low - 1e-5 or np.nanmax(values, initial=1) > 1 + 1e-5:
-        hint = "divide it by its largest absolute value" if low else "see scale_cam_image, or show_signed_cam_on_image"
-        raise ValueError(
-            f"mask must be in the range [{low}, 1], not {np.nanmin(values):g}..{np.nanmax(values):g}; {hint}"
-        )
+    low = lowest_value(colormap)
+    advice = "divide it by its largest absolute value" if low else "see scale_cam_image, or show_signed_cam_on_image"
+    check_range(values, colormap, "mask", f"; {advice}")
     resized: NDArray[np.float32] = maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
     return np.clip(resized, low, 1)

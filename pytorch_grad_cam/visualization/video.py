@@ -1,8 +1,7 @@
-"""Maps on video: overlays frame by frame, animated pictures, and frames that a network folds into its batch."""
+"""Overlays of maps on video, frame by frame, and animated pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pytorch_grad_cam.data.images import write_bytes
 from pytorch_grad_cam.data.pixels import unit_picture
-from pytorch_grad_cam.engine import maps as arithmetic
-from pytorch_grad_cam.engine.arrays import array_of
-from pytorch_grad_cam.visualization.colormaps import JET
+from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.engine.maps import resize
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
+from pytorch_grad_cam.visualization.overlay import overlay_map
 
-_SAMPLED = 60_000  # pixels that decide on the colours of an animation
-_SHORTEST = 2  # hundredths of a second: browsers show less than that as 10
+_SAMPLED_PIXELS = 60_000  # these decide on the colours of an animation
+_SHORTEST_FRAME = 2  # hundredths of a second: browsers show less than that as 10
 
 
 def show_cam_on_video(
@@ -47,23 +46,18 @@ def show_cam_on_video(
     Raises:
         ValueError: if a shape or a range is not as described.
     """
-    from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
-
-    pictures = [unit_picture(frame) for frame in frames]
-    values = array_of(maps)
+    images = [unit_picture(frame) for frame in frames]
+    values = to_numpy(maps)
     if values.ndim != 3 or 0 in values.shape:
         raise ValueError(f"maps must have shape (t, h, w), not {values.shape}; give those of one video, e.g. maps[0]")
-    sizes = {picture.shape[:2] for picture in pictures}
+    sizes = {image.shape[:2] for image in images}
     if len(sizes) != 1:
         raise ValueError(f"the frames have the sizes {sorted(sizes)}; give at least one frame, and all of one size")
     ((height, width),) = sizes
-    whole = torch.from_numpy(values.astype(np.float32))[None]
-    fitted = arithmetic.resize(whole, (len(pictures), height, width))[0].numpy()
-    if signed:
-        drawn = [show_signed_cam_on_image(*pair, True, image_weight) for pair in zip(pictures, fitted, strict=True)]
-    else:
-        drawn = [show_cam_on_image(*pair, True, colormap, image_weight) for pair in zip(pictures, fitted, strict=True)]
-    return np.stack(drawn)
+    resized = resize(torch.from_numpy(values.astype(np.float32))[None], (len(images), height, width))[0].numpy()
+    colormap = DIVERGING if signed else colormap
+    pairs = zip(images, resized, strict=True)
+    return np.stack([overlay_map(image, frame_map, True, colormap, image_weight) for image, frame_map in pairs])
 
 
 def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True) -> None:
@@ -84,7 +78,7 @@ def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True)
     """
     from PIL import Image
 
-    array = array_of(frames)
+    array = to_numpy(frames)
     if array.ndim != 4 or array.shape[-1] != 3 or array.dtype != np.uint8 or 0 in array.shape:
         raise ValueError(f"frames must be uint8 (T, H, W, 3), not {array.dtype} {array.shape}; see show_cam_on_video")
     if Path(path).suffix.lower() != ".gif":
@@ -92,10 +86,10 @@ def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True)
     if not fps > 0:
         raise ValueError(f"fps must be a positive number of frames per second, not {fps}")
     pixels = array.reshape(-1, 3)
-    sample = np.ascontiguousarray(pixels[:: max(1, len(pixels) // _SAMPLED)])[None]
+    sample = np.ascontiguousarray(pixels[:: max(1, len(pixels) // _SAMPLED_PIXELS)])[None]
     palette = Image.fromarray(sample).quantize(256, Image.Quantize.MEDIANCUT)
     first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in array)
-    ends = [max(round(100 * (index + 1) / fps), _SHORTEST * (index + 1)) for index in range(len(array))]
+    ends = [max(round(100 * (index + 1) / fps), _SHORTEST_FRAME * (index + 1)) for index in range(len(array))]
     times = np.diff([0, *ends]).tolist()  # hundredths of a second; rounding does not add up
     encoded = BytesIO()
     first.save(
@@ -108,28 +102,3 @@ def save_gif(path: str | Path, frames: Any, fps: float = 8.0, loop: bool = True)
         **({"loop": 0} if loop else {}),
     )
     write_bytes(path, encoded.getvalue())
-
-
-def frames_reshape_transform(output: Any, frames: int, of_frame: Callable[[Any], Tensor] | None = None) -> Tensor:
-    """Unfold frames that a network put into the batch: ``(B * T, C, h, w)`` to ``(B, C, T, h, w)``.
-
-    For networks that take a video ``(B, C, T, H, W)`` and run a 2-D network on each frame. Give it to a method as
-    ``reshape_transform=functools.partial(frames_reshape_transform, frames=16)``; the maps are then ``(B, T, H, W)``.
-
-    Args:
-        output: of the target layer; the frames of a video follow each other.
-        frames: ``T``. The batch may change: some methods run many versions of one video at once.
-        of_frame: the reshape_transform of the 2-D network, if its layer does not return ``(B * T, C, h, w)`` itself.
-
-    Raises:
-        ValueError: if the output is of another form, or its rows are no multiple of ``frames``.
-    """
-    maps = output if of_frame is None else of_frame(output)
-    if not isinstance(maps, Tensor) or maps.ndim != 4 or frames < 1 or len(maps) % frames:
-        form = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
-        raise ValueError(
-            f"the layer returns {form}, not (B * {frames}, C, h, w); give the number of frames per video, and a layer "
-            "that runs on the frames"
-        )
-    unfolded: Tensor = maps.reshape(-1, frames, *maps.shape[1:]).movedim(1, 2)
-    return unfolded

@@ -1,4 +1,4 @@
-"""A map on a volume: slices in a row, each with its part of the map."""
+"""Overlays of a map on a volume: its slices, each with its part of the map."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
-from pytorch_grad_cam.visualization.grid import GAP, colour_bar, contact_sheet
+from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, colour_bar
+from pytorch_grad_cam.visualization.grid import contact_sheet
+from pytorch_grad_cam.visualization.overlay import overlay_map
+from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, paste_pixels
 
-_VIEWS = {"LR": "sagittal", "AP": "coronal", "IS": "axial"}  # by the direction that is looked along
+_PLANES = {"LR": "sagittal", "AP": "coronal", "IS": "axial"}  # by the direction that is looked along
 _TOP, _LEFT = "SA", "RA"  # what is shown there, the first that the slice has
 
 
@@ -64,35 +66,35 @@ def show_cam_on_volume(
         ValueError: if a shape, a range, an axis, the spacing or the orientation is not as described.
         IndexError: for a slice that the volume does not have.
     """
-    from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
-
-    gray, heat = _gray(volume, window), _heat(map)
+    colormap = DIVERGING if signed else colormap
+    gray, heat = _gray_volume(volume, window), _checked_map(map)
     axis = _checked_axis(axis, spacing, orientation)
     heat = maps.resize(torch.from_numpy(heat)[None], gray.shape)[0].numpy()
-    chosen = _chosen(np.nan_to_num(heat), axis, slices, choose)
-    pictures = []
-    for index in chosen:
-        pair = [_turned(np.take(array, index, axis), axis, orientation) for array in (gray, heat)]
-        first, second = _turned_axes(axis, orientation)
-        shape = _true_shape(pair[0].shape, (spacing[first], spacing[second]))
-        cut, part = (maps.resize(torch.from_numpy(each.copy())[None], shape)[0].numpy() for each in pair)
-        if signed:
-            pictures.append(show_signed_cam_on_image(cut, part, True, image_weight))
-        else:
-            pictures.append(show_cam_on_image(cut, part, True, colormap, image_weight))
-    name = f"axis {axis}" if orientation is None else _view(orientation[axis])
-    sheet = contact_sheet(pictures, [f"{name}: {index}" for index in chosen], columns, side)
-    return _with_bar(sheet, DIVERGING if signed else colormap, side)
+    indices = _slice_indices(np.nan_to_num(heat), axis, slices, choose)
+    down, right = _displayed_axes(axis, orientation)
+
+    def displayed(array: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+        cut = _oriented(np.take(array, index, axis), axis, orientation)
+        shape = _shape_in_square_pixels(cut.shape, (spacing[down], spacing[right]))
+        resized: NDArray[np.float32] = maps.resize(torch.from_numpy(cut.copy())[None], shape)[0].numpy()
+        return resized
+
+    overlays = [
+        overlay_map(displayed(gray, index), displayed(heat, index), True, colormap, image_weight) for index in indices
+    ]
+    name = f"axis {axis}" if orientation is None else _PLANES[_opposites(orientation[axis])]
+    sheet = contact_sheet(overlays, [f"{name}: {index}" for index in indices], columns, side)
+    return _with_colour_bar(sheet, colormap, side)
 
 
-def _gray(volume: Any, window: tuple[float, float] | None) -> NDArray[np.float32]:
+def _gray_volume(volume: Any, window: tuple[float, float] | None) -> NDArray[np.float32]:
     """Return the volume ``(D, H, W)`` in [0, 1]."""
-    array = array_of(volume)
-    given = array.shape
+    array = to_numpy(volume)
+    shape = array.shape
     while array.ndim > 3 and len(array) == 1:
         array = array[0]
     if array.ndim != 3 or 0 in array.shape:
-        raise ValueError(f"volume must have shape (D, H, W), not {given}; give one volume of one channel, e.g. x[0, 0]")
+        raise ValueError(f"volume must have shape (D, H, W), not {shape}; give one volume of one channel, e.g. x[0, 0]")
     values = array.astype(np.float32)
     finite = values[np.isfinite(values)]
     low, high = window or ((float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0))
@@ -103,8 +105,8 @@ def _gray(volume: Any, window: tuple[float, float] | None) -> NDArray[np.float32
     return np.clip(scaled, 0, 1)
 
 
-def _heat(map: Any) -> NDArray[np.float32]:
-    array = array_of(map)
+def _checked_map(map: Any) -> NDArray[np.float32]:
+    array = to_numpy(map)
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"map must have shape (d, h, w), not {array.shape}; give one map, e.g. maps[0]")
     return array.astype(np.float32)
@@ -115,14 +117,14 @@ def _checked_axis(axis: int, spacing: Sequence[float], orientation: str | None) 
         raise ValueError(f"axis={axis} is none of a volume's three, 0 to 2")
     if len(spacing) != 3 or min(spacing) <= 0:
         raise ValueError(f"spacing={tuple(spacing)} must be three positive lengths of a voxel, one per axis")
-    if orientation is not None and sorted(map(_pair, orientation)) != sorted(_VIEWS):
+    if orientation is not None and sorted(map(_opposites, orientation)) != sorted(_PLANES):
         raise ValueError(
             f"orientation={orientation!r} must have one letter per axis: L or R, A or P, S or I, e.g. 'RAS'"
         )
     return axis % 3
 
 
-def _chosen(heat: NDArray[np.float32], axis: int, slices: int | Sequence[int], choose: str) -> list[int]:
+def _slice_indices(heat: NDArray[np.float32], axis: int, slices: int | Sequence[int], choose: str) -> list[int]:
     """Return the indices of the slices to show."""
     length = heat.shape[axis]
     if not isinstance(slices, (int, np.integer)):
@@ -141,43 +143,40 @@ def _chosen(heat: NDArray[np.float32], axis: int, slices: int | Sequence[int], c
     raise ValueError(f"choose={choose!r} is unknown; choose 'evenly' or 'evidence'")
 
 
-def _turned_axes(axis: int, orientation: str | None) -> tuple[int, int]:
+def _displayed_axes(axis: int, orientation: str | None) -> tuple[int, int]:
     """Return the volume's axes that a slice shows downwards and to the right."""
     first, second = (other for other in range(3) if other != axis)
     if orientation is None:
         return first, second
-    upright = "IS" if _pair(orientation[axis]) != "IS" else "AP"
-    return (first, second) if _pair(orientation[first]) == upright else (second, first)
+    upright = "IS" if _opposites(orientation[axis]) != "IS" else "AP"
+    return (first, second) if _opposites(orientation[first]) == upright else (second, first)
 
 
-def _turned(cut: NDArray[np.float32], axis: int, orientation: str | None) -> NDArray[np.float32]:
-    """Turn a slice as it is looked at."""
+def _oriented(cut: NDArray[np.float32], axis: int, orientation: str | None) -> NDArray[np.float32]:
+    """Transpose and flip a slice as it is looked at."""
     if orientation is None:
         return cut
-    down, right = _turned_axes(axis, orientation)
+    down, right = _displayed_axes(axis, orientation)
     cut = cut if down < right else cut.T
     # An axis that grows towards what belongs at the top, or on the left, begins at the other end.
     cut = cut[::-1] if orientation[down] in _TOP else cut
     return cut[:, ::-1] if orientation[right] in _LEFT else cut
 
 
-def _true_shape(shape: tuple[int, ...], spacing: tuple[float, float]) -> tuple[int, int]:
+def _shape_in_square_pixels(shape: tuple[int, ...], spacing: tuple[float, float]) -> tuple[int, int]:
     """Return height and width in square pixels of the smaller spacing."""
     unit = min(spacing)
     return max(1, round(shape[0] * spacing[0] / unit)), max(1, round(shape[1] * spacing[1] / unit))
 
 
-def _pair(letter: str) -> str:
-    return next((pair for pair in _VIEWS if letter in pair), letter)
+def _opposites(letter: str) -> str:
+    """Return both directions along an axis, of which one is given: "LR", "AP" or "IS"; anything else as it is."""
+    return next((pair for pair in _PLANES if letter in pair), letter)
 
 
-def _view(letter: str) -> str:
-    return _VIEWS[_pair(letter)]
-
-
-def _with_bar(sheet: NDArray[np.uint8], colormap: int, height: int) -> NDArray[np.uint8]:
-    bar = colour_bar(min(height, len(sheet) - GAP), colormap)
-    wider = np.full((len(sheet), sheet.shape[1] + bar.shape[1] + GAP, 3), 255, np.uint8)
-    wider[:, : sheet.shape[1]] = sheet
-    wider[GAP : GAP + len(bar), sheet.shape[1] : sheet.shape[1] + bar.shape[1]] = bar
-    return wider
+def _with_colour_bar(pixels: NDArray[np.uint8], colormap: int, height: int) -> NDArray[np.uint8]:
+    bar = colour_bar(min(height, len(pixels) - GAP), colormap)
+    sheet = blank_sheet(pixels.shape[1] + bar.shape[1] + GAP, len(pixels))
+    paste_pixels(sheet, 0, 0, pixels)
+    paste_pixels(sheet, pixels.shape[1], GAP, bar)
+    return np.array(sheet)

@@ -14,7 +14,7 @@ from helpers.colour_net import NET, red_and_blue
 from torch import Tensor, nn
 
 from pytorch_grad_cam.cli.main import main
-from pytorch_grad_cam.engine.layer_reports import survey_layers
+from pytorch_grad_cam.engine.layer_reports import report_layers
 from pytorch_grad_cam.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +115,7 @@ class Odd(nn.Module):
 
 def test_why_a_layer_cannot_be_a_target() -> None:
     model, inputs = Odd().eval(), torch.zeros(2, 3, 4, 5)
-    reports = {each.name: each for each in survey_layers(model, lambda: model(inputs), inputs)}
+    reports = {each.name: each for each in report_layers(model, lambda: model(inputs), inputs)}
     assert {name: each.problem for name, each in reports.items()} == {
         "conv": "",
         "several": "a container, which has no output of its own",
@@ -128,14 +128,14 @@ def test_why_a_layer_cannot_be_a_target() -> None:
         "end": "is the model's output",
     }
     assert reports["conv"].shape == (4, 4, 5)
-    assert reports["tokens"].reading == "tokens in a grid of 4 x 5"
+    assert reports["tokens"].layout == "tokens in a grid of 4 x 5"
     assert reports["pair"].shape is None
     assert reports["conv"].kind == "Conv2d"
 
     def to_grid(tokens: Tensor) -> Tensor:
         return tokens.transpose(1, 2).reshape(2, 4, 4, 5)
 
-    with_grid = {each.name: each.problem for each in survey_layers(model, lambda: model(inputs), inputs, to_grid)}
+    with_grid = {each.name: each.problem for each in report_layers(model, lambda: model(inputs), inputs, to_grid)}
     assert not with_grid["tokens"]
     assert not with_grid["conv"]
     assert with_grid["fc"] == "the model's reshape_transform does not take its output"

@@ -22,7 +22,7 @@ from pytorch_grad_cam.engine.reshape_transforms import fasterrcnn_reshape_transf
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLU, GuidedBackpropReLUasModule
 from pytorch_grad_cam.sess import sliding_window
 from pytorch_grad_cam.sobel_cam import sobel_cam
-from pytorch_grad_cam.targets.classification import FasterRCNNBoxScoreTarget
+from pytorch_grad_cam.targets.detection import FasterRCNNBoxScoreTarget
 
 
 # -- layers --------------------------------------------------------------------------------------------------

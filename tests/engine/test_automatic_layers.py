@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, LayerCAM, ReciproCAM, ScoreCAM
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.layer_reports import survey_layers
+from pytorch_grad_cam.engine.layer_reports import report_layers
 
 METHODS = (GradCAM, LayerCAM, EigenCAM, ScoreCAM, AblationCAM, ReciproCAM)
 
@@ -172,7 +172,7 @@ def test_what_is_chosen(net: nn.Module, x: Tensor, name: str) -> None:
     assert explanation.layers == (name,)
     assert not any(explanation.notes)
     with torch.no_grad():
-        reports = {each.name: each for each in survey_layers(net, lambda: net(x), x)}
+        reports = {each.name: each for each in report_layers(net, lambda: net(x), x)}
     assert not reports[name].problem  # the layer browser agrees
 
 
@@ -195,9 +195,9 @@ def test_no_choice() -> None:
 def test_tokens_in_the_layer_browser() -> None:
     net, x = build(TinyViT), inputs(size=TinyViT.size)
     with torch.no_grad():
-        reports = {each.name: each for each in survey_layers(net, lambda: net(x), x)}
-    assert reports["blocks.1.norm1"].reading == "tokens in a grid of 3 x 5 after 1 other"
-    assert reports["patches"].reading == ""
+        reports = {each.name: each for each in report_layers(net, lambda: net(x), x)}
+    assert reports["blocks.1.norm1"].layout == "tokens in a grid of 3 x 5 after 1 other"
+    assert reports["patches"].layout == ""
     assert reports["head"].problem == "is the model's output"
 
 

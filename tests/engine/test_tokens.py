@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.layout import FIRST, LAST, TOKENS, Form, Layout
+from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, CHANNELS_LAST, TOKENS, InferredReshapeTransform, TensorLayout
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 
 
@@ -57,47 +57,50 @@ class Patches(nn.Module):
 def test_patches_that_are_no_squares_are_found_in_the_embedding() -> None:
     assert (3, 10) in embedded_grids(Patches((8, 4)), 3, (24, 40))
     tokens = torch.randn(2, 31, 8)
-    grid = Layout(Patches((8, 4)), torch.zeros(2, 3, 24, 40))(tokens)
+    grid = InferredReshapeTransform(Patches((8, 4)), torch.zeros(2, 3, 24, 40))(tokens)
     assert torch.equal(grid[1, :, 2, 7], tokens[1, 1 + 2 * 10 + 7])
     assert grid.shape == (2, 8, 3, 10)
-    overlapping = Layout(Patches((16, 16), (10, 10)), torch.zeros(1, 3, 1024, 128))
-    assert overlapping.form_of(torch.empty(1, 1214, 8)) == Form(TOKENS, (101, 12), 2)
-    video = Layout(Patches((2, 16, 16)), torch.zeros(1, 3, 16, 224, 224))  # 2 x 28 x 28 cubes would fit as well
-    assert video.form_of(torch.empty(1, 1568, 8)) == Form(TOKENS, (8, 14, 14))
-    assert video.form_of(torch.empty(1, 1 + 8 * 7 * 7, 8)) == Form(TOKENS, (8, 7, 7), 1)  # merged, but not in time
+    overlapping = InferredReshapeTransform(Patches((16, 16), (10, 10)), torch.zeros(1, 3, 1024, 128))
+    assert overlapping.layout_of(torch.empty(1, 1214, 8)) == TensorLayout(TOKENS, (101, 12), 2)
+    # In the video 2 x 28 x 28 cubes would fit as well.
+    video = InferredReshapeTransform(Patches((2, 16, 16)), torch.zeros(1, 3, 16, 224, 224))
+    assert video.layout_of(torch.empty(1, 1568, 8)) == TensorLayout(TOKENS, (8, 14, 14))
+    merged_but_not_in_time = torch.empty(1, 1 + 8 * 7 * 7, 8)
+    assert video.layout_of(merged_but_not_in_time) == TensorLayout(TOKENS, (8, 7, 7), 1)
 
 
 @pytest.mark.parametrize(
-    ("shape", "form"),
+    ("shape", "layout"),
     [
-        ((2, 13, 3, 5), Form(FIRST, (3, 5))),
-        ((2, 3, 5, 12), Form(LAST, (3, 5))),
-        ((2, 3, 5, 48), Form(LAST, (3, 5))),  # inside a block, as wide as its linear layer
-        ((2, 3, 5, 9), Form(FIRST, (5, 9))),  # nothing in the network has 9 channels in its last axis
-        ((2, 4, 10, 12), Form(FIRST, (10, 12))),  # neither is a grid of the input: as ever
-        ((2, 16, 8), Form(TOKENS, (3, 5), 1)),
-        ((2, 15, 8), Form(TOKENS, (3, 5))),
+        ((2, 13, 3, 5), TensorLayout(CHANNELS_FIRST, (3, 5))),
+        ((2, 3, 5, 12), TensorLayout(CHANNELS_LAST, (3, 5))),
+        ((2, 3, 5, 48), TensorLayout(CHANNELS_LAST, (3, 5))),  # inside a block, as wide as its linear layer
+        ((2, 3, 5, 9), TensorLayout(CHANNELS_FIRST, (5, 9))),  # nothing in the network has 9 channels in its last axis
+        ((2, 4, 10, 12), TensorLayout(CHANNELS_FIRST, (10, 12))),  # neither is a grid of the input: as ever
+        ((2, 16, 8), TensorLayout(TOKENS, (3, 5), 1)),
+        ((2, 15, 8), TensorLayout(TOKENS, (3, 5))),
     ],
 )
-def test_the_form_of_an_output(shape: tuple[int, ...], form: Form) -> None:
+def test_the_layout_of_an_output(shape: tuple[int, ...], layout: TensorLayout) -> None:
     net = Patches((8, 8), width=12)
-    assert Layout(net, torch.zeros(2, 3, 24, 40)).form_of(torch.empty(shape)) == form
+    assert InferredReshapeTransform(net, torch.zeros(2, 3, 24, 40)).layout_of(torch.empty(shape)) == layout
 
 
 def test_the_layers_tell_where_the_shape_does_not() -> None:
     inputs, output = torch.zeros(1, 3, 64, 64), torch.randn(1, 8, 8, 8)
     net = Patches((8, 8))
-    assert Layout(net, inputs, [net.patches])(output) is output
-    assert torch.equal(Layout(net, inputs, [net.norm])(output), output.movedim(-1, 1))
+    assert InferredReshapeTransform(net, inputs, [net.patches])(output) is output
+    assert torch.equal(InferredReshapeTransform(net, inputs, [net.norm])(output), output.movedim(-1, 1))
     mixed = nn.Sequential(nn.Conv2d(8, 8, 1), nn.LayerNorm(8))
     with pytest.raises(ValueError, match=r"two ways: channels first 8 of \(8, 8\), or channels last 8 of \(8, 8\)"):
-        Layout(net, inputs, [mixed])(output)
+        InferredReshapeTransform(net, inputs, [mixed])(output)
     convolutions = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Linear(8, 8))
-    assert Layout(convolutions, inputs, [convolutions[1]])(output) is output  # no norm takes channels last
+    no_norm_takes_channels_last = InferredReshapeTransform(convolutions, inputs, [convolutions[1]])
+    assert no_norm_takes_channels_last(output) is output
 
 
 def test_records_tuples_and_dicts() -> None:
-    layout = Layout(Patches((8, 8)), torch.zeros(2, 3, 24, 40))
+    layout = InferredReshapeTransform(Patches((8, 8)), torch.zeros(2, 3, 24, 40))
     tokens, attention = torch.randn(2, 16, 8), torch.randn(2, 1, 16, 16)
     grid = layout(tokens)
     outputs: list[Any] = [(tokens, attention), [tokens], {"last_hidden_state": tokens, "first": tokens}, (None, tokens)]
@@ -117,7 +120,7 @@ def test_the_layout_follows_the_input() -> None:
 
     def grid(height: int, width: int) -> Tensor:
         tokens = torch.zeros(1, 1 + height * width // 64, 8)
-        return Layout(net, torch.zeros(1, 3, height, width))(tokens)
+        return InferredReshapeTransform(net, torch.zeros(1, 3, height, width))(tokens)
 
     assert grid(24, 40).shape[2:] == (3, 5)
     assert grid(40, 24).shape[2:] == (5, 3)

@@ -20,8 +20,8 @@ from pytorch_grad_cam.targets.classification import (
     ClassifierOutputSoftmaxTarget,
     ClassifierOutputTarget,
     RawScoresOutputTarget,
-    SemanticSegmentationTarget,
 )
+from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget
 
 
 class Head(nn.Module):

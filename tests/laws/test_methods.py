@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam import EigenCAM, GradCAM, HiResCAM, LayerCAM, RandomCAM
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.targets.classification import SemanticSegmentationTarget
+from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget
 
 BY_LAYER = {name: method for name, method in ANY_NETWORK.items() if method.load().uses_layers}
 every_layer_method = pytest.mark.parametrize("method", BY_LAYER.values(), ids=BY_LAYER)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pytorch_grad_cam import AttentionRelevance, AttentionRollout, LeGrad
-from pytorch_grad_cam.engine.attention import attentions_of, first_norm_of_last_block
+from pytorch_grad_cam.engine.attention import first_norm_of_last_block, record_attentions
 from pytorch_grad_cam.methods import METHODS
 
 NEEDS_ATTENTION = {name: method for name, method in METHODS.items() if method.needs == "attention"}
@@ -76,7 +76,7 @@ def test_torchvisions_outputs_stay_and_its_matrices_are_attention(graph: bool) -
     before = state_of(net)
     with torch.set_grad_enabled(graph):
         expected = net(x)
-        outputs, found = attentions_of(net, lambda: net(x), 2)
+        outputs, found = record_attentions(net, lambda: net(x), 2)
     assert_same(before, state_of(net))
     torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=0)
     assert [each.name for each in found] == [f"encoder.layers.encoder_layer_{i}" for i in range(3)]
@@ -108,7 +108,7 @@ def test_vit_b_16() -> None:
     x = pictures(32, 32, batch=1)
     with torch.no_grad():
         expected = net(x)
-        outputs, found = attentions_of(net, lambda: net(x), 1)
+        outputs, found = record_attentions(net, lambda: net(x), 1)
     torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=1e-5)
     assert len(found) == 12
     assert AttentionRollout(net).explain(x).raw[0].shape == (1, 2, 2)
@@ -125,7 +125,7 @@ def test_timms_attention_fused_or_not(options: dict[str, Any], fused: bool) -> N
     before = state_of(net)
     with torch.no_grad():
         expected = net(x)
-        outputs, found = attentions_of(net, lambda: net(x), 2)
+        outputs, found = record_attentions(net, lambda: net(x), 2)
     torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=1e-5)
     assert_same(before, state_of(net))
     prefix = {"reg_tokens": 5, "qk_norm": 1, "class_token": 0}[next(iter(options))]
@@ -203,7 +203,7 @@ def test_every_way_to_attend(inner: Any, how: dict[str, Any], mode: Any) -> None
     x = torch.randn(2, 8, 6, generator=torch.Generator().manual_seed(1))
     with mode():
         expected = net(x)
-        outputs, found = attentions_of(net, lambda: net(x), 2)
+        outputs, found = record_attentions(net, lambda: net(x), 2)
     torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=1e-5)
     (attention,) = found
     assert attention.matrix.shape == (2, 2, 6, 6)
@@ -213,7 +213,7 @@ def test_every_way_to_attend(inner: Any, how: dict[str, Any], mode: Any) -> None
 def test_an_explicit_result_that_differs_is_refused() -> None:
     net = Attending(Fused(), dropout_p=0.5)  # which the explicit path leaves out
     with pytest.raises(RuntimeError, match="differs from what the network computes"):
-        attentions_of(net, lambda: net(torch.randn(2, 8, 6)), 2)
+        record_attentions(net, lambda: net(torch.randn(2, 8, 6)), 2)
 
 
 def test_a_network_without_such_attention_is_told_what_was_found() -> None:
@@ -340,7 +340,7 @@ def test_several_heads_are_averaged_after_clipping() -> None:
     """Against nn.MultiheadAttention, whose matrices a hook cannot give a gradient: by differences."""
     net, x = torchvision_vit(num_layers=1).double(), pictures(32, 32, batch=1).double()
     leaf = x.clone().requires_grad_()
-    outputs, (attention,) = attentions_of(net, lambda: net(leaf), 1)
+    outputs, (attention,) = record_attentions(net, lambda: net(leaf), 1)
     (G,) = torch.autograd.grad(outputs[0, 1], attention.matrix)
     P = attention.matrix.detach().numpy()
     want = np.maximum(G.numpy() * P, 0).mean(1)[:, 0, 1:].reshape(1, 4, 4)

@@ -121,7 +121,7 @@ def test_a_linear_kernel_is_eigencam() -> None:
 def test_one_eigenvector_of_many_positions_is_that_of_all(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     values = inputs(2, 2, size=(15, 17))
     want = kernel_pca.kernel_projection(values, kernel)
-    monkeypatch.setattr(kernel_pca, "DENSE", 1)
+    monkeypatch.setattr(kernel_pca, "MAX_DENSE_POSITIONS", 1)
     close(kernel_pca.kernel_projection(values, kernel), want, 1e-6)
     assert kernel_pca.kernel_projection(torch.ones(1, 3, 9, 9), kernel).abs().max() == 0
 

@@ -12,9 +12,9 @@ from helpers.tiny_nets import UNet, build, inputs
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM, HiResCAM, LayerCAM, ScoreCAM
-from pytorch_grad_cam.targets.classification import SemanticSegmentationTarget
 from pytorch_grad_cam.targets.segmentation import (
     SegmentationPointTarget,
+    SemanticSegmentationTarget,
     dense_scores,
     main_class,
     predicted_classes,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, colours_of
-from pytorch_grad_cam.visualization.grid import colour_bar, labelled_grid
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, apply_colormap, colour_bar
+from pytorch_grad_cam.visualization.grid import labelled_grid
 from pytorch_grad_cam.visualization.overlay import heat_map, show_signed_cam_on_image
 
 HAND = [(-1, (0, 0, 255)), (-0.5, (128, 128, 255)), (0, (255, 255, 255)), (0.2, (255, 204, 204)), (1, (255, 0, 0))]
@@ -18,14 +18,14 @@ HAND = [(-1, (0, 0, 255)), (-0.5, (128, 128, 255)), (0, (255, 255, 255)), (0.2, 
 
 def test_blue_white_and_red() -> None:
     values, colours = zip(*HAND, strict=True)
-    assert list(map(tuple, colours_of(values, DIVERGING).tolist())) == list(colours)
-    assert colours_of([[np.nan]], DIVERGING).tolist() == [[[255, 255, 255]]]
+    assert list(map(tuple, apply_colormap(values, DIVERGING).tolist())) == list(colours)
+    assert apply_colormap([[np.nan]], DIVERGING).tolist() == [[[255, 255, 255]]]
 
 
 def test_other_colours_are_opencv_s() -> None:
     values = np.random.default_rng(0).random((3, 4, 5)).astype(np.float32)
     expected = cv2.applyColorMap((255 * values).astype(np.uint8).reshape(-1, 1), cv2.COLORMAP_MAGMA)
-    assert np.array_equal(colours_of(values, cv2.COLORMAP_MAGMA), expected[:, 0, ::-1].reshape(3, 4, 5, 3))
+    assert np.array_equal(apply_colormap(values, cv2.COLORMAP_MAGMA), expected[:, 0, ::-1].reshape(3, 4, 5, 3))
 
 
 def test_the_signed_overlay_is_a_true_blend() -> None:

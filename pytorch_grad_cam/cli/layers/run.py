@@ -9,7 +9,7 @@ from pytorch_grad_cam.cli.methods.run import table
 from pytorch_grad_cam.cli.network import device_of, load, trial_input
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.layer_reports import LayerReport, survey_layers
+from pytorch_grad_cam.engine.layer_reports import LayerReport, report_layers
 from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.models.load import is_downloaded
@@ -25,7 +25,7 @@ def layers(options: LayersOptions) -> int:
     loaded = load(options, device)
     inputs = trial_input(loaded, device, picture)
     with undisturbed(loaded.model, device):
-        reports = survey_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
+        reports = report_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
         if loaded.target_layers is not None:
             chosen = {layer_name(loaded.model, each) for each in resolve_layers(loaded.model, loaded.target_layers)}
         else:
@@ -47,5 +47,5 @@ def layers(options: LayersOptions) -> int:
 def _usable(report: LayerReport, is_chosen: bool) -> str:
     if report.problem and not is_chosen:
         return f"no: {report.problem}"
-    words = ["yes", *(["the automatic choice"] if is_chosen else []), *([report.reading] if report.reading else [])]
+    words = ["yes", *(["the automatic choice"] if is_chosen else []), *([report.layout] if report.layout else [])]
     return ", ".join(words)

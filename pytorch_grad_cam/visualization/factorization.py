@@ -1,4 +1,4 @@
-"""Pictures of a factorisation: which concept each pixel belongs to, and what the concepts stand for."""
+"""Overlays of a factorisation: which concept each pixel belongs to, and what the concepts stand for."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import array_of
+from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.visualization.overlay import blend, check_image_weight
+from pytorch_grad_cam.visualization.sheet import blank_sheet, text_width, write_text
 
-_LINE = 18  # height of a line of the legend, in pixels
+_LINE_HEIGHT = 18  # of the legend, in pixels, at most
 
 
 def create_labels_legend(concept_scores: Any, labels: Mapping[int, str] | Sequence[str], top_k: int = 2) -> list[str]:
@@ -31,13 +33,13 @@ def create_labels_legend(concept_scores: Any, labels: Mapping[int, str] | Sequen
     Raises:
         ValueError: if the scores have another shape.
     """
-    scores = array_of(concept_scores)
+    scores = to_numpy(concept_scores)
     if scores.ndim != 2:
         raise ValueError(f"concept_scores must have shape (K, classes), not {scores.shape}")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
     return [
-        "\n".join(f"{','.join(labels[int(index)].split(',')[:3])}:{row[index]:.2f}" for index in chosen)
-        for row, chosen in zip(scores, best, strict=True)
+        "\n".join(f"{','.join(labels[int(index)].split(',')[:3])}:{row[index]:.2f}" for index in indices)
+        for row, indices in zip(scores, best, strict=True)
     ]
 
 
@@ -64,29 +66,28 @@ def show_factorization_on_image(
     Raises:
         ValueError: if a shape, a range or a number of colours or labels is not as described.
     """
-    picture = unit_picture(img)
-    strengths = array_of(explanations).astype(np.float32)
+    image = unit_picture(img)
+    strengths = to_numpy(explanations).astype(np.float32)
     if strengths.ndim != 3 or not (
         np.nanmin(strengths, initial=1) >= 0 and np.nanmax(strengths, initial=0) <= 1 + 1e-5
     ):
         raise ValueError("explanations must have shape (K, h, w) and lie in the range [0, 1]; see scale_cam_image")
-    if not 0 <= image_weight <= 1:
-        raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
+    check_image_weight(image_weight)
     count = len(strengths)
     palette = np.array(
         [colour[:3] for colour in colors] if colors is not None else concept_colours(count), dtype=np.float32
     )
     if len(palette) != count or (concept_labels is not None and len(concept_labels) != count):
         raise ValueError(f"{count} concepts need {count} colors and concept_labels, one each")
-    strengths = maps.resize(torch.from_numpy(strengths), picture.shape[:2]).clamp(0, 1).numpy()
-    unseen = np.isnan(strengths).any(0)
+    strengths = maps.resize(torch.from_numpy(strengths), image.shape[:2]).clamp(0, 1).numpy()
+    unseen = np.asarray(np.isnan(strengths).any(axis=0))
     strengths[:, unseen] = 0
     strongest = strengths.argmax(0)  # (H, W)
     coloured = palette[strongest] * strengths.max(0)[:, :, None]
-    mixed = image_weight * picture + (1 - image_weight) * coloured
-    mixed[unseen] = picture[unseen]
-    blend: NDArray[np.uint8] = np.round(255 * mixed).astype(np.uint8)
-    return blend if concept_labels is None else np.hstack([blend, _legend(len(blend), palette, concept_labels)])
+    blended = blend(image, coloured, unseen, image_weight)
+    if concept_labels is None:
+        return blended
+    return np.hstack([blended, _legend(len(blended), palette, concept_labels)])
 
 
 def concept_colours(count: int) -> list[tuple[float, float, float]]:
@@ -96,18 +97,16 @@ def concept_colours(count: int) -> list[tuple[float, float, float]]:
 
 def _legend(height: int, palette: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.uint8]:
     """Draw a swatch and the text of each concept, below each other, into ``(height, W, 3)``."""
-    from PIL import Image, ImageDraw, ImageFont
-
     lines = [label.split("\n") for label in labels]
-    size = max(6, min(_LINE - 4, round(height / max(1, sum(map(len, lines)) + 1) - 3)))  # all of it is to be seen
-    font = ImageFont.load_default(size)
-    width = 2 * size + 12 + round(max(font.getlength(line) for each in lines for line in each))
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
+    # All of it is to be seen.
+    size = max(6, min(_LINE_HEIGHT - 4, round(height / max(1, sum(map(len, lines)) + 1) - 3)))
+    width = 2 * size + 12 + max(text_width(line, size) for label_lines in lines for line in label_lines)
+    sheet = blank_sheet(width, height)
     y = 4
-    for colour, each in zip(palette, lines, strict=True):
-        draw.rectangle((6, y + 1, 6 + size, y + 1 + size), fill=tuple(int(255 * part) for part in colour))
-        for line in each:
-            draw.text((2 * size + 4, y), line, fill=(20, 20, 20), font=font)
+    for colour, label_lines in zip(palette, lines, strict=True):
+        red, green, blue = (int(255 * part) for part in colour)
+        sheet.paste((red, green, blue), (6, y + 1, 6 + size + 1, y + 1 + size + 1))
+        for line in label_lines:
+            write_text(sheet, 2 * size + 4, y, line, height=size)
             y += size + 3
     return np.array(sheet)

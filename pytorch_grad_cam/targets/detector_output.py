@@ -1,4 +1,4 @@
-"""What detectors return: boxes, scores and classes of one image, in whatever form."""
+"""What detectors return: boxes, scores and classes of one image, in whatever form, and how boxes overlap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytorch_grad_cam.common.errors import NoScoresError
 
 
 class Detections(NamedTuple):
-    """What a detector found in one image (or, with a batch axis in front, in several).
+    """Holds what a detector found in one image (or, with a batch axis in front, in several).
 
     Attributes:
         boxes: ``(D, 4)``: left, top, right, bottom.
@@ -34,21 +34,22 @@ def as_detections(model_output: Any) -> Detections:
     Raises:
         ValueError: for anything else; a reader of your own (``read=``) can turn it into `Detections`.
     """
-    given = model_output
-    parts = (
-        [given.get(name) if isinstance(given, Mapping) else getattr(given, name, None) for name in Detections._fields]
-        if not isinstance(given, Tensor)
-        else [None] * 3
-    )
-    boxes, scores, labels = parts
+    boxes, scores, labels = (_field(model_output, name) for name in Detections._fields)
     if not isinstance(boxes, Tensor) or not isinstance(scores, Tensor) or (labels is None and scores.ndim < 2):
-        form = f"a tensor {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
-        keys = f" with {', '.join(map(repr, given))}" if isinstance(given, Mapping) else ""
+        is_tensor = isinstance(model_output, Tensor)
+        form = f"a tensor {tuple(model_output.shape)}" if is_tensor else type(model_output).__name__
+        keys = f" with {', '.join(map(repr, model_output))}" if isinstance(model_output, Mapping) else ""
         raise NoScoresError(
             f"the model returns {form}{keys} for an image, not boxes (D, 4), scores and labels",
             "give read=, a callable from that to pytorch_grad_cam.utils.detection_targets.Detections",
         )
     return Detections(boxes, scores, labels)
+
+
+def _field(model_output: Any, name: str) -> Any:
+    if isinstance(model_output, Tensor):
+        return None
+    return model_output.get(name) if isinstance(model_output, Mapping) else getattr(model_output, name, None)
 
 
 def corners_of(boxes: Tensor) -> Tensor:
@@ -60,9 +61,9 @@ def corners_of(boxes: Tensor) -> Tensor:
 def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
     """Return the intersection over union of ``(4,)`` with each of ``(D, 4)``: ``(D,)``; 0 where both are empty."""
     sides = torch.minimum(box[2:], boxes[:, 2:]) - torch.maximum(box[:2], boxes[:, :2])  # (D, 2)
-    shared = sides.clamp_min(0).prod(1)
-    union = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared
-    return shared / torch.where(union > 0, union, 1)
+    intersection = sides.clamp_min(0).prod(1)
+    union = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - intersection
+    return intersection / torch.where(union > 0, union, 1)
 
 
 def are_detections(outputs: Any) -> bool:
@@ -70,5 +71,5 @@ def are_detections(outputs: Any) -> bool:
     return (
         isinstance(outputs, (tuple, list))
         and bool(outputs)
-        and all(isinstance(each, Mapping) and {"boxes", "scores", "labels"} <= set(each) for each in outputs)
+        and all(isinstance(image, Mapping) and {"boxes", "scores", "labels"} <= set(image) for image in outputs)
     )
