@@ -156,7 +156,7 @@ def test_checkpointing(method: Any, layer: str) -> None:
 @pytest.mark.slow
 def test_one_of_two_processes_explains(tmp_path: Path) -> None:
     """The other does not wait, and both learn the same as without a map."""
-    code = "import sys; sys.path.insert(0, {!r}); import two_processes; two_processes.main(*sys.argv[1:])"
+    code = "import sys; sys.path.insert(0, {!r}); from helpers import distributed_worker; distributed_worker.main(*sys.argv[1:])"
     program = [sys.executable, "-c", code.format(str(ROOT / "tests"))]
     running = [
         subprocess.Popen([*program, str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True) for rank in (0, 1)

@@ -1,8 +1,8 @@
 # ruff: noqa: N803, N806 - A and G are the names of the literature
 """Every method against its definition in float64 NumPy (`oracles.py`): weights, raw map and picture.
 
-A and G come from an ordinary autograd pass over a float64 copy of the network (`recording.py`), which
-`test_oracles_alone.py` holds to central differences. Errors are relative to the largest value compared.
+A and G come from an ordinary autograd pass over a float64 copy of the network (`independent_gradients.py`), which
+`test_oracles_themselves.py` holds to central differences. Errors are relative to the largest value compared.
 """
 
 from __future__ import annotations

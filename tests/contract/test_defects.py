@@ -27,8 +27,8 @@ What another file holds is not tested again; what is held where:
 20 layers called twice, replicas: test_methods.py::test_a_module_called_twice_is_explained_at_its_last_call,
    test_users.py::test_replicas_in_threads
 21 layers with tuples: test_methods.py::test_a_layer_that_returns_a_tuple
-22 outputs that are no tensor: test_asking.py::test_scores_are_found_inside_outputs
-23 one tensor only: test_asking.py::test_several_inputs, test_methods.py::test_precision_of_the_network
+22 outputs that are no tensor: test_target_spec.py::test_scores_are_found_inside_outputs
+23 one tensor only: test_target_spec.py::test_several_inputs, test_methods.py::test_precision_of_the_network
 24 bfloat16: test_methods.py::test_precision_of_the_network
 25 signals and volumes: test_methods.py::test_shape_range_type_and_repetition,
    test_defects.py::test_resizing_never_overshoots
