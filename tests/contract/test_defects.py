@@ -93,8 +93,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
+from helpers.paths import ROOT
 from helpers.tiny_nets import ConvNet, build, inputs
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode

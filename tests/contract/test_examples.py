@@ -8,8 +8,9 @@ from types import ModuleType
 
 import pytest
 import torch
+from helpers.paths import ROOT
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if path.name != "__init__.py")
 
 

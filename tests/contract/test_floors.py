@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 import pytorch_grad_cam
 from pytorch_grad_cam.methods import METHODS
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "pytorch_grad_cam"
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.paths import ROOT
 from helpers.tiny_nets import ConvNet, build, inputs
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pytorch_grad_cam import AblationCAM, EigenCAM, EpochMaps, FullGrad, GradCAM, GuidedGradCAM, ShapleyCAM, SmoothGrad
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
 
 
@@ -156,10 +157,11 @@ def test_checkpointing(method: Any, layer: str) -> None:
 @pytest.mark.slow
 def test_one_of_two_processes_explains(tmp_path: Path) -> None:
     """The other does not wait, and both learn the same as without a map."""
-    code = "import sys; sys.path.insert(0, {!r}); from helpers import distributed_worker; distributed_worker.main(*sys.argv[1:])"
-    program = [sys.executable, "-c", code.format(str(ROOT / "tests"))]
+    program = [sys.executable, "-m", "helpers.distributed_worker"]
+    places = {**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}"}
     running = [
-        subprocess.Popen([*program, str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True) for rank in (0, 1)
+        subprocess.Popen([*program, str(rank), str(tmp_path)], env=places, stderr=subprocess.PIPE, text=True)
+        for rank in (0, 1)
     ]
     said = [process.communicate(timeout=100)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], said

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.failures import BrokenError, raising
 from helpers.tiny_nets import CHANNELS, CLASSES, ConvNet, TinyViT, build, frozen, inputs
-from test_gives_back import BrokenError, assert_same, raising, state_of, unnoticed
+from helpers.unchanged_model import assert_same_state, assert_unchanged, state_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -77,7 +78,7 @@ def test_torchvisions_outputs_stay_and_its_matrices_are_attention(graph: bool) -
     with torch.set_grad_enabled(graph):
         expected = net(x)
         outputs, found = attentions_of(net, lambda: net(x), 2)
-    assert_same(before, state_of(net))
+    assert_same_state(before, state_of(net))
     torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=0)
     assert [each.name for each in found] == [f"encoder.layers.encoder_layer_{i}" for i in range(3)]
     for each, block in zip(found, net.encoder.layers, strict=True):
@@ -127,7 +128,7 @@ def test_timms_attention_fused_or_not(options: dict[str, Any], fused: bool) -> N
         expected = net(x)
         outputs, found = attentions_of(net, lambda: net(x), 2)
     torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=1e-5)
-    assert_same(before, state_of(net))
+    assert_same_state(before, state_of(net))
     prefix = {"reg_tokens": 5, "qk_norm": 1, "class_token": 0}[next(iter(options))]
     assert [each.matrix.shape for each in found] == [(2, 3, prefix + 6, prefix + 6)] * 2
     for method in NEEDS_ATTENTION.values():
@@ -442,7 +443,7 @@ def test_a_call_changes_nothing(method: Any, mode: Any) -> None:
     net.train()
     net.encoder.ln.eval()
     expected = method.load()(net)(x, 1)
-    with mode(), unnoticed(net, x):
+    with mode(), assert_unchanged(net, x):
         np.testing.assert_array_equal(method.load()(net)(x, 1), expected)
 
 
@@ -455,7 +456,7 @@ def test_a_failure_changes_nothing(method: Any, where: str) -> None:
     broken = {"head": net.heads, "block": net.encoder.layers[1].ln_2}.get(where)
     handle = None if broken is None else broken.register_forward_pre_hook(raising(BrokenError()))
     cam = method.load()(net)
-    with unnoticed(net, x), pytest.raises(BrokenError):
+    with assert_unchanged(net, x), pytest.raises(BrokenError):
         cam(x, raising(BrokenError()) if where == "target" else None)
     if handle is not None:
         handle.remove()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED
 from helpers.nnp_files import classifier, dims, executor, function, network, one_function, variable, write_nnp
+from helpers.paths import SHARED
 from PIL import Image
 from torch import nn
 
