@@ -16,7 +16,7 @@ A row that another file holds is not tested again here; what is held where:
  6 several inputs: test_target_spec.py::test_several_inputs, test_target_spec.py::test_which_input_the_map_is_for,
    test_target_spec.py::test_one_mapping_as_the_only_argument, test_users.py::test_inputs_that_are_no_tensors
  7 blank maps: test_messages.py::TestBlankMaps, test_messages.py::TestNonfinite, test_messages.py::TestNoGradient
- 8 which layer: test_messages.py::TestLayers, test_automatic_layers.py::test_what_is_chosen,
+ 8 which layer: test_argument_messages.py::TestLayers, test_automatic_layers.py::test_what_is_chosen,
    test_automatic_layers.py::test_tokens_in_the_layer_browser, test_cli_verbs.py::test_layers_are_listed
  9 volumes: test_methods.py::test_shape_range_type_and_repetition, test_volumes.py::test_which_slices_are_shown
 10 what a target means: test_methods.py::test_all_forms_of_a_class_mean_the_same,
@@ -29,7 +29,8 @@ A row that another file holds is not tested again here; what is held where:
 13 overlays: test_overlay.py::test_the_overlay_is_a_true_blend, test_images.py::test_every_kind_of_pixel_becomes_rgb,
    test_overlay.py::test_weight_one_returns_the_picture_bit_for_bit, test_grid.py::test_a_grid_can_have_a_colour_bar,
    test_overlay.py::test_pictures_of_every_kind_give_the_same_overlay
-14 training: test_gives_back.py::test_the_next_training_step_is_the_same, test_target_spec.py::TestDifferentiable,
+14 training: test_gives_back.py::test_the_next_training_step_is_the_same,
+   test_differentiable.py::test_a_loss_on_the_map_trains,
    test_examples.py::test_training_with_maps_is_bit_for_bit_training_without
 15 video and recurrent networks: test_video.py::test_only_recurrent_modules_run_without_cudnn_and_only_in_a_call,
    test_video.py::test_folded_frames_give_the_maps_of_the_same_network_unfolded
@@ -60,7 +61,7 @@ A row that another file holds is not tested again here; what is held where:
 31 devices: test_users.py::test_the_default_device_is_not_used
 32 guided backpropagation: test_guided_backprop.py::test_nothing_is_left_behind,
    test_guided_backprop.py::test_every_form_of_relu
-33 old names: test_messages.py::TestArguments, test_users.py::test_old_names_in_a_call
+33 old names: test_argument_messages.py::TestArguments, test_users.py::test_old_names_in_a_call
 34 repetition: test_methods.py::test_shape_range_type_and_repetition,
    test_gives_back.py::test_a_call_changes_nothing
 35 prediction with the map: test_users.py::test_what_was_explained_is_said
