@@ -178,7 +178,7 @@ def test_a_sequential_is_one_layer() -> None:
 @every_layer_method
 def test_tokens_through_a_reshape_transform(method: Any) -> None:
     if method.name == "sess":
-        pytest.skip("its windows are squares by default; this network takes oblongs (test_shelf_oracles)")
+        pytest.skip("its windows are squares by default; this network takes oblongs (test_sess)")
     net = build(TinyViT)
     x = inputs(size=TinyViT.size)
     explanation = method.load()(net, net.blocks[-1].norm1, tokens_to_grid).explain(x, 1)
