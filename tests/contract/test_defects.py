@@ -53,7 +53,8 @@ What another file holds is not tested again; what is held where:
 40 RefineCAM: test_finer_refine.py::test_refinecam,
    test_finer_refine.py::test_refinecam_of_one_layer_is_its_base_and_takes_one_pass
 41 ShapleyCAM: test_methods.py::test_the_order_of_layers_does_not_matter,
-   test_fem_kpca_segeigen_shapley.py::test_shapleycam_of_tokens, test_fem_kpca_segeigen_shapley.py::test_shapleycam_through_fused_attention
+   test_fem_kpca_segeigen_shapley.py::test_shapleycam_of_tokens,
+   test_fem_kpca_segeigen_shapley.py::test_shapleycam_through_fused_attention
 42 FullGrad: test_fullgrad.py::test_the_map_is_the_authors
 43 RandomCAM: test_methods.py::test_random_weights_come_from_the_seed_alone,
    test_methods.py::test_a_frozen_network_gives_the_same_map
