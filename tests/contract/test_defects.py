@@ -78,7 +78,7 @@ What another file holds is not tested again; what is held where:
 56 compiled and scripted networks: test_twins.py::test_the_same_map, test_twins.py::test_scripted_and_traced
 57 networks without parameters: test_defects.py::test_a_network_without_parameters
 58 command line: test_cli_messages.py::test_mistakes_get_one_sentence, test_models.py::test_a_factory_of_one_s_own
-59 packaging: test_floors.py::test_importing_a_method_loads_torch_and_numpy_only,
+59 packaging: test_import_cost.py::test_importing_a_method_loads_torch_and_numpy_only,
    test_floors.py::test_the_requirements_agree, test_defects.py::test_version_and_types
 """
 

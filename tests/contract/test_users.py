@@ -56,7 +56,7 @@ A row that another file holds is not tested again here; what is held where:
 27 tensors that stay: test_gpu.py::test_the_map_of_the_cpu, test_users.py::test_the_default_device_is_not_used
 28 compiled, scripted, exported: test_twins.py::test_the_same_map, test_twins.py::test_scripted_and_traced,
    test_exported.py::test_everything_is_as_in_the_network
-29 dependencies: test_floors.py::test_importing_a_method_loads_torch_and_numpy_only
+29 dependencies: test_import_cost.py::test_importing_a_method_loads_torch_and_numpy_only
 30 bands and odd sizes: test_overlay.py::test_of_many_bands_the_mean_is_shown, test_users.py::test_bands_and_strips
 31 devices: test_users.py::test_the_default_device_is_not_used
 32 guided backpropagation: test_guided_backprop.py::test_nothing_is_left_behind,
