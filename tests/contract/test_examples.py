@@ -25,6 +25,7 @@ def example(name: str) -> ModuleType:
 
 def test_every_example_has_a_test() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
+    assert len(SCRIPTS) >= 7
     for script in SCRIPTS:
         assert f'example("{script.stem}")' in source
         assert len(script.read_text(encoding="utf-8").splitlines()) <= 50

@@ -131,7 +131,9 @@ class TestRefused:
 
     def test_statistics_of_the_batch_in_evaluation_are_none_of_training(self, tmp_path: Path) -> None:
         norms = nn.BatchNorm2d(3, track_running_stats=False), nn.InstanceNorm2d(3)
-        load_model(saved(nn.Sequential(nn.Conv2d(2, 3, 3), *norms).eval(), tmp_path / "net.pt2", 2))
+        net, x = nn.Sequential(nn.Conv2d(2, 3, 3), *norms).eval(), inputs()
+        loaded = load_model(saved(net, tmp_path / "net.pt2", 2))
+        torch.testing.assert_close(loaded.model(x), net(x))
 
     def test_objects_are_not_unpickled_behind_ones_back(self, tmp_path: Path) -> None:
         """torch's own reader tries the safe way and, when that fails, silently the unsafe one."""
