@@ -1,5 +1,5 @@
 # ruff: noqa: N806 - P and R are the names of the literature
-"""The methods that are made of attention matrices: their definitions, and the laws of the shelf."""
+"""The methods that are made of attention matrices: their definitions, and the laws of all methods."""
 
 from __future__ import annotations
 
