@@ -84,6 +84,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.failures import BrokenError
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
 from helpers.tiny_nets import ConvNet, InPlaceNet, ResidualNet, build, frozen, inputs
 from torch import Tensor, nn
@@ -185,12 +186,8 @@ def test_what_was_explained_is_said() -> None:
     assert not found.outputs.requires_grad
 
 
-class BrokenError(Exception):
-    pass
-
-
 def broken(output: Any) -> Tensor:
-    raise BrokenError
+    raise BrokenError  # a new one: one that was made before would keep its traceback, and so the tensors of the call
 
 
 def test_hundreds_of_calls_leave_nothing() -> None:
