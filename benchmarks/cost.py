@@ -27,7 +27,7 @@ import torch
 import torchvision
 
 from benchmarks import peers
-from benchmarks.channel import Remote
+from benchmarks.remote_process import RemoteProcess
 from pytorch_grad_cam.methods import METHODS, method_name
 
 RESULT = Path(__file__).parent / "results" / "cost.md"
@@ -56,11 +56,11 @@ TIME_LIMIT, MEMORY_LIMIT = 1.05, 100  # what we want to reach: ratio, MB
 Table = dict[str, dict[str, float]]
 
 
-def worker(side: str, **environment: str) -> Remote:
+def worker(side: str, **environment: str) -> RemoteProcess:
     """A process that runs `benchmarks.cost_worker` for "ours" or "peers"."""
     arguments = ("benchmarks.cost_worker", side, NETWORK, LAYER)
     if side == "ours":
-        remote = Remote([sys.executable, "-m", *arguments], peers.limited(THREADS))
+        remote = RemoteProcess([sys.executable, "-m", *arguments], peers.limited(THREADS))
     else:
         remote = peers.remote(*arguments, threads=THREADS)
     remote.environment |= environment

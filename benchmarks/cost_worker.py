@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.channel import serve
 from benchmarks.networks import build
+from benchmarks.remote_process import serve
 
 Work = Callable[[Tensor], Any]
 Prepared = tuple[Work, Callable[[], None]]  # the explanation, and what undoes its hooks

@@ -4,8 +4,8 @@
 often the maximum of the map lies on the thing; and the *energy*, the mean share of the map's sum that does. Beside
 them: plain CAM where the network allows it, a Gaussian in the middle of the picture, and RandomCAM.
 
-The questions (see `benchmarks.questions`): mosaics of photos and off-centre photos, where `../shared` has the trained
-networks and the photos, and the built-in scenes with the built-in network, everywhere.
+The cases (see `benchmarks.localisation_cases`): mosaics of photos and off-centre photos, where `../shared` has the
+trained networks and the photos, and the built-in scenes with the built-in network, everywhere.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import networks, peers
-from benchmarks.channel import Remote
-from benchmarks.questions import LAYERS, Question, mosaics, off_centre, plain_cam, scenes, several
+from benchmarks.localisation_cases import LAYERS, LocalisationCase, mosaics, off_centre, plain_cam, scenes, several
+from benchmarks.remote_process import RemoteProcess
 from pytorch_grad_cam.methods import METHODS, method_class, method_name
 
 RESULT = Path(__file__).parent / "results" / "localisation.md"
@@ -55,7 +55,7 @@ Mapper = Callable[[Tensor, list[int]], np.ndarray]  # (B, 3, H, W), a class for 
 
 @dataclass(frozen=True)
 class Score:
-    """How a method did on a set of questions."""
+    """How a method did on a set of cases."""
 
     hits: int
     asked: int
@@ -65,22 +65,22 @@ class Score:
         return f"{self.hits} / {self.asked}, {self.energy:.3f}"
 
 
-def score(mapper: Mapper, questions: Iterable[Question]) -> Score:
-    """Ask all questions. A map without a positive place hits nothing and has no energy anywhere."""
+def score(mapper: Mapper, cases: Iterable[LocalisationCase]) -> Score:
+    """Score a method on all cases. A map without a positive place hits nothing and has no energy anywhere."""
     hits, energies = [], []
-    for together in _batches(questions):
-        pictures = torch.stack([question.image for question in together])
-        maps = mapper(pictures, [question.target for question in together])
-        for question, found in zip(together, maps, strict=True):
+    for together in _batches(cases):
+        pictures = torch.stack([case.image for case in together])
+        maps = mapper(pictures, [case.target for case in together])
+        for case, found in zip(together, maps, strict=True):
             total = float(found.sum(dtype=np.float64))
-            hits.append(total > 0 and bool(question.inside.flat[found.argmax()]))
-            energies.append(float(found[question.inside].sum(dtype=np.float64)) / total if total > 0 else 0.0)
+            hits.append(total > 0 and bool(case.mask.flat[found.argmax()]))
+            energies.append(float(found[case.mask].sum(dtype=np.float64)) / total if total > 0 else 0.0)
     return Score(sum(hits), len(hits), float(np.mean(energies)))
 
 
-def _batches(questions: Iterable[Question]) -> Iterator[list[Question]]:
-    """Questions about the same picture, together."""
-    for _, group in groupby(questions, key=lambda question: id(question.image)):
+def _batches(cases: Iterable[LocalisationCase]) -> Iterator[list[LocalisationCase]]:
+    """Cases about the same picture, together."""
+    for _, group in groupby(cases, key=lambda case: id(case.image)):
         yield list(group)
 
 
@@ -96,7 +96,7 @@ def ours(name: str, model: nn.Module, layer: str) -> Mapper:
     return mapper
 
 
-def grad_cam(name: str, network: str, layer: str, remote: Remote) -> Mapper:
+def grad_cam(name: str, network: str, layer: str, remote: RemoteProcess) -> Mapper:
     """The class of the same name in the package grad-cam, in its own process."""
     request = {"network": network, "layers": [layer], "method": METHODS[name].path.partition(":")[2]}
 
@@ -129,16 +129,16 @@ def cam(network: str, model: nn.Module) -> Mapper:
 
 
 def table(
-    network: str, questions: list[Question], methods: list[str], remote: Remote | None
+    network: str, cases: list[LocalisationCase], methods: list[str], remote: RemoteProcess | None
 ) -> dict[str, tuple[Score, Score | None]]:
     """Scores of ours and of grad-cam by method, and of the baselines."""
     model, layer = networks.build(network), LAYERS[network]
-    scores: dict[str, tuple[Score, Score | None]] = {"centred Gaussian": (score(gaussian, questions), None)}
+    scores: dict[str, tuple[Score, Score | None]] = {"centred Gaussian": (score(gaussian, cases), None)}
     if network != "shapes":
-        scores["plain CAM"] = (score(cam(network, model), questions), None)
+        scores["plain CAM"] = (score(cam(network, model), cases), None)
     for name in methods:
-        theirs = score(grad_cam(name, network, layer, remote), questions) if remote else None
-        scores[name] = (score(ours(name, model, layer), questions), theirs)
+        theirs = score(grad_cam(name, network, layer, remote), cases) if remote else None
+        scores[name] = (score(ours(name, model, layer), cases), theirs)
         log.info("%s %s: %s | %s", network, name, *scores[name])
     return scores
 

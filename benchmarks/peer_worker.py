@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.channel import serve
 from benchmarks.networks import ROOT, build
+from benchmarks.remote_process import serve
 
 grad_cam = importlib.import_module("pytorch_grad_cam")
 if (ROOT / "pytorch_grad_cam").samefile(grad_cam.__path__[0]):

@@ -14,8 +14,8 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-from benchmarks.channel import Remote
 from benchmarks.networks import ROOT
+from benchmarks.remote_process import RemoteProcess
 
 PEERS = ("grad-cam", "torchcam", "captum")
 # What the peers import, by import name. Only what our environment lacks is installed; never torch,
@@ -66,13 +66,13 @@ def limited(threads: int) -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))}
 
 
-def remote(module: str, *arguments: str, threads: int = 2) -> Remote:
+def remote(module: str, *arguments: str, threads: int = 2) -> RemoteProcess:
     """A module of `benchmarks`, run where `import pytorch_grad_cam` finds the peer.
 
     `-P` keeps the current folder out of the search path; otherwise our package would be found first.
     """
     path = os.pathsep.join([str(folder()), str(ROOT)])
-    return Remote([sys.executable, "-P", "-m", module, *arguments], limited(threads) | {"PYTHONPATH": path})
+    return RemoteProcess([sys.executable, "-P", "-m", module, *arguments], limited(threads) | {"PYTHONPATH": path})
 
 
 def main() -> None:

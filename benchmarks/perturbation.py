@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from benchmarks import peers
-from benchmarks.channel import Remote
 from benchmarks.cost import THREADS, machine
 from benchmarks.networks import build
+from benchmarks.remote_process import RemoteProcess
 from pytorch_grad_cam import AblationCAM, FullGrad, GradCAM, ScoreCAM
 
 RESULT = Path(__file__).parent / "results" / "perturbation.md"
@@ -74,7 +74,7 @@ def best_batch(plain: Work) -> torch.Tensor:
     return times[min(times)]
 
 
-def scorecam(model: nn.Module, plain: Work, x: torch.Tensor, rounds: int, theirs: Remote | None) -> list[str]:
+def scorecam(model: nn.Module, plain: Work, x: torch.Tensor, rounds: int, theirs: RemoteProcess | None) -> list[str]:
     """ScoreCAM beside the bound, over some of the channels in turns, and once over all, beside grad-cam's."""
     together = best_batch(plain)
     times = SOME // len(together)

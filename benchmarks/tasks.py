@@ -43,13 +43,13 @@ LAYERS = {"deeplab": ("backbone",), "fastestdet": ("backbone.stage4", "spp")}
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """`image` (3, H, W) is ready for the network, `photo` the same picture; `inside` (H, W) is true on the object."""
+class TaskCase:
+    """`image` (3, H, W) is ready for the network, `photo` the same picture; `mask` (H, W) is true on the object."""
 
     photo: np.ndarray
     image: Tensor
     target: Target
-    inside: np.ndarray
+    mask: np.ndarray
     label: str
 
 
@@ -66,7 +66,7 @@ def _box_mask(box: Tensor, side: int) -> np.ndarray:
     return ((places >= top) & (places <= bottom))[:, None] & ((places >= left) & (places <= right))
 
 
-def masked(model: nn.Module) -> Iterator[Asked]:
+def masked(model: nn.Module) -> Iterator[TaskCase]:
     """The photos with pixel masks of VOC classes."""
     folder, side = SHARED / "masks", SIDES["deeplab"]
     names = json.loads((SHARED / "voc_classes.json").read_text())
@@ -74,10 +74,10 @@ def masked(model: nn.Module) -> Iterator[Asked]:
         mask = Image.open(folder / f"{file}_mask.png").resize((side, side), Image.Resampling.NEAREST)
         photo, image = _photo(folder / f"{file}.jpg", "deeplab")
         target = SemanticSegmentationTarget(category)
-        yield Asked(photo, image, target, np.asarray(mask) == category, names[category])
+        yield TaskCase(photo, image, target, np.asarray(mask) == category, names[category])
 
 
-def segmented(model: nn.Module, least: float = 0.01) -> Iterator[Asked]:
+def segmented(model: nn.Module, least: float = 0.01) -> Iterator[TaskCase]:
     """Photos with boxes, for each labelled class that the network sees in a share of `least` of the picture."""
     folder, side = SHARED / "voc2012", SIDES["deeplab"]
     names = json.loads((SHARED / "voc_classes.json").read_text())
@@ -90,10 +90,10 @@ def segmented(model: nn.Module, least: float = 0.01) -> Iterator[Asked]:
             if float((found == names.index(label)).float().mean()) >= least:
                 boxes = [torch.tensor(thing["box"]) * to_side for thing in row["objects"] if thing["label"] == label]
                 inside = np.logical_or.reduce([_box_mask(box, side) for box in boxes])
-                yield Asked(photo, image, SemanticSegmentationTarget(names.index(label)), inside, label)
+                yield TaskCase(photo, image, SemanticSegmentationTarget(names.index(label)), inside, label)
 
 
-def detected(model: nn.Module) -> Iterator[Asked]:
+def detected(model: nn.Module) -> Iterator[TaskCase]:
     """Photos with boxes, for each object that the detector finds with the right label and an overlap above 0.5."""
     folder, side = SHARED / "voc2012", SIDES["fastestdet"]
     names = json.loads((SHARED / "coco_classes.json").read_text())
@@ -102,37 +102,37 @@ def detected(model: nn.Module) -> Iterator[Asked]:
         with torch.no_grad():
             output = {name: part[0] for name, part in model(image[None]).items()}
         to_side = torch.tensor([side / row["width"], side / row["height"]] * 2)
-        for each in detected_objects(output):
-            true = [torch.tensor(t["box"]) * to_side for t in row["objects"] if t["label"] == names[each.category]]
+        for item in detected_objects(output):
+            true = [torch.tensor(t["box"]) * to_side for t in row["objects"] if t["label"] == names[item.category]]
             if not true:
                 continue
-            shared = overlaps(torch.tensor(each.box), torch.stack(true))
+            shared = overlaps(torch.tensor(item.box), torch.stack(true))
             if shared.max() > 0.5:
-                yield Asked(
-                    photo, image, each.target, _box_mask(true[int(shared.argmax())], side), names[each.category]
+                yield TaskCase(
+                    photo, image, item.target, _box_mask(true[int(shared.argmax())], side), names[item.category]
                 )
 
 
-def table(model: nn.Module, layer: str, questions: list[Asked], drawn: Path | None) -> list[str]:
+def table(model: nn.Module, layer: str, cases: list[TaskCase], drawn: Path | None) -> list[str]:
     """One table as markdown lines; with ``drawn`` also the first maps as a picture."""
     lines = ["| method | hits | energy | seconds per map |", "| --- | --- | --- | --- |"]
-    chance = float(np.mean([asked.inside.mean() for asked in questions]))
+    chance = float(np.mean([case.mask.mean() for case in cases]))
     cells = []
     for name in METHODS:
         cam, hits, energy, start = method_class(name)(model, layer), [], [], time.perf_counter()
-        for index, asked in enumerate(questions):
-            map = cam(asked.image[None], asked.target)[0]
+        for index, case in enumerate(cases):
+            map = cam(case.image[None], case.target)[0]
             total = float(map.sum(dtype=np.float64))
-            hits.append(total > 0 and bool(asked.inside.flat[map.argmax()]))
-            energy.append(float(map[asked.inside].sum(dtype=np.float64)) / total if total > 0 else 0.0)
+            hits.append(total > 0 and bool(case.mask.flat[map.argmax()]))
+            energy.append(float(map[case.mask].sum(dtype=np.float64)) / total if total > 0 else 0.0)
             if drawn and index < 8:
-                picture = show_cam_on_image(asked.photo, map, use_rgb=True)
-                box = getattr(asked.target, "box", None)
+                picture = show_cam_on_image(case.photo, map, use_rgb=True)
+                box = getattr(case.target, "box", None)
                 if box is not None:
                     outline = [int(side) for side in box.clamp(0, len(picture)).tolist()]
                     picture = draw_boxes(picture, [Box(*outline, 0, 0.0)])
-                cells.append((picture, f"{name}: {asked.label} {energy[-1]:.2f}"))
-        seconds = (time.perf_counter() - start) / len(questions)
+                cells.append((picture, f"{name}: {case.label} {energy[-1]:.2f}"))
+        seconds = (time.perf_counter() - start) / len(cases)
         lines.append(f"| {name} | {sum(hits)} / {len(hits)} | {np.mean(energy):.3f} | {seconds:.2f} |")
     lines.append(f"| share of the picture | - | {chance:.3f} | - |")
     if drawn:
@@ -144,7 +144,7 @@ def table(model: nn.Module, layer: str, questions: list[Asked], drawn: Path | No
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="hits and energy of maps for segmentation and detection")
-    parser.add_argument("--most", type=int, default=20, help="questions of each kind, at most")
+    parser.add_argument("--most", type=int, default=20, help="cases of each kind, at most")
     parser.add_argument("--pictures", type=Path, help="folder for contact sheets of the first maps")
     parser.add_argument("--output", type=Path, default=RESULT, help="markdown file to write")
     options = parser.parse_args()
@@ -162,12 +162,12 @@ def main() -> None:
         ("DeepLabV3 (VOC), VOC photos, classes it finds, in their boxes", "deeplab", segmented),
         ("FastestDet (COCO), VOC photos, objects it finds, in their boxes", "fastestdet", detected),
     )
-    for title, name, questions in kinds:
+    for title, name, make_cases in kinds:
         model = networks.build(name)
-        every = list(questions(model))
+        every = list(make_cases(model))
         some = every[:: max(1, -(-len(every) // options.most))]
         for layer in LAYERS[name]:
-            file = f"{questions.__name__}_{layer}.png"
+            file = f"{make_cases.__name__}_{layer}.png"
             found = table(model, layer, some, options.pictures / file if options.pictures else None)
             lines += [f"## {title}; layer `{layer}`", "", *found, ""]
             print("\n".join(lines[-len(found) - 3 :]), flush=True)

@@ -13,9 +13,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 import torch  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
+from helpers.paths import ROOT, SHARED  # noqa: E402
 
 sys.path.append(str(ROOT))  # for the folder benchmarks; at the end, so that the installed package is what is tested
 

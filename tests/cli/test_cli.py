@@ -13,6 +13,7 @@ import pytest
 import torch
 from helpers.colour_net import NET, red_and_blue
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
+from helpers.paths import ROOT
 from helpers.torchvision_nets import forbid_downloads
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,8 +22,6 @@ from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.models import shapes
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.colour_net import NET, red_and_blue
+from helpers.paths import ROOT
 from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
@@ -124,7 +125,7 @@ def test_its_help_loads_no_torch() -> None:
     )
     run = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,

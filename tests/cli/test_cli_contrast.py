@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.colour_net import NET, red_and_blue
+from helpers.paths import ROOT
 from helpers.torchvision_nets import forbid_downloads
 
 from pytorch_grad_cam.cli.main import main
@@ -16,7 +17,7 @@ from pytorch_grad_cam.data.images import read_image
 
 RED, BLUE, GRAY = (slice(24, 36), slice(28, 36)), (slice(24, 36), slice(60, 66)), (slice(5, 15), slice(20, 70))
 UNSEEN = (slice(0, 60), slice(0, 14))  # what the network's square crop leaves out
-STAR_AND_RING = Path(__file__).resolve().parents[2] / "examples" / "images" / "scene_star_ring.png"
+STAR_AND_RING = ROOT / "examples" / "images" / "scene_star_ring.png"
 BOTH = "gradcam_0_red_rather_than_1_dark_blue"
 
 

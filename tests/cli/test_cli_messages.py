@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -159,3 +160,34 @@ def test_classes_by_name() -> None:
         find_class("xyz", names)
     with pytest.raises(ValueError, match="the class index -2 is negative"):
         find_class("-2", None)
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_a_task_that_the_network_does_not_do(task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "picture.png"
+    write_gray(picture)
+    given = ["--image-path", str(picture), "--model", "shapes", "--task", task, "--output-dir", str(tmp_path / "out")]
+    assert main(given) == 1
+    said = capsys.readouterr().err
+    assert f"this network does no {task}: " in said
+    assert "; leave out --task, or choose a network for it with --model" in said
+    assert "read=" not in said
+
+
+def test_concepts_without_a_class_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "picture.png"
+    write_gray(picture)
+    given = ["concepts", "--image-path", str(picture), "--model", "shapes", "--output-dir", str(tmp_path / "out")]
+    assert main([*given, "--components", "2"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "concept " in line]
+    assert len(lines) == 2
+    table = json.loads((tmp_path / "out" / "concepts.json").read_text(encoding="utf-8"))
+    nameless = [not each["classes"] for each in table["concepts"]]
+    assert [line.endswith(", no class above 50 %") for line in lines] == nameless
+    assert any(nameless)
+
+
+def write_gray(path: Path) -> None:
+    from PIL import Image
+
+    Image.effect_noise((64, 64), 9).convert("RGB").save(path)

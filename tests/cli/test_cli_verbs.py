@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.colour_net import NET, red_and_blue
+from helpers.paths import ROOT
 from torch import Tensor, nn
 
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.engine.layer_reports import report_layers
 from pytorch_grad_cam.methods import METHODS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_methods_are_listed_at_once() -> None:

@@ -7,11 +7,11 @@ import importlib
 import inspect
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.drop_in_contract import CONTRACT
+from helpers.paths import ROOT
 
 STEP = "a step of that package's computation, which has other steps here"
 HOOK = "the body of a hook that stays on the model there; here nothing does"
@@ -116,4 +116,4 @@ def test_modules_are_there_without_being_imported() -> None:
     code = (
         "import pytorch_grad_cam as p; p.utils.model_targets.SoftmaxOutputTarget(); p.utils.image; p.grad_cam.GradCAM"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -8,8 +8,9 @@ from types import ModuleType
 
 import pytest
 import torch
+from helpers.paths import ROOT
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if path.name != "__init__.py")
 
 
@@ -24,6 +25,7 @@ def example(name: str) -> ModuleType:
 
 def test_every_example_has_a_test() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
+    assert len(SCRIPTS) >= 7
     for script in SCRIPTS:
         assert f'example("{script.stem}")' in source
         assert len(script.read_text(encoding="utf-8").splitlines()) <= 50

@@ -1,21 +1,20 @@
-"""Who may import whom (design: floors), what an import costs, and that the two lists of requirements agree."""
+"""Who may import whom (design: floors), what lies in a file, and that what is written twice agrees."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 import pytorch_grad_cam
 from pytorch_grad_cam.methods import METHODS
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "pytorch_grad_cam"
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
 
@@ -62,6 +61,9 @@ def module_name(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
+MODULES = {module_name(path): path for path in SOURCES}
+
+
 def floor(name: str) -> float:
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
@@ -98,25 +100,34 @@ def walked(node: ast.AST) -> Iterator[ast.AST]:
 
 def own(names: Iterator[str]) -> list[str]:
     """Keep the modules of the package, without its name in front."""
-    modules = {module_name(path) for path in SOURCES}
     shortened = [name.removeprefix(PACKAGE).removeprefix(".") for name in names if name.split(".")[0] == PACKAGE]
-    return [name for name in shortened if name in modules and name]
+    return [name for name in shortened if name in MODULES and name]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_nobody_imports_from_above(path: Path) -> None:
-    name = module_name(path)
-    for imported in own(imports(path)):
-        assert floor(imported) <= floor(name), f"{name} (floor {floor(name)}) imports {imported} ({floor(imported)})"
-        for above, below in FORBIDDEN:
-            assert not (name.startswith(above) and imported.startswith(below)), f"{name} imports {imported}"
-        if floor(name) == 4:
-            assert floor(imported) < 4, f"a method imports a method: {name}, {imported}"
+def test_nobody_imports_from_above() -> None:
+    arrows = [(name, imported) for name, path in MODULES.items() for imported in own(imports(path))]
+    assert len(arrows) > 100
+    assert [
+        f"{name} ({floor(name)}) imports {other} ({floor(other)})"
+        for name, other in arrows
+        if floor(other) > floor(name)
+    ] == []
+    assert [
+        f"{name} imports {other}"
+        for name, other in arrows
+        for above, below in FORBIDDEN
+        if name.startswith(above) and other.startswith(below)
+    ] == []
+    assert [
+        f"a method imports a method: {name}, {other}"
+        for name, other in arrows
+        if floor(name) == floor(other) == 4 and name != other
+    ] == []
 
 
 def test_there_is_no_circle() -> None:
     """No module needs itself, also not by an import inside a function."""
-    graph = {module_name(path): {*own(imports(path))} - {module_name(path)} for path in SOURCES}
+    graph = {name: {*own(imports(path))} - {name} for name, path in MODULES.items()}
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
@@ -130,38 +141,27 @@ def test_there_is_no_circle() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if floor(module_name(p) or "methods") <= 5], ids=module_name)
-def test_the_core_needs_torch_and_numpy_only(path: Path) -> None:
-    name = module_name(path)
-    if name.startswith(("utils.", "data.", "visualization.", "models.from_")):
-        pytest.skip("a module that only users of pictures or of other packages' models import")
-    outside = {imported.split(".")[0] for imported in imports(path, top_only=True)}
-    assert outside <= LIGHT
+def test_the_core_needs_torch_and_numpy_only() -> None:
+    """All that is no module which only users of pictures or of other packages' models import."""
+    others = ("utils.", "data.", "visualization.", "models.from_")
+    modules = {name: path for name, path in MODULES.items() if floor(name) <= 5 and not name.startswith(others)}
+    assert len(modules) > 100
+    outside = {name: {part.split(".")[0] for part in imports(path, top_only=True)} for name, path in modules.items()}
+    assert {name: packages - LIGHT for name, packages in outside.items() if packages - LIGHT} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_files_are_short_and_init_defines_nothing(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 400 or module_name(path) in TABLES
-    if path.name == "__init__.py" and path.parent.name != PACKAGE:
-        assert not [node for node in ast.parse(text).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+def test_files_are_short() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > 400 and name not in TABLES} == {}
 
 
-def loaded_by(statement: str, beside: str = "") -> set[str]:
-    """Return the top-level packages that a statement loads in a fresh interpreter, ``beside`` those of another."""
-    packages = "{name.partition('.')[0] for name in sys.modules}"
-    code = f"import sys\n{beside}\nbefore = {packages}\n{statement}\nprint(*{packages} - before)"
-    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
-    return set(result.stdout.split())
-
-
-def test_importing_the_package_is_nearly_free() -> None:
-    assert not loaded_by(f"import {PACKAGE}, {PACKAGE}.methods") & {"torch", "numpy", "torchvision", "cv2"}
-
-
-def test_importing_a_method_loads_torch_and_numpy_only() -> None:
-    more = loaded_by(f"from {PACKAGE} import GradCAM, EigenCAM", beside="import torch, numpy") - LIGHT
-    assert not {name for name in more if not name.startswith("_")}
+def test_init_defines_nothing() -> None:
+    """But for that of the package, whose names are lazy."""
+    rooms = [path for path in SOURCES if path.name == "__init__.py" and path.parent.name != PACKAGE]
+    assert len(rooms) > 10
+    for path in rooms:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        assert not [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))], path
 
 
 def test_every_public_name_is_there() -> None:

@@ -19,8 +19,8 @@ from torchvision.transforms import functional as pictures
 
 import pytorch_grad_cam
 from benchmarks import networks, peers
-from benchmarks.channel import Remote
-from benchmarks.questions import mosaics
+from benchmarks.localisation_cases import mosaics
+from benchmarks.remote_process import RemoteProcess
 from pytorch_grad_cam import BaseCAM, Explanation
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:.*not every map means something")]
@@ -48,7 +48,7 @@ PHOTO_CLASSES = [281, 340, 207]  # cat, zebra, golden retriever
 
 
 @pytest.fixture(scope="module")
-def peer() -> Iterator[Remote]:
+def peer() -> Iterator[RemoteProcess]:
     """A process that answers for grad-cam."""
     if "grad-cam" not in peers.versions():
         pytest.skip(f"grad-cam is not installed in {peers.folder()}; run `python -m benchmarks.peers`")
@@ -90,7 +90,7 @@ def ours(request: dict[str, Any]) -> Explanation:
     return cam.explain(request["input"], targets, **flags)
 
 
-def theirs(peer: Remote, request: dict[str, Any]) -> dict[str, Any]:
+def theirs(peer: RemoteProcess, request: dict[str, Any]) -> dict[str, Any]:
     answer = peer.ask(request)
     assert "error" not in answer, answer["error"]
     return answer
@@ -144,50 +144,50 @@ def assert_same_but_for_the_sign(found: Explanation, answer: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("method", EXACT)
 @pytest.mark.parametrize("place", PLACES)
-def test_same_maps(peer: Remote, place: str, method: str) -> None:
+def test_same_maps(peer: RemoteProcess, place: str, method: str) -> None:
     request = asked(place, method)
     assert_same(ours(request), theirs(peer, request))
 
 
 @pytest.mark.parametrize("method", EXACT)
 @pytest.mark.parametrize("place", ["squeezenet", "resnet18, two layers"])
-def test_top_class_is_the_default(peer: Remote, place: str, method: str) -> None:
+def test_top_class_is_the_default(peer: RemoteProcess, place: str, method: str) -> None:
     request = asked(place, method) | {"targets": None}
     assert_same(ours(request), theirs(peer, request))
 
 
 @pytest.mark.parametrize("method", EXACT)
 @pytest.mark.parametrize("place", ["squeezenet", "resnet18, two layers", "vgg11, relu", "densenet121"])
-def test_same_maps_with_eigen_smooth_but_for_the_sign(peer: Remote, place: str, method: str) -> None:
+def test_same_maps_with_eigen_smooth_but_for_the_sign(peer: RemoteProcess, place: str, method: str) -> None:
     request = asked(place, method, eigen_smooth=True)
     assert_same_but_for_the_sign(ours(request), theirs(peer, request))
 
 
 @pytest.mark.parametrize("method", ["EigenCAM", "EigenGradCAM"])
 @pytest.mark.parametrize("place", PLACES)
-def test_same_principal_component_but_for_the_sign(peer: Remote, place: str, method: str) -> None:
+def test_same_principal_component_but_for_the_sign(peer: RemoteProcess, place: str, method: str) -> None:
     request = asked(place, method)
     assert_same_but_for_the_sign(ours(request), theirs(peer, request))
 
 
 @pytest.mark.parametrize("method", ["EigenCAM", "EigenGradCAM"])
-def test_same_principal_component_where_most_channels_are_dead(peer: Remote, method: str) -> None:
+def test_same_principal_component_where_most_channels_are_dead(peer: RemoteProcess, method: str) -> None:
     """27 x 27 places, more than the 512 channels, of which a class leaves some 400 without a gradient."""
     network("squeezenet")  # skips where its weights are not
-    questions = list(mosaics("squeezenet", 1))
+    cases = list(mosaics("squeezenet", 1))
     request = {
         "network": "squeezenet",
         "layers": ["features.12"],
         "method": method,
-        "input": torch.stack([question.image for question in questions]),
-        "targets": [question.target for question in questions],
+        "input": torch.stack([case.image for case in cases]),
+        "targets": [case.target for case in cases],
     }
     assert_same_but_for_the_sign(ours(request), theirs(peer, request))
 
 
 @pytest.mark.parametrize("method", EXACT)
 @pytest.mark.parametrize("place", ["squeezenet", "resnet18, two layers", "densenet121"])
-def test_same_maps_with_aug_smooth(peer: Remote, place: str, method: str) -> None:
+def test_same_maps_with_aug_smooth(peer: RemoteProcess, place: str, method: str) -> None:
     request = asked(place, method, aug_smooth=True)
     found, answer = ours(request), theirs(peer, request)
     assert answer["maps"].max() > 0
@@ -195,7 +195,7 @@ def test_same_maps_with_aug_smooth(peer: Remote, place: str, method: str) -> Non
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_random_cam_is_the_same_for_the_same_weights(peer: Remote, place: str) -> None:
+def test_random_cam_is_the_same_for_the_same_weights(peer: RemoteProcess, place: str) -> None:
     request = asked(place, "RandomCAM")
     found = ours(request)
     assert_same(
@@ -228,13 +228,13 @@ def plus_plus(activations: Tensor, grads: Tensor, epsilon: float, floor: float =
 
 
 @pytest.mark.parametrize("place", POSITIVE)
-def test_plus_plus_is_the_same_where_the_epsilon_is_negligible(peer: Remote, place: str) -> None:
+def test_plus_plus_is_the_same_where_the_epsilon_is_negligible(peer: RemoteProcess, place: str) -> None:
     request = asked(place, "GradCAMPlusPlus", scale=1e6)
     assert_same(ours(request), theirs(peer, request))
 
 
 @pytest.mark.parametrize("place", [place for place in POSITIVE if "two" not in place])
-def test_plus_plus_differs_by_the_epsilon_and_nothing_else(peer: Remote, place: str) -> None:
+def test_plus_plus_differs_by_the_epsilon_and_nothing_else(peer: RemoteProcess, place: str) -> None:
     request = asked(place, "GradCAMPlusPlus")
     activations, grads = recorded(request)
     with_epsilon, without = (plus_plus(activations, grads, epsilon) for epsilon in (1e-6, 0.0))
@@ -242,7 +242,7 @@ def test_plus_plus_differs_by_the_epsilon_and_nothing_else(peer: Remote, place: 
     assert distance(ours(request).raw[0], without) < TOLERANCE
 
 
-def test_plus_plus_keeps_the_denominator_from_its_pole_where_activations_are_signed(peer: Remote) -> None:
+def test_plus_plus_keeps_the_denominator_from_its_pole_where_activations_are_signed(peer: RemoteProcess) -> None:
     request = asked("resnet18, signed", "GradCAMPlusPlus", scale=1e6)
     activations, grads = recorded(request)
     pole, kept = plus_plus(activations, grads, 1e-6), plus_plus(activations, grads, 0.0, floor=0.1)
@@ -251,7 +251,7 @@ def test_plus_plus_keeps_the_denominator_from_its_pole_where_activations_are_sig
     assert distance(kept, pole) > 0.1
 
 
-def test_plus_plus_of_the_peer_depends_on_the_scale_of_the_scores(peer: Remote) -> None:
+def test_plus_plus_of_the_peer_depends_on_the_scale_of_the_scores(peer: RemoteProcess) -> None:
     """Why we differ: with the epsilon, multiplying every score by one number changes the map."""
     plain, scaled = (asked("resnet18", "GradCAMPlusPlus", scale=scale) for scale in (1.0, 1e-3))
     # The denominator 2 + S_k G has a scale of its own, so the two may differ a little; the epsilon is the rest.
@@ -261,7 +261,7 @@ def test_plus_plus_of_the_peer_depends_on_the_scale_of_the_scores(peer: Remote) 
     assert distance(ours(scaled).raw[0], plus_plus(activations, grads, 0.0)) < TOLERANCE
 
 
-def test_x_grad_cam_gives_no_weight_to_a_channel_whose_activations_cancel(peer: Remote) -> None:
+def test_x_grad_cam_gives_no_weight_to_a_channel_whose_activations_cancel(peer: RemoteProcess) -> None:
     request = {
         "network": "cancelling",
         "layers": ["features"],
@@ -285,7 +285,7 @@ def test_x_grad_cam_gives_no_weight_to_a_channel_whose_activations_cancel(peer: 
     assert distance(answer["raw"][0], rest) > 0.9
 
 
-def test_what_is_overwritten_in_place_stays_as_it_was(peer: Remote) -> None:
+def test_what_is_overwritten_in_place_stays_as_it_was(peer: RemoteProcess) -> None:
     """DenseNet's last norm, which the peer's own advice names: a ReLU in place follows."""
     for method in EXACT:
         in_place = asked("densenet121", method) | {"layers": ["features.norm5"]}
@@ -297,7 +297,7 @@ def test_what_is_overwritten_in_place_stays_as_it_was(peer: Remote) -> None:
             assert distance(mine.raw[0], wrong["raw"][0]) > 0.01
 
 
-def test_a_module_called_twice_is_explained_at_its_last_call(peer: Remote) -> None:
+def test_a_module_called_twice_is_explained_at_its_last_call(peer: RemoteProcess) -> None:
     picture = batch("shared_relu")[:, :, :32, :32]
     request = {"network": "shared_relu", "layers": ["relu"], "input": picture, "targets": [0, 1, 2]}
     for method in EXACT:
@@ -315,13 +315,13 @@ def volumes() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", EXACT)
-def test_three_dimensions_are_the_same_before_resizing(peer: Remote, method: str) -> None:
+def test_three_dimensions_are_the_same_before_resizing(peer: RemoteProcess, method: str) -> None:
     request = volumes() | {"layers": ["conv"], "method": method}
     assert_same(ours(request), theirs(peer, request))
 
 
 @pytest.mark.parametrize("method", EXACT)
-def test_resizing_in_three_dimensions_is_linear_and_never_overshoots(peer: Remote, method: str) -> None:
+def test_resizing_in_three_dimensions_is_linear_and_never_overshoots(peer: RemoteProcess, method: str) -> None:
     request = volumes() | {"layers": ["pooled"], "method": method}
     found, answer = ours(request), theirs(peer, request)
     assert distance(found.raw[0], answer["raw"][0]) < TOLERANCE
@@ -332,7 +332,7 @@ def test_resizing_in_three_dimensions_is_linear_and_never_overshoots(peer: Remot
     assert (found.maps - answer["maps"]).abs().max() > 0.05  # a cubic spline on the grid of corners
 
 
-def test_the_scale_of_the_scores_does_not_matter(peer: Remote) -> None:
+def test_the_scale_of_the_scores_does_not_matter(peer: RemoteProcess) -> None:
     """No absolute epsilon: tiny scores give the same map; the peer's loses its peak."""
     for method in EXACT:
         plain, tiny = (asked("squeezenet", method, scale=scale) for scale in (1.0, 1e-12))
@@ -341,7 +341,7 @@ def test_the_scale_of_the_scores_does_not_matter(peer: Remote) -> None:
         assert (theirs(peer, tiny)["maps"] - answer["maps"]).abs().max() > TOLERANCE
 
 
-def test_a_wrong_number_of_targets_is_an_error(peer: Remote) -> None:
+def test_a_wrong_number_of_targets_is_an_error(peer: RemoteProcess) -> None:
     request = asked("squeezenet", "GradCAM") | {"targets": PHOTO_CLASSES[:2]}
     with pytest.raises(ValueError, match="2 targets"):
         ours(request)
@@ -352,7 +352,9 @@ def test_a_wrong_number_of_targets_is_an_error(peer: Remote) -> None:
 
 @pytest.mark.parametrize("method", ["ScoreCAM", "AblationCAM"])
 @pytest.mark.parametrize("place", ["squeezenet", "resnet18"])
-def test_perturbation_methods_agree_where_activations_are_not_negative(peer: Remote, method: str, place: str) -> None:
+def test_perturbation_methods_agree_where_activations_are_not_negative(
+    peer: RemoteProcess, method: str, place: str
+) -> None:
     """AblationCAM's sign follows the score in grad-cam; these scores are positive or their maps turned around."""
     request = asked(place, method)
     found, answer = ours(request), theirs(peer, request)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+from helpers.paths import ROOT
 
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.methods import METHODS
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -11,16 +11,16 @@ A row that another file holds is not tested again here; what is held where:
    test_detection.py::test_nothing_matches_is_zero_with_a_graph
  4 segmentation: test_segmentation.py::test_region_mask_and_point_by_hand,
    test_segmentation.py::test_one_channel_by_hand, test_segmentation.py::test_a_class_is_its_predicted_region
- 5 outputs that are no tensor: test_asking.py::test_scores_are_found_inside_outputs,
-   test_asking.py::test_a_part_of_the_output_by_name_index_and_callable
- 6 several inputs: test_asking.py::test_several_inputs, test_asking.py::test_which_input_the_map_is_for,
-   test_asking.py::test_one_mapping_as_the_only_argument, test_users.py::test_inputs_that_are_no_tensors
+ 5 outputs that are no tensor: test_target_spec.py::test_scores_are_found_inside_outputs,
+   test_target_spec.py::test_a_part_of_the_output_by_name_index_and_callable
+ 6 several inputs: test_target_spec.py::test_several_inputs, test_target_spec.py::test_which_input_the_map_is_for,
+   test_target_spec.py::test_one_mapping_as_the_only_argument, test_users.py::test_inputs_that_are_no_tensors
  7 blank maps: test_messages.py::TestBlankMaps, test_messages.py::TestNonfinite, test_messages.py::TestNoGradient
- 8 which layer: test_messages.py::TestLayers, test_automatic_layers.py::test_what_is_chosen,
+ 8 which layer: test_argument_messages.py::TestLayers, test_automatic_layers.py::test_what_is_chosen,
    test_automatic_layers.py::test_tokens_in_the_layer_browser, test_cli_verbs.py::test_layers_are_listed
  9 volumes: test_methods.py::test_shape_range_type_and_repetition, test_volumes.py::test_which_slices_are_shown
 10 what a target means: test_methods.py::test_all_forms_of_a_class_mean_the_same,
-   test_asking.py::test_yes_and_no_of_one_score, test_asking.py::test_several_targets_take_one_forward_pass,
+   test_target_spec.py::test_yes_and_no_of_one_score, test_target_spec.py::test_several_targets_take_one_forward_pass,
    test_embeddings.py::test_regression_one_logit_and_several_labels, test_users.py::test_what_was_explained_is_said
 11 memory and hooks: test_gives_back.py::test_nothing_of_the_graph_outlives_the_call,
    test_users.py::test_hundreds_of_calls_leave_nothing, test_users.py::test_no_method_leaves_anything
@@ -29,7 +29,8 @@ A row that another file holds is not tested again here; what is held where:
 13 overlays: test_overlay.py::test_the_overlay_is_a_true_blend, test_images.py::test_every_kind_of_pixel_becomes_rgb,
    test_overlay.py::test_weight_one_returns_the_picture_bit_for_bit, test_grid.py::test_a_grid_can_have_a_colour_bar,
    test_overlay.py::test_pictures_of_every_kind_give_the_same_overlay
-14 training: test_gives_back.py::test_the_next_training_step_is_the_same, test_asking.py::TestDifferentiable,
+14 training: test_gives_back.py::test_the_next_training_step_is_the_same,
+   test_differentiable.py::test_a_loss_on_the_map_trains,
    test_examples.py::test_training_with_maps_is_bit_for_bit_training_without
 15 video and recurrent networks: test_video.py::test_only_recurrent_modules_run_without_cudnn_and_only_in_a_call,
    test_video.py::test_folded_frames_give_the_maps_of_the_same_network_unfolded
@@ -55,16 +56,16 @@ A row that another file holds is not tested again here; what is held where:
 27 tensors that stay: test_gpu.py::test_the_map_of_the_cpu, test_users.py::test_the_default_device_is_not_used
 28 compiled, scripted, exported: test_twins.py::test_the_same_map, test_twins.py::test_scripted_and_traced,
    test_exported.py::test_everything_is_as_in_the_network
-29 dependencies: test_floors.py::test_importing_a_method_loads_torch_and_numpy_only
+29 dependencies: test_import_cost.py::test_importing_a_method_loads_torch_and_numpy_only
 30 bands and odd sizes: test_overlay.py::test_of_many_bands_the_mean_is_shown, test_users.py::test_bands_and_strips
 31 devices: test_users.py::test_the_default_device_is_not_used
 32 guided backpropagation: test_guided_backprop.py::test_nothing_is_left_behind,
    test_guided_backprop.py::test_every_form_of_relu
-33 old names: test_messages.py::TestArguments, test_users.py::test_old_names_in_a_call
+33 old names: test_argument_messages.py::TestArguments, test_users.py::test_old_names_in_a_call
 34 repetition: test_methods.py::test_shape_range_type_and_repetition,
    test_gives_back.py::test_a_call_changes_nothing
 35 prediction with the map: test_users.py::test_what_was_explained_is_said
-36 evidence against: test_asking.py::test_against_and_contrast_by_hand
+36 evidence against: test_target_spec.py::test_against_and_contrast_by_hand
 37 views of one's own: test_methods.py::test_smoothing_with_ttach,
    test_methods.py::test_smoothing_over_views_fixes_the_class
 """
@@ -83,6 +84,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.failures import BrokenError
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
 from helpers.tiny_nets import ConvNet, InPlaceNet, ResidualNet, build, frozen, inputs
 from torch import Tensor, nn
@@ -184,12 +186,8 @@ def test_what_was_explained_is_said() -> None:
     assert not found.outputs.requires_grad
 
 
-class BrokenError(Exception):
-    pass
-
-
 def broken(output: Any) -> Tensor:
-    raise BrokenError
+    raise BrokenError  # a new one: one that was made before would keep its traceback, and so the tensors of the call
 
 
 def test_hundreds_of_calls_leave_nothing() -> None:

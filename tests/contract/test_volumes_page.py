@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.paths import ROOT
 from torch import Tensor, nn
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "volumes_signals_video.md"
+PAGE = ROOT / "docs" / "volumes_signals_video.md"
 
 
 def classifier(conv: nn.Module, pool: nn.Module) -> nn.Module:

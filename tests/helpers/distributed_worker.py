@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +42,7 @@ def main(rank: str, folder: str) -> None:
         found |= {"maps": torch.stack(maps[::2]), "expected": torch.stack(maps[1::2])}
     torch.save(found, Path(folder) / f"{rank}.pt")
     distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import Tensor, nn
 
@@ -41,3 +42,10 @@ def close(got: Tensor, want: Tensor, tolerance: float = 1e-5) -> None:
 def spread(weights: Tensor, ndim: int) -> Tensor:
     """Weights (..., C) with `ndim` axes of length 1 behind, ready to multiply (..., C, *S)."""
     return weights.reshape(weights.shape + (1,) * ndim)
+
+
+def unit_range(maps: np.ndarray) -> np.ndarray:
+    """(B, *S) maps, each shifted and scaled to the range 0 to 1."""
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.min(axes, keepdims=True), maps.max(axes, keepdims=True)
+    return (maps - low) / (high - low)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import copy
 import pickle
-import random
 import re
 import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.failures import BrokenError, raising
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
+from helpers.paths import ROOT
 from helpers.tiny_nets import DictNet, ResidualNet, build, inputs
+from helpers.unchanged_model import assert_same_state, assert_unchanged, state_of
 from torch import Tensor, nn
 
 from pytorch_grad_cam import BaseCAM, GradCAM
 from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
 from pytorch_grad_cam.engine import restore
 
-SOURCES = Path(__file__).resolve().parents[2] / "pytorch_grad_cam"
+SOURCES = ROOT / "pytorch_grad_cam"
 every_method = pytest.mark.parametrize("method", ANY_NETWORK.values(), ids=ANY_NETWORK)
 
 # Some maps of random networks are empty, and saying so is right.
@@ -44,58 +42,11 @@ def net() -> nn.Module:
     return net
 
 
-def state_of(net: nn.Module) -> dict[str, Any]:
-    """Everything about a model that its owner could notice."""
-    tensors = [*net.named_parameters(), *net.named_buffers()]
-    return {
-        "flags": [(name, module.training) for name, module in net.named_modules()],
-        "identity": [(name, id(module)) for name, module in net.named_modules()],
-        "attributes": [(name, sorted(vars(module))) for name, module in net.named_modules()],
-        "hooks": [
-            (name, list(module._forward_hooks.values()), list(module._forward_pre_hooks), list(module._backward_hooks))
-            for name, module in net.named_modules()
-        ],
-        "values": [(name, tensor.detach().clone()) for name, tensor in tensors],
-        "requires_grad": [(name, tensor.requires_grad, tensor.is_leaf) for name, tensor in tensors],
-        "grad": [(name, None if tensor.grad is None else tensor.grad.clone()) for name, tensor in tensors],
-        "versions": [(name, tensor._version) for name, tensor in tensors],
-    }
-
-
-def assert_same(before: Any, after: Any) -> None:
-    if isinstance(before, Tensor):
-        assert torch.equal(before, after)
-    elif isinstance(before, dict):
-        assert before.keys() == after.keys()
-        for key, value in before.items():
-            assert_same(value, after[key])
-    elif isinstance(before, (list, tuple)):
-        assert len(before) == len(after)
-        for one, other in zip(before, after, strict=True):
-            assert_same(one, other)
-    else:
-        assert before == after
-
-
-@contextmanager
-def unnoticed(net: nn.Module, x: Tensor) -> Iterator[None]:
-    """Assert that the block leaves the model, the caller's tensor, the random states and the modes alone."""
-    before = state_of(net)
-    tensor = (x.detach().clone(), x.requires_grad, x.grad, x._version)
-    chance = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())
-    modes = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
-    yield
-    assert_same(before, state_of(net))
-    assert_same(tensor, (x.detach(), x.requires_grad, x.grad, x._version))
-    assert_same(chance, (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()))
-    assert modes == (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
-
-
 @every_method
-@pytest.mark.parametrize("call", [{}, {"eigen_smooth": True}, {"aug_smooth": True}], ids=["plain", "eigen", "aug"])
+@pytest.mark.parametrize("call", [{}, {"eigen_smooth": True, "aug_smooth": True}], ids=["plain", "smooth"])
 def test_a_call_changes_nothing(method: Any, call: dict[str, bool], net: nn.Module) -> None:
     x = inputs().requires_grad_()
-    with unnoticed(net, x):
+    with assert_unchanged(net, x):
         cam = method.load()(net, [net.norm, net.tail])
         with cam as same:
             assert same is cam
@@ -105,19 +56,8 @@ def test_a_call_changes_nothing(method: Any, call: dict[str, bool], net: nn.Modu
 @every_method
 def test_the_automatic_layer_changes_nothing(method: Any, net: nn.Module) -> None:
     x = inputs()
-    with unnoticed(net, x):
+    with assert_unchanged(net, x):
         method.load()(net)(x)
-
-
-class BrokenError(Exception):
-    pass
-
-
-def raising(error: BaseException) -> Callable[..., Tensor]:
-    def fail(*args: Any) -> Tensor:
-        raise error
-
-    return fail
 
 
 @every_method
@@ -125,10 +65,8 @@ def raising(error: BaseException) -> Callable[..., Tensor]:
     ("where", "error"),
     [
         ("target", BrokenError()),
-        ("target", KeyboardInterrupt()),
         ("model", IndexError()),  # which is looked into, and raised again
-        ("model", KeyboardInterrupt()),
-        ("layer", BrokenError()),
+        ("layer", KeyboardInterrupt()),
         ("reshape_transform", KeyboardInterrupt()),
     ],
     ids=lambda each: each if isinstance(each, str) else type(each).__name__,
@@ -142,7 +80,7 @@ def test_a_failure_changes_nothing(method: Any, error: BaseException, where: str
     handle = None
     if where in ("model", "layer"):
         handle = (net.head if where == "model" else net.norm).register_forward_pre_hook(raising(error))
-    with unnoticed(net, x), pytest.raises(type(error)), cam:
+    with assert_unchanged(net, x), pytest.raises(type(error)), cam:
         cam(x, raising(error) if where == "target" else None)
     if handle is not None:
         handle.remove()
@@ -158,16 +96,16 @@ def test_an_override_that_fails_changes_nothing(method: Any, net: nn.Module) -> 
     if not Failing.uses_layers or others:
         pytest.skip("the method makes its map without overrides")
     x = inputs()
-    with unnoticed(net, x), pytest.raises(BrokenError):
+    with assert_unchanged(net, x), pytest.raises(BrokenError):
         Failing(net, net.norm)(x, 0)
 
 
 @every_method
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_the_callers_mode_does_not_matter(method: Any, mode: Any, net: nn.Module) -> None:
     x = inputs()
     expected = method.load()(net, net.norm)(x, 1)
-    with mode(), unnoticed(net, x):
+    with mode(), assert_unchanged(net, x):
         found = method.load()(net, net.norm)(inputs(), 1)  # made under the mode: an inference tensor in one case
     np.testing.assert_array_equal(found, expected)
 
@@ -185,8 +123,8 @@ def test_the_next_training_step_is_the_same(net: nn.Module) -> None:
         torch.manual_seed(3)
         explained(x)[:, 0].sum().backward()  # dropout draws from the global random state
         optimiser.step()
-    assert_same(state_of(net)["values"], state_of(twin)["values"])
-    assert_same(state_of(net)["grad"], state_of(twin)["grad"])
+    assert_same_state(state_of(net)["values"], state_of(twin)["values"])
+    assert_same_state(state_of(net)["grad"], state_of(twin)["grad"])
 
 
 def test_the_model_can_still_be_copied_and_pickled() -> None:
@@ -224,7 +162,7 @@ def test_another_thread_may_predict_meanwhile(method: Any) -> None:
 
     other = threading.Thread(target=predict)
     other.start()
-    for _ in range(6):
+    for _ in range(3):
         if not np.array_equal(cam(x, 1), reference):
             wrong.append("map")
     done.set()
@@ -288,27 +226,6 @@ def test_only_restore_touches_models() -> None:
         if touch.search(line) and "``" not in line
     ]
     assert not found
-
-
-def test_a_cam_in_a_loop_leaves_no_hooks_and_no_tensors() -> None:
-    net, x = build(ResidualNet), inputs()
-    cam = GradCAM(net, net.norm)
-
-    def alive() -> int:
-        import gc
-
-        gc.collect()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # asking some objects of other packages for their class warns
-            return sum(isinstance(each, Tensor) for each in gc.get_objects())
-
-    cam(x, 0)
-    before = alive()
-    for _ in range(20):
-        cam(x, 0)
-        net(x)
-    assert alive() == before
-    assert not any(module._forward_hooks for module in net.modules())
 
 
 def test_base_cam_says_what_to_override() -> None:

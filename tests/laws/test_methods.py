@@ -31,7 +31,11 @@ BY_LAYER = {name: method for name, method in ANY_NETWORK.items() if method.load(
 every_layer_method = pytest.mark.parametrize("method", BY_LAYER.values(), ids=BY_LAYER)
 every_method = pytest.mark.parametrize("method", ANY_NETWORK.values(), ids=ANY_NETWORK)
 NETS = {"conv": ConvNet, "inplace": InPlaceNet, "residual": ResidualNet, "shared": SharedReluNet}
-BATCH = {"conv": 1, "inplace": 3, "residual": 3, "shared": 1}
+# Every network in two dimensions, and each other number of dimensions with and without several images.
+KINDS = (
+    *((2, "conv", 1), (2, "inplace", 3), (2, "residual", 3), (2, "shared", 1)),
+    *((1, "inplace", 3), (1, "shared", 1), (3, "residual", 3), (3, "conv", 1)),
+)
 LAYER = {"conv": "conv2", "inplace": "conv2", "residual": "norm", "shared": "act"}
 
 # Some maps of random networks are empty, and saying so is right; what is said is tested in test_messages.
@@ -39,8 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something"
 
 
 @every_method
-@pytest.mark.parametrize("ndim", SIZES)
-@pytest.mark.parametrize(("kind", "batch"), BATCH.items())
+@pytest.mark.parametrize(("ndim", "kind", "batch"), KINDS)
 def test_shape_range_type_and_repetition(method: Any, ndim: int, kind: str, batch: int) -> None:
     net, x = build(NETS[kind], ndim), inputs(ndim, batch)
     cam = method.load()(net, LAYER[kind])
@@ -56,7 +59,7 @@ def test_shape_range_type_and_repetition(method: Any, ndim: int, kind: str, batc
 @pytest.mark.parametrize(
     ("ndim", "options"),
     [
-        *((ndim, {}) for ndim in SIZES),
+        (2, {}),
         (3, {"eigen_smooth": True}),
         (1, {"relu": False}),
         (2, {"aug_smooth": True}),  # six times the work, and a flip is a flip along any number of axes
@@ -100,10 +103,9 @@ def test_a_network_in_training_gives_the_map_of_evaluation(method: Any) -> None:
 
 
 @every_method
-@pytest.mark.parametrize("ndim", SIZES)
-def test_an_in_place_operation_after_the_layer_changes_nothing(method: Any, ndim: int) -> None:
-    plain, written_over = build(ConvNet, ndim), build(InPlaceNet, ndim)
-    x = inputs(ndim)
+def test_an_in_place_operation_after_the_layer_changes_nothing(method: Any) -> None:
+    plain, written_over = build(ConvNet), build(InPlaceNet)
+    x = inputs()
     for layer in ("conv2", "act2"):
         np.testing.assert_array_equal(
             method.load()(written_over, layer)(x, 1), method.load()(plain, layer)(x, 1), err_msg=layer
@@ -178,7 +180,7 @@ def test_a_sequential_is_one_layer() -> None:
 @every_layer_method
 def test_tokens_through_a_reshape_transform(method: Any) -> None:
     if method.name == "sess":
-        pytest.skip("its windows are squares by default; this network takes oblongs (test_shelf_oracles)")
+        pytest.skip("its windows are squares by default; this network takes oblongs (test_sess)")
     net = build(TinyViT)
     x = inputs(size=TinyViT.size)
     explanation = method.load()(net, net.blocks[-1].norm1, tokens_to_grid).explain(x, 1)

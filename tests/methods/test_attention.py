@@ -1,51 +1,28 @@
 # ruff: noqa: N806 - P and R are the names of the literature
-"""Attention matrices as they are captured, and the methods that are made of them."""
+"""The methods that are made of attention matrices: their definitions, and the laws of all methods."""
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_nets import CHANNELS, CLASSES, ConvNet, TinyViT, build, frozen, inputs
-from test_gives_back import BrokenError, assert_same, raising, state_of, unnoticed
+from helpers.failures import BrokenError, raising
+from helpers.tiny_nets import TinyViT, build, frozen, inputs
+from helpers.unchanged_model import assert_unchanged
+from helpers.vision_transformers import pictures, torchvision_vit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pytorch_grad_cam import AttentionRelevance, AttentionRollout, LeGrad
-from pytorch_grad_cam.engine.attention import first_norm_of_last_block, record_attentions
+from pytorch_grad_cam.engine.attention import record_attentions
 from pytorch_grad_cam.methods import METHODS
 
 NEEDS_ATTENTION = {name: method for name, method in METHODS.items() if method.needs == "attention"}
 every_method = pytest.mark.parametrize("method", NEEDS_ATTENTION.values(), ids=NEEDS_ATTENTION)
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
 TARGETS = [0, 2]
-
-
-def torchvision_vit(**options: Any) -> nn.Module:
-    """A vision transformer of torchvision (``nn.MultiheadAttention``), for 32 x 32 pixels in patches of 8."""
-    from torchvision.models import VisionTransformer
-
-    sizes = {"image_size": 32, "patch_size": 8, "num_layers": 3, "num_heads": 4, "hidden_dim": 16, "mlp_dim": 24}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = VisionTransformer(num_classes=CLASSES, **{**sizes, **options}).eval()
-        nn.init.normal_(net.heads.head.weight)
-    return net
-
-
-def timm_vit(name: str = "vit_tiny_patch16_224", size: tuple[int, int] = (32, 48), **options: Any) -> nn.Module:
-    timm = pytest.importorskip("timm")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net: nn.Module = timm.create_model(name, img_size=size, num_classes=CLASSES, depth=2, **options).eval()
-    return net
-
-
-def pictures(*size: int, batch: int = 2) -> Tensor:
-    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(3))
 
 
 def error(got: Any, want: Any) -> float:
@@ -67,217 +44,6 @@ def attended(net: TinyViT, x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor
         tokens = tokens + block.mlp(block.norm2(tokens))
         after.append(tokens)
     return net.head(net.norm(tokens)[:, 0]), matrices, after
-
-
-# -- capture
-@pytest.mark.parametrize("graph", [True, False])
-def test_torchvisions_outputs_stay_and_its_matrices_are_attention(graph: bool) -> None:
-    net, x = torchvision_vit(), pictures(32, 32)
-    before = state_of(net)
-    with torch.set_grad_enabled(graph):
-        expected = net(x)
-        outputs, found = record_attentions(net, lambda: net(x), 2)
-    assert_same(before, state_of(net))
-    torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=0)
-    assert [each.name for each in found] == [f"encoder.layers.encoder_layer_{i}" for i in range(3)]
-    for each, block in zip(found, net.encoder.layers, strict=True):
-        assert each.matrix.shape == (2, 4, 17, 17)
-        assert each.matrix.requires_grad == graph
-        assert each.block is block
-    # torch itself, asked for the weights of the first block
-    seen: list[Tensor] = []
-    handle = net.encoder.layers[0].ln_1.register_forward_hook(lambda module, args, output: seen.append(output))
-    net(x)
-    handle.remove()
-    _, weights = net.encoder.layers[0].self_attention(seen[0], seen[0], seen[0], average_attn_weights=False)
-    torch.testing.assert_close(found[0].matrix, weights, atol=1e-6, rtol=0)
-    if graph:  # the matrix is on the way to the outputs, and the parameters' gradients are those of the plain pass
-        assert torch.autograd.grad(outputs[:, 0].sum(), found[0].matrix, retain_graph=True)[0].any()
-        weight = net.encoder.layers[0].mlp[0].weight
-        (plain,), (through,) = (torch.autograd.grad(each[:, 0].sum(), weight) for each in (expected, outputs))
-        torch.testing.assert_close(through, plain, atol=1e-5, rtol=1e-4)
-
-
-def test_vit_b_16() -> None:
-    from torchvision.models import vit_b_16
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = vit_b_16(weights=None, image_size=32, num_classes=5).eval()
-        nn.init.normal_(net.heads.head.weight)
-    x = pictures(32, 32, batch=1)
-    with torch.no_grad():
-        expected = net(x)
-        outputs, found = record_attentions(net, lambda: net(x), 1)
-    torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=1e-5)
-    assert len(found) == 12
-    assert AttentionRollout(net).explain(x).raw[0].shape == (1, 2, 2)
-
-
-@pytest.mark.parametrize(
-    "options", [{"reg_tokens": 4}, {"qk_norm": True}, {"class_token": False, "global_pool": "avg"}]
-)
-@pytest.mark.parametrize("fused", [True, False])
-def test_timms_attention_fused_or_not(options: dict[str, Any], fused: bool) -> None:
-    net, x = timm_vit(**options), pictures(32, 48)
-    for block in net.blocks:
-        block.attn.fused_attn = fused
-    before = state_of(net)
-    with torch.no_grad():
-        expected = net(x)
-        outputs, found = record_attentions(net, lambda: net(x), 2)
-    torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=1e-5)
-    assert_same(before, state_of(net))
-    prefix = {"reg_tokens": 5, "qk_norm": 1, "class_token": 0}[next(iter(options))]
-    assert [each.matrix.shape for each in found] == [(2, 3, prefix + 6, prefix + 6)] * 2
-    for method in NEEDS_ATTENTION.values():
-        assert method.load()(net).explain(x, 1).raw[0].shape == (2, 2, 3)
-
-
-def test_fused_and_plain_attention_give_the_same_maps() -> None:
-    net, x = timm_vit(reg_tokens=4), pictures(32, 48)
-    maps = []
-    for fused in (True, False):
-        for block in net.blocks:
-            block.attn.fused_attn = fused
-        maps.append(np.stack([method.load()(net)(x, 1) for method in NEEDS_ATTENTION.values()]))
-    np.testing.assert_allclose(maps[0], maps[1], atol=1e-3)
-
-
-class Attending(nn.Module):
-    """A sequence of tokens through some attention; ``inner`` says how."""
-
-    def __init__(self, inner: nn.Module, **how: Any) -> None:
-        super().__init__()
-        self.inner, self.how = inner, how
-
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = x.transpose(1, 2)  # (B, N, C)
-        if isinstance(self.inner, nn.MultiheadAttention):
-            if not self.inner.batch_first:
-                tokens = tokens.transpose(0, 1)
-            return self.inner(tokens, tokens, tokens, **self.how)[0]
-        return self.inner(tokens, **self.how)
-
-
-class Fused(nn.Module):
-    """``scaled_dot_product_attention`` with whatever it can take."""
-
-    def __init__(self, groups: int = 1) -> None:
-        super().__init__()
-        self.qkv, self.groups = nn.Linear(8, 24), groups
-
-    def forward(self, tokens: Tensor, **how: Any) -> Tensor:
-        q, k, v = (each.unflatten(2, (2, 4)).transpose(1, 2) for each in self.qkv(tokens).chunk(3, -1))
-        if self.groups > 1:
-            k, v = k[:, :1], v[:, :1]
-        return F.scaled_dot_product_attention(q, k, v, **how).transpose(1, 2).flatten(2)
-
-
-MASK = torch.eye(6, dtype=torch.bool).roll(1, 0)
-PADDING = torch.zeros(2, 6, dtype=torch.bool)
-PADDING[1, 4:] = True
-
-
-@pytest.mark.parametrize(
-    ("inner", "how"),
-    [
-        (lambda: nn.MultiheadAttention(8, 2), {}),
-        (lambda: nn.MultiheadAttention(8, 2, bias=False, batch_first=True), {"need_weights": False}),
-        (lambda: nn.MultiheadAttention(8, 2, kdim=8, vdim=8, batch_first=True), {"attn_mask": MASK}),
-        (lambda: nn.MultiheadAttention(8, 2, batch_first=True), {"attn_mask": MASK.repeat(4, 1, 1).float()}),
-        (lambda: nn.MultiheadAttention(8, 2, batch_first=True), {"key_padding_mask": PADDING, "attn_mask": MASK}),
-        (lambda: nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), {"src_key_padding_mask": PADDING}),
-        (Fused, {}),
-        (Fused, {"is_causal": True}),
-        (Fused, {"attn_mask": ~MASK, "scale": 0.3}),
-        (Fused, {"attn_mask": MASK.float()}),
-        (lambda: Fused(2), {"enable_gqa": True}),
-    ],
-)
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad])
-def test_every_way_to_attend(inner: Any, how: dict[str, Any], mode: Any) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = Attending(inner(), **how).eval()
-    x = torch.randn(2, 8, 6, generator=torch.Generator().manual_seed(1))
-    with mode():
-        expected = net(x)
-        outputs, found = record_attentions(net, lambda: net(x), 2)
-    torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=1e-5)
-    (attention,) = found
-    assert attention.matrix.shape == (2, 2, 6, 6)
-    torch.testing.assert_close(attention.matrix.sum(-1), torch.ones(2, 2, 6))
-
-
-def test_an_explicit_result_that_differs_is_refused() -> None:
-    net = Attending(Fused(), dropout_p=0.5)  # which the explicit path leaves out
-    with pytest.raises(RuntimeError, match="differs from what the network computes"):
-        record_attentions(net, lambda: net(torch.randn(2, 8, 6)), 2)
-
-
-def test_a_network_without_such_attention_is_told_what_was_found() -> None:
-    with pytest.raises(ValueError, match="ConvNet shows: no attention at all"):
-        AttentionRollout(build(ConvNet))(inputs())
-
-    class Windows(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.attend = nn.MultiheadAttention(CHANNELS, 1, batch_first=True)
-
-        def forward(self, x: Tensor) -> Tensor:
-            rows = x.permute(0, 2, 3, 1).flatten(0, 1)  # each row of pixels by itself
-            return self.attend(rows, rows, rows)[0].unflatten(0, (len(x), -1)).mean((1, 2))
-
-    with pytest.raises(ValueError, match=r"Windows shows: attend: \(22, 1, 14, 14\)"):
-        AttentionRelevance(build(Windows))(inputs())
-
-    class Pyramid(nn.Module):
-        """First every token attends to a quarter of the tokens, then to all: only the second can be seen through."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.second = (nn.MultiheadAttention(CHANNELS, 1, batch_first=True) for _ in range(2))
-
-        def forward(self, x: Tensor) -> Tensor:
-            tokens = x.flatten(2).mT
-            tokens = self.first(tokens, tokens[:, ::4], tokens[:, ::4])[0]
-            return self.second(tokens, tokens, tokens)[0].mean(1)
-
-    with pytest.raises(ValueError, match=r"Pyramid shows: first: \(2, 1, 154, 39\); second: \(2, 1, 154, 154\)"):
-        AttentionRollout(build(Pyramid))(inputs())
-
-
-def test_another_thread_sees_the_networks_own_attention() -> None:
-    net, x = torchvision_vit(), pictures(32, 32)
-    with torch.no_grad():
-        expected = net(x)
-    wrong: list[str] = []
-    done = threading.Event()
-
-    def predict() -> None:
-        with torch.no_grad():
-            while not done.is_set():
-                if not torch.equal(net(x), expected):
-                    wrong.append("prediction")
-
-    other = threading.Thread(target=predict)
-    other.start()
-    for _ in range(10):
-        for method in NEEDS_ATTENTION.values():
-            method.load()(net)(x, 1)
-    done.set()
-    other.join()
-    assert not wrong
-
-
-# -- tokens and their grid
-def test_a_grid_that_is_given() -> None:
-    net, x = build(TinyViT), inputs(size=TinyViT.size)
-    assert AttentionRollout(net, grid=(5, 3)).explain(x).raw[0].shape == (2, 5, 3)
-    assert AttentionRollout(net, grid=(3, 4)).explain(x).raw[0].shape == (2, 3, 4)  # four tokens before the patches
-    with pytest.raises(ValueError, match=r"grid=\(4, 5\) does not go with 16 tokens"):
-        AttentionRollout(net, grid=(4, 5))(x)
 
 
 # -- the methods against their definitions
@@ -405,11 +171,6 @@ def test_legrad_refuses_a_head_it_cannot_run(x: Tensor) -> None:
         LeGrad(net, blocks=0)
 
 
-def test_the_first_norm_of_the_last_block() -> None:
-    net, x = torchvision_vit(), pictures(32, 32)
-    assert first_norm_of_last_block(net, lambda: net(x), 2) is net.encoder.layers[2].ln_1
-
-
 # -- laws
 @every_method
 def test_shape_range_repetition_and_batch(method: Any) -> None:
@@ -442,7 +203,7 @@ def test_a_call_changes_nothing(method: Any, mode: Any) -> None:
     net.train()
     net.encoder.ln.eval()
     expected = method.load()(net)(x, 1)
-    with mode(), unnoticed(net, x):
+    with mode(), assert_unchanged(net, x):
         np.testing.assert_array_equal(method.load()(net)(x, 1), expected)
 
 
@@ -455,7 +216,7 @@ def test_a_failure_changes_nothing(method: Any, where: str) -> None:
     broken = {"head": net.heads, "block": net.encoder.layers[1].ln_2}.get(where)
     handle = None if broken is None else broken.register_forward_pre_hook(raising(BrokenError()))
     cam = method.load()(net)
-    with unnoticed(net, x), pytest.raises(BrokenError):
+    with assert_unchanged(net, x), pytest.raises(BrokenError):
         cam(x, raising(BrokenError()) if where == "target" else None)
     if handle is not None:
         handle.remove()

@@ -9,23 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.shortcuts import blank
+from helpers.shortcuts import blank, unit_range
 from helpers.tiny_nets import SIZES, ConvNet, TinyViT, UNet, build, frozen, inputs
 from torch import Tensor, nn
 
 from pytorch_grad_cam import (
     RISE,
-    EigenCAM,
-    GradCAM,
     GuidedBackpropReLUModel,
     GuidedGradCAM,
     IntegratedGradients,
-    LayerCAM,
     SmoothGrad,
     VanillaGradient,
     VarGrad,
 )
-from pytorch_grad_cam.rise import Masks
 
 FEW = functools.partial(RISE, num_samples=40)
 ALL = (VanillaGradient, SmoothGrad, VarGrad, IntegratedGradients, FEW)
@@ -63,12 +59,6 @@ class Polynomial(nn.Module):
         return self.factors.detach().double().numpy()
 
 
-def stretched(maps: np.ndarray) -> np.ndarray:
-    axes = tuple(range(1, maps.ndim))
-    low, high = maps.min(axes, keepdims=True), maps.max(axes, keepdims=True)
-    return (maps - low) / (high - low)
-
-
 def slopes(score: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-6) -> np.ndarray:
     """Central differences of the score of one image (C, *S) by each of its values."""
     moves = step * torch.eye(x.numel(), dtype=torch.float64).reshape(-1, *x.shape)
@@ -89,8 +79,8 @@ def test_a_linear_network_has_its_weights_as_gradient(ndim: int) -> None:
     for method in (VanillaGradient(net), SmoothGrad(net), SmoothGrad(net, mode="signed")):
         np.testing.assert_allclose(method.attributions(x, only), weights, rtol=1e-5)
     np.testing.assert_allclose(SmoothGrad(net, mode="squared").attributions(x, only), weights**2, rtol=1e-5)
-    np.testing.assert_allclose(VanillaGradient(net)(x, only), stretched(np.abs(weights).max(1)), atol=1e-6)
-    np.testing.assert_allclose(SmoothGrad(net, mode="squared")(x, only), stretched((weights**2).sum(1)), atol=1e-6)
+    np.testing.assert_allclose(VanillaGradient(net)(x, only), unit_range(np.abs(weights).max(1)), atol=1e-6)
+    np.testing.assert_allclose(SmoothGrad(net, mode="squared")(x, only), unit_range((weights**2).sum(1)), atol=1e-6)
     signed = VanillaGradient(net, mode="signed").explain(x, only, relu=False, normalize="none").maps
     np.testing.assert_allclose(signed, weights.sum(1), atol=1e-6)
     assert signed.min() < 0
@@ -111,7 +101,7 @@ def test_smoothgrad_is_the_mean_over_noisy_copies(ndim: int, mode: Any) -> None:
     np.testing.assert_allclose(cam.attributions(x, only), expected, rtol=1e-10)
     map = np.abs(expected).max(1) if mode == "absolute" else expected.sum(1)
     np.testing.assert_allclose(cam.explain(x, only, relu=False, normalize="none").maps, map, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(cam(x, only), stretched(np.maximum(map, 0)), atol=1e-6)
+    np.testing.assert_allclose(cam(x, only), unit_range(np.maximum(map, 0)), atol=1e-6)
 
 
 @every_ndim
@@ -122,7 +112,7 @@ def test_vargrad_is_the_variance_over_noisy_copies(ndim: int) -> None:
     for size in (1, 3, 16):
         cam = VarGrad(net, num_samples=7, batch_size=size, noise=lambda image, i: torch.from_numpy(noise[i]))
         np.testing.assert_allclose(cam.attributions(x, only), expected, rtol=1e-9)
-    np.testing.assert_allclose(cam(x, only), stretched(expected.sum(1)), atol=1e-6)
+    np.testing.assert_allclose(cam(x, only), unit_range(expected.sum(1)), atol=1e-6)
 
 
 def test_the_variance_does_not_cancel() -> None:
@@ -157,7 +147,7 @@ def test_integrated_gradients_of_a_cubic_are_exact_with_two_steps(ndim: int, bas
     expected = net.score(x.numpy()) - net.score(np.asarray(start, dtype=float))
     cam = IntegratedGradients(net, baseline=start, steps=2)
     np.testing.assert_allclose(cam.attributions(x, only), expected, atol=1e-10)
-    np.testing.assert_allclose(cam(x, only), stretched(np.maximum(expected.sum(1), 0)), atol=1e-6)
+    np.testing.assert_allclose(cam(x, only), unit_range(np.maximum(expected.sum(1), 0)), atol=1e-6)
     found = cam.explain(x, only, relu=False)
     assert found.notes == ((), ())
     assert found.maps.min() < 0
@@ -268,121 +258,7 @@ def test_principal_component_of_the_channels() -> None:
     np.testing.assert_array_equal(gray(x[:, :1], 0, eigen_smooth=True), gray(x[:, :1], 0))
 
 
-# -- RISE
-def enlarged(grid: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Linear interpolation with half-pixel centres, one axis after the other."""
-    for axis, length in enumerate(size):
-        places = (np.arange(length) + 0.5) * grid.shape[axis] / length - 0.5
-        lines = np.moveaxis(grid, axis, -1)
-        numbers = np.arange(grid.shape[axis])
-        grown = [np.interp(places, numbers, line) for line in lines.reshape(-1, len(numbers))]
-        grid = np.moveaxis(np.stack(grown).reshape(*lines.shape[:-1], length), -1, axis)
-    return grid
-
-
-@every_ndim
-@pytest.mark.parametrize("centred", [True, False])
-def test_rise_is_its_definition(ndim: int, centred: bool) -> None:
-    size, count, p = SIZES[ndim], 9, 0.4
-    generator = torch.Generator().manual_seed(5)
-    cells = [min(4, length) for length in size]
-    grids = (torch.rand((count, *cells), generator=generator) < p).double().numpy()
-    steps = [int(np.ceil(length / number)) for length, number in zip(size, cells, strict=True)]
-    shifts = np.stack([torch.randint(0, step, (count,), generator=generator).numpy() for step in steps], 1)
-    masks = np.stack(
-        [
-            enlarged(grid, tuple((n + 1) * step for n, step in zip(cells, steps, strict=True)))[
-                tuple(slice(start, start + length) for start, length in zip(shift, size, strict=True))
-            ]
-            for grid, shift in zip(grids, shifts, strict=True)
-        ]
-    )
-    net, x = build(ConvNet, ndim).double(), inputs(ndim).double()
-    cam = RISE(net, num_samples=count, cells=4, probability=p, seed=5, batch_size=2, centred=centred)
-    found = cam.attributions(x, 1)
-    with torch.no_grad():
-        scores = np.stack([net(image * torch.from_numpy(masks)[:, None])[:, 1].numpy() for image in x])
-    scores = scores - centred * scores.mean(1, keepdims=True)
-    expected = np.tensordot(scores, masks, 1) / (count * p)
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-12)
-    np.testing.assert_allclose(cam.explain(x, 1, relu=False, normalize="minmax").maps, stretched(expected), atol=1e-6)
-
-
-@every_ndim
-@pytest.mark.parametrize("p", [0.2, 0.5])
-def test_masks_show_every_place_alike(ndim: int, p: float) -> None:
-    masks = Masks.drawn(6000, SIZES[ndim], 4, p, seed=0).made(slice(None), torch.zeros(()))
-    assert masks.min() >= -1e-6
-    assert masks.max() <= 1 + 1e-6
-    assert (masks.mean(0) - p).abs().max() < 5 * (p * (1 - p) / 6000) ** 0.5
-    assert masks.std(0).min() > 0.1
-
-
-def test_rise_finds_what_the_network_reads() -> None:
-    class Corner(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x[:, 0, 2:12, 20:30].mean((1, 2))[:, None]
-
-    x = torch.ones(1, 2, 40, 40)
-    found = RISE(Corner(), num_samples=600)(x, only)[0]
-    row, column = np.unravel_index(found.argmax(), found.shape)
-    assert row in range(2, 12)
-    assert column in range(20, 30)
-    assert found[25:].max() < 0.35
-
-
-def test_rise_does_not_see_a_constant_in_the_scores() -> None:
-    net, x = build(ConvNet), inputs()
-    found, lifted = (FEW(net).attributions(x, target) for target in (lambda o: o[1], lambda o: o[1] + 100))
-    torch.testing.assert_close(found, lifted, rtol=0, atol=1e-3 * float(found.abs().max()))
-
-
-# -- guided Grad-CAM
-class GuidedReLU(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, z: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(z)
-        return z.clamp_min(0)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        return grad.clamp_min(0) * (ctx.saved_tensors[0] > 0)
-
-
-@every_ndim
-@pytest.mark.parametrize("method", [GradCAM, LayerCAM, EigenCAM])
-def test_guided_gradcam_is_the_product(ndim: int, method: Any) -> None:
-    net, x = build(ConvNet, ndim, seed=1), inputs(ndim)
-    leaf = x.clone().requires_grad_()
-    z = net.conv2(GuidedReLU.apply(net.conv1(leaf)))
-    out = net.head(GuidedReLU.apply(net.conv3(GuidedReLU.apply(z))).flatten(2).mean(2))
-    (guided,) = torch.autograd.grad(out[:, 1].sum(), leaf)
-    base = method(net, "conv2").explain(x, 1)
-    cam = GuidedGradCAM(net, "conv2", method=method)
-    product = guided * base.maps[:, None]
-    torch.testing.assert_close(cam.attributions(x, 1), product)
-    found = cam.explain(x, 1)
-    np.testing.assert_allclose(found.maps, stretched(product.abs().amax(1).double().numpy()), atol=1e-5)
-    assert found.layers == ("conv2",)
-    assert found.classes == (1, 1)
-    assert torch.equal(found.raw[0], base.raw[0])
-    signed = cam.explain(x, 1, relu=False, normalize="none").maps
-    plain = method(net, "conv2").explain(x, 1, relu=False, normalize="none").maps
-    torch.testing.assert_close(signed, guided.abs().amax(1) * plain)
-
-
-def test_guided_gradcam_without_relu() -> None:
-    net, x = build(TinyViT), inputs(size=TinyViT.size)
-    cam = GuidedGradCAM(net, net.patches)
-    with blank():
-        found = cam.explain(x, 1, size=(4, 5))
-    assert found.maps.shape == (2, 4, 5)
-    assert all("there is none between" in said[-1] for said in found.notes)
-    with pytest.raises(ValueError, match="there is none between"):
-        cam.attributions(x, 1)
-
-
-# -- the door
+# -- what goes in and what is refused
 def test_half_precision_is_summed_in_float32() -> None:
     for dtype in (torch.float16, torch.bfloat16):
         net, x = build(ConvNet).to(dtype), inputs()

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import networks
 from benchmarks.localisation import Score, gaussian, ours, score
-from benchmarks.questions import LAYERS, Question, mosaics, scenes
+from benchmarks.localisation_cases import LAYERS, LocalisationCase, mosaics, scenes
 from pytorch_grad_cam.models import shapes
 
 METHODS = ["gradcam", "hirescam", "gradcam++", "xgradcam", "layercam"]
@@ -30,53 +30,53 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def photos(shared: Path) -> tuple[torch.nn.Module, list[Question], Score]:
-    """A trained network, a mosaic with 4 questions, and how RandomCAM does on them."""
-    model, questions = networks.build("squeezenet"), list(mosaics("squeezenet", 1))
-    return model, questions, score(ours("randomcam", model, LAYERS["squeezenet"]), questions)
+def photos(shared: Path) -> tuple[torch.nn.Module, list[LocalisationCase], Score]:
+    """A trained network, a mosaic with 4 cases, and how RandomCAM does on them."""
+    model, cases = networks.build("squeezenet"), list(mosaics("squeezenet", 1))
+    return model, cases, score(ours("randomcam", model, LAYERS["squeezenet"]), cases)
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "layercam"])  # all: benchmarks/localisation.py
 def test_the_right_photo_of_a_mosaic_lights_up(
-    photos: tuple[torch.nn.Module, list[Question], Score], method: str
+    photos: tuple[torch.nn.Module, list[LocalisationCase], Score], method: str
 ) -> None:
-    model, questions, random = photos
-    found = score(ours(method, model, LAYERS["squeezenet"]), questions)
+    model, cases, random = photos
+    found = score(ours(method, model, LAYERS["squeezenet"]), cases)
     assert found.hits >= 3, found  # of 4; chance is 1
     assert found.hits > random.hits
     assert found.energy > max(random.energy, CHANCE) + 0.05, found
 
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[torch.nn.Module, list[Question], float]:
+def drawn() -> tuple[torch.nn.Module, list[LocalisationCase], float]:
     """The built-in network, the objects of 25 scenes, and the energy of a Gaussian in the middle."""
     if not shapes.WEIGHTS.exists():
         pytest.skip("the built-in network has no weights in this checkout")
-    questions = list(scenes(25))
-    return networks.build("shapes"), questions, score(gaussian, questions).energy
+    cases = list(scenes(25))
+    return networks.build("shapes"), cases, score(gaussian, cases).energy
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_right_object_of_a_scene_lights_up(
-    drawn: tuple[torch.nn.Module, list[Question], float], method: str
+    drawn: tuple[torch.nn.Module, list[LocalisationCase], float], method: str
 ) -> None:
-    model, questions, blob = drawn
-    found = score(ours(method, model, LAYERS["shapes"]), questions)
+    model, cases, blob = drawn
+    found = score(ours(method, model, LAYERS["shapes"]), cases)
     assert found.hits >= 0.6 * found.asked, found
     assert found.energy > 2 * blob, found
 
 
 def test_a_map_of_nothing_is_no_hit() -> None:
     inside = torch.ones(4, 4, dtype=torch.bool).numpy()
-    question = Question(torch.zeros(3, 4, 4), 0, inside)
-    assert score(lambda pictures, classes: torch.zeros(1, 4, 4).numpy(), [question]) == Score(0, 1, 0.0)
-    assert score(lambda pictures, classes: torch.ones(1, 4, 4).numpy(), [question]) == Score(1, 1, 1.0)
+    case = LocalisationCase(torch.zeros(3, 4, 4), 0, inside)
+    assert score(lambda pictures, classes: torch.zeros(1, 4, 4).numpy(), [case]) == Score(0, 1, 0.0)
+    assert score(lambda pictures, classes: torch.ones(1, 4, 4).numpy(), [case]) == Score(1, 1, 1.0)
 
 
 @pytest.mark.parametrize("method", ["eigencam", "eigengradcam"])
 def test_principal_components_of_a_real_network_are_found(
-    method: str, photos: tuple[torch.nn.Module, list[Question], Score]
+    method: str, photos: tuple[torch.nn.Module, list[LocalisationCase], Score]
 ) -> None:
     """Sparse gradients of a trained network: a float32 eigenvalue solver gives up on every one of these."""
-    model, questions, _ = photos
-    assert score(ours(method, model, LAYERS["squeezenet"]), questions).energy > 0.1
+    model, cases, _ = photos
+    assert score(ours(method, model, LAYERS["squeezenet"]), cases).energy > 0.1

@@ -311,7 +311,7 @@ def test_damaged_files_give_a_value_error_and_nothing_else(what: str, tmp_path: 
     suffix = {"text": ".nntxt", "protobuf": ".protobuf", "h5": ".h5"}.get(what, "")
     names = [name for name in members if name.endswith(suffix)] if suffix else []
     failed, unnamed = 0, 0
-    for _ in range(150):
+    for _ in range(100):
         if what == "file":
             path.write_bytes(damaged(whole, draw))
         else:  # within a sound ZIP, whose checksums would find everything

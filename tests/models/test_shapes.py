@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.paths import ROOT
 
 from pytorch_grad_cam.data.scenes import SHAPES, TEST_SEEDS, Scene, render_scene
 from pytorch_grad_cam.models.shapes import WEIGHTS, ShapesNet, load_shapes, preprocess
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

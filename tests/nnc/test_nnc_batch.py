@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers import nnc_net
 from helpers.nnc_net import KILL_AFTER, NET, dataset
+from helpers.paths import ROOT
 from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
@@ -20,7 +21,6 @@ from pytorch_grad_cam.cli.nnc.batch import SMOOTH_ROWS
 from pytorch_grad_cam.runs.journal import Journal
 from pytorch_grad_cam.runs.lock import LOCK, alone_in
 
-ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 2  # pictures that the network is tried with, and its layer chosen
 SMOOTH = ("smoothgrad-batch", "-n", "2", "--style", "nnc")
 

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.nnc_net import NET, pictures
+from helpers.paths import ROOT
 from PIL import Image
 
 from pytorch_grad_cam.cli.explain.options import NncOptions, parse
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.cli.nnc.options import COMMANDS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

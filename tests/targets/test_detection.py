@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.detectors import LAYER, TORCHVISION, YoloNet, detector, pictures
+from helpers.paths import ROOT
 from helpers.tiny_nets import build, inputs
 from torch import Tensor, nn
 
@@ -190,7 +191,7 @@ def test_objects_are_listed_once() -> None:
 
 def recipes() -> dict[str, Any]:
     """The readers that docs/tasks.md shows."""
-    text = (Path(__file__).resolve().parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
     code = next(block for block in text.split("```python")[1:] if "def yolov8" in block).split("network =")[0]
     found: dict[str, Any] = {}
     exec(code, found)

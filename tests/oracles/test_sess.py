@@ -1,6 +1,6 @@
 """SESS against its definition in float64 NumPy.
 
-A and G come from an ordinary autograd pass over a float64 copy of the network (`recording.py`).
+A and G come from an ordinary autograd pass over a float64 copy of the network (`independent_gradients.py`).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # ruff: noqa: N806 - A, G and W are the names of the literature
-"""The oracles and the recording held to other libraries, to differences, to paper; never to the package."""
+"""The oracles and the independent gradients held to other libraries, to differences, to paper; never to the package."""
 
 from __future__ import annotations
 

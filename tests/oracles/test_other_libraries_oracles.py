@@ -24,7 +24,7 @@ from helpers.tiny_nets import (
     inputs,
     tokens_to_grid,
 )
-from test_gives_back import unnoticed
+from helpers.unchanged_model import assert_unchanged
 from torch import Tensor, nn
 
 from pytorch_grad_cam import (
@@ -148,7 +148,7 @@ def test_cam_finds_its_layer_and_takes_a_difference_of_classes() -> None:
 def test_cam_keeps_the_laws(ndim: int) -> None:
     net, x = build(GapLinear, ndim), inputs(ndim, 3)
     net.train()
-    with unnoticed(net, x):
+    with assert_unchanged(net, x):
         cam = CAM(net, "features")
         found = cam(x, [0, 1, 2])
     assert found.shape == (3, *SIZES[ndim])

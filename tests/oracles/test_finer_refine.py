@@ -1,7 +1,7 @@
 # ruff: noqa: N806 - A, G, K and W are the names of the literature
 """FinerCAM and RefineCAM against their definitions in float64 NumPy, and classes asked about in their own ways.
 
-A and G come from an ordinary autograd pass over a float64 copy of the network (`recording.py`).
+A and G come from an ordinary autograd pass over a float64 copy of the network (`independent_gradients.py`).
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ What another file holds is not tested again; what is held where:
 20 layers called twice, replicas: test_methods.py::test_a_module_called_twice_is_explained_at_its_last_call,
    test_users.py::test_replicas_in_threads
 21 layers with tuples: test_methods.py::test_a_layer_that_returns_a_tuple
-22 outputs that are no tensor: test_asking.py::test_scores_are_found_inside_outputs
-23 one tensor only: test_asking.py::test_several_inputs, test_methods.py::test_precision_of_the_network
+22 outputs that are no tensor: test_target_spec.py::test_scores_are_found_inside_outputs
+23 one tensor only: test_target_spec.py::test_several_inputs, test_methods.py::test_precision_of_the_network
 24 bfloat16: test_methods.py::test_precision_of_the_network
 25 signals and volumes: test_methods.py::test_shape_range_type_and_repetition,
    test_defects.py::test_resizing_never_overshoots
@@ -53,8 +53,9 @@ What another file holds is not tested again; what is held where:
 40 RefineCAM: test_finer_refine.py::test_refinecam,
    test_finer_refine.py::test_refinecam_of_one_layer_is_its_base_and_takes_one_pass
 41 ShapleyCAM: test_methods.py::test_the_order_of_layers_does_not_matter,
-   test_shelf_oracles.py::test_shapleycam_of_tokens, test_shelf_oracles.py::test_shapleycam_through_fused_attention
-42 FullGrad: test_perturbation.py::TestFullGrad
+   test_fem_kpca_segeigen_shapley.py::test_shapleycam_of_tokens,
+   test_fem_kpca_segeigen_shapley.py::test_shapleycam_through_fused_attention
+42 FullGrad: test_fullgrad.py::test_the_map_is_the_authors
 43 RandomCAM: test_methods.py::test_random_weights_come_from_the_seed_alone,
    test_methods.py::test_a_frozen_network_gives_the_same_map
 44 ReLUs replaced for good: test_guided_backprop.py::test_nothing_is_left_behind
@@ -77,7 +78,7 @@ What another file holds is not tested again; what is held where:
 56 compiled and scripted networks: test_twins.py::test_the_same_map, test_twins.py::test_scripted_and_traced
 57 networks without parameters: test_defects.py::test_a_network_without_parameters
 58 command line: test_cli_messages.py::test_mistakes_get_one_sentence, test_models.py::test_a_factory_of_one_s_own
-59 packaging: test_floors.py::test_importing_a_method_loads_torch_and_numpy_only,
+59 packaging: test_import_cost.py::test_importing_a_method_loads_torch_and_numpy_only,
    test_floors.py::test_the_requirements_agree, test_defects.py::test_version_and_types
 """
 
@@ -93,8 +94,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
+from helpers.paths import ROOT
 from helpers.tiny_nets import ConvNet, build, inputs
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -105,6 +106,7 @@ from pytorch_grad_cam.engine.maps import principal_projection
 from pytorch_grad_cam.targets.classification import ClassifierOutputSoftmaxTarget
 
 every_method = pytest.mark.parametrize("method", ANY_NETWORK.values(), ids=ANY_NETWORK)
+WITHOUT_GRADIENTS = {name: method for name, method in ANY_NETWORK.items() if not method.load().uses_gradients}
 maps_may_mean_nothing = pytest.mark.filterwarnings("ignore:.*not every map means something")
 
 
@@ -124,17 +126,15 @@ def test_there_is_no_destructor() -> None:
     gc.collect()  # an error in a destructor would be raised by pytest here
 
 
-@every_method
+@pytest.mark.parametrize("method", [*WITHOUT_GRADIENTS.values(), ANY_NETWORK["gradcam"]], ids=lambda row: row.name)
 @maps_may_mean_nothing
 def test_no_graph_without_need(method: Any) -> None:
     """Row 11: methods that take no gradients look at the network without a graph; GradCAM's begins at the layer."""
     net, graphs = build(ConvNet), []
     for layer in (net.conv1, net.head):
         layer.register_forward_hook(lambda module, args, output: graphs.append(output.requires_grad))
-    kind = method.load()
-    if not kind.uses_gradients or kind is GradCAM:
-        kind(net, "conv3")(inputs(), 1)
-        assert graphs[:2] == [False, kind is GradCAM]
+    method.load()(net, "conv3")(inputs(), 1)
+    assert graphs[:2] == [False, method.name == "gradcam"]
 
 
 class LargestTensor(TorchDispatchMode):
@@ -197,14 +197,17 @@ def test_ignored_targets_are_said(method: Any, caplog: pytest.LogCaptureFixture)
     assert ("targets are ignored" in caplog.text) is not kind.uses_targets
 
 
-@every_method
 @maps_may_mean_nothing
-def test_what_eigen_smooth_does_not_change_is_said(method: Any) -> None:
+def test_what_eigen_smooth_does_not_change_is_said() -> None:
     """Row 27: where the map is a principal component already, the documentation says that smoothing changes nothing."""
-    kind, x = method.load(), inputs()
-    cam = kind(build(ConvNet), "conv2")
-    if kind.get_cam_image is not GradCAM.get_cam_image and np.array_equal(cam(x, 1), cam(x, 1, eigen_smooth=True)):
-        assert re.search(r"``eigen_smooth``\s+(changes\s+nothing|is\s+ignored)", kind.__doc__ or "")
+    x, unchanged = inputs(), []
+    for kind in (method.load() for method in ANY_NETWORK.values()):
+        cam = kind(build(ConvNet), "conv2")
+        if kind.get_cam_image is not GradCAM.get_cam_image and np.array_equal(cam(x, 1), cam(x, 1, eigen_smooth=True)):
+            unchanged.append(kind)
+    assert EigenCAM in unchanged
+    for kind in unchanged:
+        assert re.search(r"``eigen_smooth``\s+(changes\s+nothing|is\s+ignored)", kind.__doc__ or ""), kind
 
 
 @pytest.mark.parametrize("offset", [-50.0, 50.0])

@@ -28,12 +28,12 @@ LAYERS = {"squeezenet": "features.12", "mobilenet_v2": "features.18", "shapes": 
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Where is this? `image` (3, H, W) is ready for the network, `inside` (H, W) true where the thing is."""
+class LocalisationCase:
+    """Where is this? `image` (3, H, W) is ready for the network, `mask` (H, W) true where the thing is."""
 
     image: Tensor
     target: int
-    inside: np.ndarray
+    mask: np.ndarray
 
 
 def _ready(image: Image.Image | np.ndarray, network: str) -> Tensor:
@@ -53,7 +53,7 @@ def _crops(network: str) -> list[tuple[Tensor, int]]:
     return crops
 
 
-def mosaics(network: str, count: int = 20, seed: int = 0) -> Iterator[Question]:
+def mosaics(network: str, count: int = 20, seed: int = 0) -> Iterator[LocalisationCase]:
     """Four photos of different classes in one picture of 448 x 448; every class of each is asked for.
 
     MobileNetV2 wants a side of 32 k + 1: its mosaics get one neutral row and column at the end.
@@ -70,21 +70,21 @@ def mosaics(network: str, count: int = 20, seed: int = 0) -> Iterator[Question]:
             inside = np.zeros(image.shape[1:], bool)
             top, left = 224 * (place // 2), 224 * (place % 2)
             inside[top : top + 224, left : left + 224] = True
-            yield Question(image, crops[index][1], inside)
+            yield LocalisationCase(image, crops[index][1], inside)
 
 
-def off_centre(network: str, model: nn.Module) -> Iterator[Question]:
+def off_centre(network: str, model: nn.Module) -> Iterator[LocalisationCase]:
     """Pascal VOC photos and a class none of whose boxes covers the centre."""
     middle = PREPARATION[network][2] // 2
-    return (question for question, _ in _voc(network, model) if not question.inside[middle, middle])
+    return (case for case, _ in _voc(network, model) if not case.mask[middle, middle])
 
 
-def several(network: str, model: nn.Module) -> Iterator[Question]:
+def several(network: str, model: nn.Module) -> Iterator[LocalisationCase]:
     """Pascal VOC photos with two objects or more, and each class that is there."""
-    return (question for question, objects in _voc(network, model) if objects > 1)
+    return (case for case, objects in _voc(network, model) if objects > 1)
 
 
-def _voc(network: str, model: nn.Module) -> Iterator[tuple[Question, int]]:
+def _voc(network: str, model: nn.Module) -> Iterator[tuple[LocalisationCase, int]]:
     """Pascal VOC photos, squashed to the network's side, a class of each, and the number of objects.
 
     The target is the ImageNet class with the highest score among those that belong to the VOC class.
@@ -102,10 +102,10 @@ def _voc(network: str, model: nn.Module) -> Iterator[tuple[Question, int]]:
             for left, top, right, bottom in (t["box"] for t in row["objects"] if t["label"] == label):
                 inside |= ((y >= top) & (y <= bottom))[:, None] & ((x >= left) & (x <= right))
             target = max(belonging[label], key=lambda index: scores[index])
-            yield Question(image, target, inside), len(row["objects"])
+            yield LocalisationCase(image, target, inside), len(row["objects"])
 
 
-def scenes(count: int = 200) -> Iterator[Question]:
+def scenes(count: int = 200) -> Iterator[LocalisationCase]:
     """The first of the scenes that the built-in network never saw, every object of each asked for."""
     from pytorch_grad_cam.data.scenes import TEST_SEEDS, render_scene
     from pytorch_grad_cam.models.shapes import MEAN, STD
@@ -114,7 +114,7 @@ def scenes(count: int = 200) -> Iterator[Question]:
         scene = render_scene(seed)
         image = pictures.normalize(pictures.to_tensor(scene.image), MEAN, STD)
         for thing in scene.objects:
-            yield Question(image, thing.index, thing.mask)
+            yield LocalisationCase(image, thing.index, thing.mask)
 
 
 def plain_cam(network: str, model: nn.Module, pictures: Tensor, classes: list[int]) -> Tensor:

@@ -32,14 +32,14 @@ def _send(stream: BinaryIO, message: Any) -> None:
 def _receive(stream: BinaryIO) -> Any:
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
-        raise EOFError("the other process closed the channel")
+        raise EOFError("the other process closed the connection")
     return torch.load(io.BytesIO(stream.read(_LENGTH.unpack(head)[0])), weights_only=True)
 
 
 def serve(answer: Callable[[Any], Any]) -> None:
-    """Answer one message after another until the other side closes the channel.
+    """Answer one message after another until the other side closes the connection.
 
-    The standard output belongs to the channel: what the code here prints goes to the standard error instead.
+    The standard output belongs to the connection: what the code here prints goes to the standard error instead.
     """
     inward, outward = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -52,7 +52,7 @@ def serve(answer: Callable[[Any], Any]) -> None:
         _send(outward, answer(message))
 
 
-class Remote:
+class RemoteProcess:
     """A process that runs `serve`, for the length of a with-block.
 
     Args:
@@ -64,7 +64,7 @@ class Remote:
         self.command = command
         self.environment = environment
 
-    def __enter__(self) -> Remote:
+    def __enter__(self) -> RemoteProcess:
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             self.command,

@@ -1,22 +1,19 @@
-"""More mistakes that people make, and what they are told: arguments, names of layers, methods and networks."""
+"""What is said when an argument, or the name of a layer or method, is wrong: the mistake, and what to write."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from helpers.tiny_nets import ConvNet, build, inputs
+from helpers.tiny_nets import ConvNet, TinyViT, build, inputs, tokens_to_grid
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM, ScoreCAM
-from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.engine.layers import layer_at
 from pytorch_grad_cam.methods import method_name
-from pytorch_grad_cam.models.load import load_model
 
 
 @pytest.mark.parametrize(
@@ -115,59 +112,100 @@ class TestNames:
         with pytest.raises(ValueError, match=r"'gradcm'; did you mean 'gradcam'\? Known: gradcam, "):
             method_name("gradcm")
 
-    def test_networks(self) -> None:
-        with pytest.raises(ValueError, match=r"'resnet5' is unknown; did you mean resnet50 .*\? Known are shapes"):
-            load_model("resnet5")
 
-    def test_networks_of_timm(self) -> None:
-        pytest.importorskip("timm")
-        with pytest.raises(ValueError, match=r"no network 'nosuch'; names look like resnet18 .* timm.list_models\(\)"):
-            load_model("timm/nosuch")
-        with pytest.raises(ValueError, match=r"no network 'resnet5'; did you mean resnet50 or .*\? timm.list_models"):
-            load_model("timm/resnet5")
+class TestArguments:
+    def test_names_of_older_interfaces(self) -> None:
+        net = build(ConvNet)
+        with pytest.raises(
+            TypeError, match=r"GradCAM\(\) does not take the argument 'target_layer'; use target_layers="
+        ):
+            GradCAM(model=net, target_layer=net.conv2)
+        with pytest.raises(TypeError, match=r"'target_category'; use cam"):
+            GradCAM(net, net.conv2, target_category=1)
+        with pytest.raises(TypeError, match=r"does not take the argument 'colour'$"):
+            GradCAM(net, net.conv2, colour=1)
+        with pytest.warns(DeprecationWarning, match=r"use_cuda is ignored: .* call model.cuda") as caught:
+            cam = GradCAM(model=net, target_layers=[net.conv2], use_cuda=True)
+        assert caught[0].filename == __file__
+        assert cam(inputs()).shape == (2, 11, 14)
 
-    def test_networks_of_the_hub(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        pytest.importorskip("transformers")
-        hub = pytest.importorskip("huggingface_hub")
-        asked = []
+    @pytest.mark.parametrize(
+        ("given", "error", "match"),
+        [
+            (np.zeros((1, 2, 9, 9)), TypeError, r"must be a tensor .*, not ndarray"),
+            (torch.zeros(9, 9), ValueError, r"shape \(9, 9\); .*input_tensor\[None\]"),
+            (torch.zeros(0, 2, 9, 9), ValueError, r"shape \(0, 2, 9, 9\)"),
+        ],
+    )
+    def test_inputs(self, given: Any, error: type[Exception], match: str) -> None:
+        net = build(ConvNet)
+        with pytest.raises(error, match=match):
+            GradCAM(net, net.conv2)(given)
 
-        def model_info(self: Any, name: str, timeout: float) -> None:
-            asked.append((name, timeout))
-            raise ConnectionError("Name or service not known")
-
-        monkeypatch.setattr(hub.HfApi, "model_info", model_info)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        with pytest.raises(RuntimeError, match=r"'nosuch/at-all' \(it is not on this machine, .* not known\); give a"):
-            load_model("hf/nosuch/at-all")
-        assert asked == [("nosuch/at-all", 10)]  # once; a download would have been tried six times
-
-
-@pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_a_task_that_the_network_does_not_do(task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = tmp_path / "picture.png"
-    write_gray(picture)
-    given = ["--image-path", str(picture), "--model", "shapes", "--task", task, "--output-dir", str(tmp_path / "out")]
-    assert main(given) == 1
-    said = capsys.readouterr().err
-    assert f"this network does no {task}: " in said
-    assert "; leave out --task, or choose a network for it with --model" in said
-    assert "read=" not in said
-
-
-def test_concepts_without_a_class_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = tmp_path / "picture.png"
-    write_gray(picture)
-    given = ["concepts", "--image-path", str(picture), "--model", "shapes", "--output-dir", str(tmp_path / "out")]
-    assert main([*given, "--components", "2"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "concept " in line]
-    assert len(lines) == 2
-    table = json.loads((tmp_path / "out" / "concepts.json").read_text(encoding="utf-8"))
-    nameless = [not each["classes"] for each in table["concepts"]]
-    assert [line.endswith(", no class above 50 %") for line in lines] == nameless
-    assert any(nameless)
+    def test_options(self) -> None:
+        net = build(ConvNet)
+        cam = GradCAM(net, net.conv2)
+        with pytest.raises(ValueError, match=r"normalize='l2' is unknown; choose one of 'none', 'max', 'minmax'"):
+            cam(inputs(), normalize="l2")
+        with pytest.raises(ValueError, match=r"size=\(3, 3, 3\) must have 2 positive numbers"):
+            cam(inputs(), size=(3, 3, 3))
+        with pytest.raises(TypeError, match=r"model must be a torch.nn.Module, not function"):
+            GradCAM(lambda x: x, "conv2")
+        with pytest.raises(TypeError, match=r"reshape_transform must be a callable or None, not True"):
+            GradCAM(net, net.conv2, True)  # where older interfaces had use_cuda
 
 
-def write_gray(path: Path) -> None:
-    from PIL import Image
+class TestLayers:
+    @pytest.mark.parametrize(
+        ("layers", "error", "match"),
+        [
+            ("conv7", ValueError, r"no layer 'conv7'; close names: conv\d, conv\d, conv\d"),
+            ([], ValueError, r"no target layer was given"),
+            ([3], TypeError, r"module or its dotted name, not int"),
+            (
+                nn.Conv2d(1, 1, 1),
+                ValueError,
+                "Conv2d is not part of the model.*own layers of this type are conv1, conv2",
+            ),
+        ],
+    )
+    def test_refused(self, layers: Any, error: type[Exception], match: str) -> None:
+        with pytest.raises(error, match=match):
+            GradCAM(build(ConvNet), layers)
 
-    Image.effect_noise((64, 64), 9).convert("RGB").save(path)
+    def test_a_module_list_has_no_output(self) -> None:
+        net = build(TinyViT)
+        with pytest.raises(ValueError, match=r"'blocks' is a ModuleList, .* give its members, e.g. 'blocks.0'"):
+            GradCAM(net, net.blocks)
+
+    def test_a_module_dict_with_a_forward_of_its_own_is_a_layer(self) -> None:
+        class Block(nn.ModuleDict):
+            def forward(self, x: Tensor) -> Tensor:
+                return self["conv"](x)
+
+        net = nn.Sequential(Block({"conv": nn.Conv2d(2, 3, 3)}), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        assert GradCAM(net, net[0]).explain(inputs(), 1).layers == ("0",)
+
+    def test_names_with_places(self) -> None:
+        net = build(TinyViT)
+        cam = GradCAM(net, ["blocks[-1].norm1", "blocks.-1.norm1", "blocks.1.norm1"], tokens_to_grid)
+        assert cam.target_layers == [net.blocks[1].norm1] * 3
+
+    def test_an_output_of_another_form(self) -> None:
+        net = build(TinyViT)
+        x = inputs(size=TinyViT.size)
+        message = r"after layer 'norm' the head reads only tokens .* choose the layer 'blocks.1.norm1'"
+        with pytest.raises(ValueError, match=message):
+            GradCAM(net, net.norm)(x, 1)
+        with pytest.raises(ValueError, match=r"layer 'head' gives \(2, 3\)"):
+            GradCAM(net, net.head)(x, 1)
+
+    def test_no_automatic_choice(self) -> None:
+        flat = nn.Sequential(nn.Flatten(), nn.Linear(2 * 11 * 14, 3))
+        with pytest.raises(ValueError, match=r"no layer of Sequential returns .* more than one position"):
+            GradCAM(flat)(inputs())
+
+
+def test_an_unknown_option() -> None:
+    with pytest.raises(TypeError, match=r"there is no option 'normalise'; did you mean 'normalize'\?"):
+        GradCAM(build(ConvNet), "conv2")(inputs(), normalise="max")  # type: ignore[call-arg]

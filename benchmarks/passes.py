@@ -1,6 +1,6 @@
 """What every method costs beside the passes it is said to need, on ResNet-50.
 
-`python -m benchmarks.shelf` (about ten minutes) writes `benchmarks/results/shelf.md`. Random weights, 224 x 224 px,
+`python -m benchmarks.passes` (about ten minutes) writes `benchmarks/results/passes.md`. Random weights, 224 x 224 px,
 batch 1, two threads. The column "passes" of the method table is a formula; here it gets numbers: F, a plain inference
 forward pass per image, of many changed images at the best batch size, else at batch 1; B, a backward pass to the
 input, and Bt one to the layer, each with its forward pass and less F; Ft, what follows the layer; K channels, n
@@ -26,7 +26,7 @@ from benchmarks.cost import THREADS, machine
 from benchmarks.networks import build
 from pytorch_grad_cam.methods import METHODS, Method
 
-RESULT = Path(__file__).parent / "results" / "shelf.md"
+RESULT = Path(__file__).parent / "results" / "passes.md"
 NETWORK, LAYER, CHANNELS, POSITIONS = "resnet50", "layer4.2", 2048, 49
 BATCHES = (1, 4, 8, 16)
 AIM = 1.10
@@ -157,7 +157,7 @@ def report(ratios: dict[str, float], rounds: int) -> str:
         "# What each method costs beside its passes",
         "",
         f"ResNet-50, random weights, 224 px, `{LAYER}`, batch 1; medians of {rounds} interleaved rounds.",
-        f"How it is measured: `benchmarks/shelf.py`. Aim: at most {AIM} x the passes.",
+        f"How it is measured: `benchmarks/passes.py`. Aim: at most {AIM} x the passes.",
         "",
         f"Machine: {machine()}.",
         "",
