@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import torch
 
-from pytorch_grad_cam.cli.network_options import NetworkOptions
 from pytorch_grad_cam.models.categories import read_categories
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 
 def chosen_device(options: NetworkOptions) -> torch.device:

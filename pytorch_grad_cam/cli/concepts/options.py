@@ -12,8 +12,9 @@ from pytorch_grad_cam.cli.arguments import (
     add_overwrite,
     positive_number,
 )
-from pytorch_grad_cam.cli.network_options import NetworkOptions, add_network_arguments
+from pytorch_grad_cam.cli.network_arguments import add_network_arguments
 from pytorch_grad_cam.cli.parser import CommandParser
+from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 _DESCRIPTION = """Split what a layer tells apart in the pictures into concepts, without asking for a class (Deep
 Feature Factorization): writes <output-dir>/<picture>_concepts.jpg, each place in the colour of its strongest concept,

@@ -16,9 +16,10 @@ from pytorch_grad_cam.cli.explain.arguments import (
     check_explanation,
 )
 from pytorch_grad_cam.cli.method_names import chosen_methods
-from pytorch_grad_cam.cli.network_options import NetworkOptions, add_network_arguments
+from pytorch_grad_cam.cli.network_arguments import add_network_arguments
 from pytorch_grad_cam.cli.parser import CommandParser
 from pytorch_grad_cam.methods import METHODS
+from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 EXAMPLES = """examples:
   %(prog)s --image-path dog.jpg

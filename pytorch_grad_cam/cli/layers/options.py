@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytorch_grad_cam.cli.commands import COMMANDS
-from pytorch_grad_cam.cli.network_options import NetworkOptions, add_network_arguments
+from pytorch_grad_cam.cli.network_arguments import add_network_arguments
 from pytorch_grad_cam.cli.parser import CommandParser
+from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,10 @@
-"""The options that describe a network, which most commands share. Importing this costs nothing."""
+"""The arguments that describe a network, which most commands share. Importing this costs nothing."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from dataclasses import dataclass
 
 from pytorch_grad_cam.cli.arguments import positive_number
-
-
-@dataclass(frozen=True)
-class NetworkOptions:
-    """Which network, and how it sees a picture; `add_network_arguments` says what each means."""
-
-    model: str
-    weights: str | None
-    categories: str | None
-    trust_pickle: bool
-    size: int | None
-    squash: bool
-    mean: list[float] | None
-    std: list[float] | None
-    device: str
-    use_cuda: bool
-    debug: bool
 
 
 def add_network_arguments(parser: ArgumentParser, *short: str, default: str = "resnet50") -> None:
