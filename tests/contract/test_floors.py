@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import pytorch_grad_cam
+from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +113,16 @@ def test_nobody_imports_from_above(path: Path) -> None:
             assert not (name.startswith(above) and imported.startswith(below)), f"{name} imports {imported}"
         if floor(name) == 4:
             assert floor(imported) < 4, f"a method imports a method: {name}, {imported}"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if "cli" in path.parts], ids=module_name)
+def test_commands_do_not_import_one_another(path: Path) -> None:
+    """What several commands need lies in cli/ itself, and nothing there knows a command but by the table's names."""
+    name = f"{module_name(path)}."
+    for imported in own(imports(path)):
+        for command in COMMANDS:
+            room = f"cli.{command}."
+            assert name.startswith(room) or not f"{imported}.".startswith(room), f"{name[:-1]} imports {imported}"
 
 
 def test_there_is_no_circle() -> None:
