@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from pytorch_grad_cam.cli.errors import in_one_line
-from pytorch_grad_cam.cli.explain.options import (
-    ConceptsOptions,
-    ExplainOptions,
-    LayersOptions,
-    NncOptions,
-    Options,
-    parse,
-)
+from pytorch_grad_cam.cli.commands import COMMANDS, DEFAULT, Command, CommandOptions
+from pytorch_grad_cam.cli.parser import CommandParser, program_name
+from pytorch_grad_cam.runs.error_text import in_one_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,11 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 if something could not be explained, which is listed; 2 for wrong options; 130 after Ctrl-C.
     """
     try:
-        options = parse(sys.argv[1:] if argv is None else argv)
+        command, options = _parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:  # argparse ends so, after --help too
         return stop.code if isinstance(stop.code, int) else 0
     try:
-        return _run(options)
+        return command.run(options)
     except KeyboardInterrupt:
         print("error: interrupted; nothing was left half written", file=sys.stderr)
         return 130
@@ -45,24 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(options: Options) -> int:
-    """Import what a command needs when it is needed: most of it loads torch."""
-    if isinstance(options, ExplainOptions):
-        from pytorch_grad_cam.cli.explain.run import explain
+def _parse(argv: Sequence[str]) -> tuple[Command, CommandOptions]:
+    """Return the command that is named first, or the default one, and its options."""
+    name, arguments = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else (DEFAULT, argv)
+    if name == DEFAULT and arguments and not arguments[0].startswith("-"):
+        _refuse_word(arguments[0])
+    program = program_name() if name == DEFAULT else f"{program_name()} {name}"
+    return COMMANDS[name], COMMANDS[name].parse(program, arguments)
 
-        return explain(options)
-    if isinstance(options, LayersOptions):
-        from pytorch_grad_cam.cli.layers.run import layers
 
-        return layers(options)
-    if isinstance(options, ConceptsOptions):
-        from pytorch_grad_cam.cli.concepts.run import concepts
-
-        return concepts(options)
-    if isinstance(options, NncOptions):
-        from pytorch_grad_cam.cli.nnc.run import nnc
-
-        return nnc(options)
-    from pytorch_grad_cam.cli.methods.run import methods
-
-    return methods()
+def _refuse_word(word: str) -> NoReturn:
+    """Say what to do about a first word that is no command."""
+    close = difflib.get_close_matches(word, COMMANDS, n=1)
+    if os.path.exists(word) or not word.isalpha():
+        hint = f"give pictures with --image-path {word}"
+    else:
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(COMMANDS)}"
+    CommandParser(prog=program_name()).error(f"there is no command {word!r}; {hint}")

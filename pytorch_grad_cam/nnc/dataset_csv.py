@@ -31,10 +31,10 @@ class Column:
     @classmethod
     def parse(cls, cell: str) -> Column:
         """Read one cell of the header."""
-        found = None if cell.startswith("#") else _HEADER.fullmatch(cell.strip())
-        if found is None:
+        match = None if cell.startswith("#") else _HEADER.fullmatch(cell.strip())
+        if match is None:
             return cls("", None, cell)
-        return cls(found["name"], None if found["index"] is None else int(found["index"]), found["label"] or "")
+        return cls(match["name"], None if match["index"] is None else int(match["index"]), match["label"] or "")
 
 
 @dataclass(frozen=True)
@@ -99,20 +99,20 @@ class DatasetCsv:
         Raises:
             ValueError: if there is none (the message names those there are), or they contradict each other.
         """
-        found = [position for position, column in enumerate(self.columns) if column.name == variable]
-        if not found:
+        positions = [position for position, column in enumerate(self.columns) if column.name == variable]
+        if not positions:
             names = ", ".join(dict.fromkeys(column.name for column in self.columns if column.name))
             raise ValueError(f"{self.path} has no variable {variable!r}; its variables are {names or 'none'}")
-        indices = [self.columns[position].index for position in found]
+        indices = [self.columns[position].index for position in positions]
         if indices == [None]:
-            return found
-        placed = {index: position for index, position in zip(indices, found, strict=True) if index is not None}
-        if sorted(placed) != list(range(len(found))):
+            return positions
+        placed = {index: position for index, position in zip(indices, positions, strict=True) if index is not None}
+        if sorted(placed) != list(range(len(positions))):
             raise ValueError(
                 f"the columns of {variable!r} in {self.path} contradict each other; a variable has one column, or one "
                 f"for each element, {variable}__0, {variable}__1, ..."
             )
-        return [placed[index] for index in range(len(found))]
+        return [placed[index] for index in range(len(positions))]
 
     def file(self, cell: str) -> str:
         r"""Return the file that a cell names, relative to the CSV's folder; ``\`` separates folders too."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,13 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.notes import ZERO_GRADIENT, Note
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.engine.diagnosis import ZERO
-from pytorch_grad_cam.engine.maps import channel_sum, resize, spatial_mean
+from pytorch_grad_cam.engine.maps import channel_sum, resize
+from pytorch_grad_cam.grad_cam import GradCAM
+from pytorch_grad_cam.smooth_grad import SmoothGrad
 from pytorch_grad_cam.targets.classification import Target
 
-Noise = Callable[[Tensor, int], Tensor]
 
-
-class ChannelReluGradCAM(BaseCAM):
+class ChannelReluGradCAM(GradCAM):
     """Grad-CAM as Neural Network Console's plug-in computes it: no channel takes away what another one gives.
 
     ``w_k = mean_p G_k(p)``; ``L(p) = mean_k relu(w_k A_k(p))``. Never negative, and less bound to the class than
@@ -36,7 +37,7 @@ class ChannelReluGradCAM(BaseCAM):
         grads: Tensor,
         eigen_smooth: bool = False,
     ) -> Tensor:
-        weights = spatial_mean(grads)
+        weights = self.get_cam_weights(input_tensor, target_layer, targets, activations, grads)
         # relu(w A) = relu(w) relu(A) + relu(-w) relu(-A), without an array of the activations' size per term
         positive = channel_sum(weights.clamp_min(0), activations.clamp_min(0))
         negative = channel_sum((-weights).clamp_min(0), (-activations).clamp_min(0))
@@ -61,60 +62,39 @@ class LayerGradients(BaseCAM):
         return grads.sum(1)
 
 
-class LayerSmoothGrad:
-    """SmoothGrad of a layer: the gradients by its output, at noisy copies of the input.
+class LayerSmoothGrad(SmoothGrad):
+    """SmoothGrad of a layer: ``explain`` takes the gradients by its output, at noisy copies of the input.
 
     Args:
         model: the network.
         layer: one of its modules, whose output is ``(B, C, H, W)``.
         squared: sum the mean squares over the channels; else take the largest magnitude of the means.
-        noise_level: standard deviation of the noise, as a share of the input's range.
-        num_samples: noisy copies per picture.
-        batch_size: noisy copies per forward pass.
-        seed: of the noise.
-        noise: gives it instead, from an image ``(C, H, W)`` and the copy's number.
+        **options: as for ``SmoothGrad``, whose noise and statistic it shares.
+
+    Note: what else ``SmoothGrad`` offers, such as ``attributions``, is of the input still.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        layer: nn.Module,
-        squared: bool,
-        *,
-        noise_level: float,
-        num_samples: int,
-        batch_size: int,
-        seed: int,
-        noise: Noise | None,
-    ) -> None:
-        self._cam, self._squared = LayerGradients(model, [layer]), squared
-        self._level, self._samples, self._batch_size = noise_level, num_samples, batch_size
-        self._seed, self._noise = seed, noise
+    def __init__(self, model: nn.Module, layer: nn.Module, squared: bool, **options: Any) -> None:
+        super().__init__(model, mode="squared" if squared else "absolute", **options)
+        self._layer_gradients = LayerGradients(model, [layer])
 
-    def explain(self, inputs: Tensor, targets: Sequence[Target]) -> Explanation:
+    def explain(self, input_tensor: Tensor, targets: Sequence[Target], **_: Any) -> Explanation:  # type: ignore[override]
         """Explain a batch; ``raw`` is ``(B, h, w)`` of the layer's size, and never negative."""
-        clean = self._cam.explain(inputs, list(targets), relu=False, normalize="none")
-        raws = [self._raw(image, target) for image, target in zip(inputs, targets, strict=True)]
-        raw = torch.stack(raws)  # (B, h, w)
-        notes = tuple((Note(ZERO_GRADIENT, ZERO),) * (not each.any()) for each in raws)
-        return replace(clean, raw=(raw,), maps=resize(raw, inputs.shape[2:]), notes=notes)
+        clean = self._layer_gradients.explain(input_tensor, list(targets), relu=False, normalize="none")
+        pairs = zip(input_tensor, targets, strict=True)
+        values = torch.stack([self.statistic(self._noisy_gradients(image, target)) for image, target in pairs])
+        raw = self.combine_channels(values)  # (B, h, w)
+        notes = tuple((Note(ZERO_GRADIENT, ZERO),) * (not map.any()) for map in raw)
+        return replace(clean, raw=(raw,), maps=resize(raw, input_tensor.shape[2:]), notes=notes)
 
-    def _raw(self, image: Tensor, target: Target) -> Tensor:
-        noise, total = self._noise or self._normal(image), torch.zeros(())
-        for start in range(0, self._samples, self._batch_size):
-            numbers = range(start, min(start + self._batch_size, self._samples))
+    def _noisy_gradients(self, image: Tensor, target: Target) -> Iterator[Tensor]:
+        noise = self.noise or self._normal(image)
+        for start in range(0, self.num_samples, self.batch_size):
+            numbers = range(start, min(start + self.batch_size, self.num_samples))
             added = torch.stack([noise(image, number) for number in numbers]).to(image.device)
-            noisy = (image + added).to(image.dtype)
-            self._cam.explain(noisy, [target] * len(numbers), relu=False, normalize="none")
-            grads = self._cam.grads
-            total = total.to(grads.device) + (grads.square() if self._squared else grads).sum(0)  # (C, h, w)
-        mean = total / self._samples
-        return mean.sum(0) if self._squared else mean.abs().amax(0)
-
-    def _normal(self, image: Tensor) -> Noise:
-        generator = torch.Generator().manual_seed(self._seed)
-        deviation = self._level * (image.max() - image.min())
-        return lambda image, number: deviation * torch.randn(image.shape, generator=generator).to(image.device)
+            noisy = (image + added).to(image.dtype)  # (n, C, H, W)
+            self._layer_gradients.explain(noisy, [target] * len(numbers), relu=False, normalize="none")
+            yield self._layer_gradients.grads
 
 
 class ConsoleNoise:

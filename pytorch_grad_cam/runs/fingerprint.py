@@ -18,16 +18,16 @@ def fingerprint(loaded: LoadedModel, *files: str | None) -> str:
         loaded: the network.
         files: names that may be those of files; others are left out, with None.
     """
-    found = hashlib.sha256()
-    found.update(repr((loaded.model, loaded.preprocessing, loaded.target_layers, loaded.source)).encode())
+    digest = hashlib.sha256()
+    digest.update(repr((loaded.model, loaded.preprocessing, loaded.target_layers, loaded.source)).encode())
     for name, value in loaded.model.state_dict().items():
-        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        found.update(_bytes(value))
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(_bytes(value))
     for path in files:
         if path is not None and Path(path).is_file():
             with open(path, "rb") as file:
-                found.update(hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -12,7 +12,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder, which is made if need be, while the block runs.
 
     The operating system holds the lock and drops it with the process, however that ends.

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")  # a row
 D = TypeVar("D")  # a row that was decoded
-F = TypeVar("F")  # what was found out about it
+F = TypeVar("F")  # its result
 
 AHEAD = 2  # batches that are decoded in advance
 Decoded = list[tuple[R, D | Exception]]
@@ -58,9 +58,9 @@ class BatchRunner(Generic[R, D, F]):
             settled: Future[None] | None = None
             for batch in self._decoded(pool, rows):
                 good = [decoded for _, decoded in batch if not isinstance(decoded, Exception)]
-                found = iter(self._explain(good) if good else ())
+                results = iter(self._explain(good) if good else ())
                 outcomes: list[tuple[R, F | Exception]] = [
-                    (row, decoded if isinstance(decoded, Exception) else next(found)) for row, decoded in batch
+                    (row, decoded if isinstance(decoded, Exception) else next(results)) for row, decoded in batch
                 ]
                 written = [pool.submit(self._write_some, part) for part in self._parts(outcomes)]
                 if settled is not None:
@@ -81,7 +81,7 @@ class BatchRunner(Generic[R, D, F]):
                 coming.append([pool.submit(self._decode_some, part) for part in self._parts(batch)])
             if not coming:
                 return
-            yield [each for part in coming.popleft() for each in part.result()]
+            yield [decoded for part in coming.popleft() for decoded in part.result()]
 
     def _parts(self, batch: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Share a batch out among the threads; a task per row would cost as much as a small picture."""
@@ -103,6 +103,6 @@ class BatchRunner(Generic[R, D, F]):
                 self._write(row, outcome)
 
     def _settle(self, written: Sequence[Future[None]], outcomes: Sequence[tuple[R, F | Exception]]) -> None:
-        for each in written:
-            each.result()
+        for part in written:
+            part.result()
         self._commit(outcomes)

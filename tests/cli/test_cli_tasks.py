@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pytorch_grad_cam.cli.explain.tasks import Thing
+from pytorch_grad_cam.cli.explain.targets import DetectedObjectTarget
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import read_image, write_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
@@ -104,10 +104,17 @@ def test_refused_in_words(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_boxes_go_where_the_network_saw_them() -> None:
     """100 x 200 pixels are resized to 50 x 100 and cropped to the middle 50 x 50: column 0 there is column 50 here."""
     preprocessing = Preprocessing(resize=50, crop=50)
-    box = Thing(1, DetectedObject((10.0, 5, 30, 20), 1, 0.9)).on_picture(preprocessing, (50, 50), (100, 200))
+    box = DetectedObjectTarget(1, DetectedObject((10.0, 5, 30, 20), 1, 0.9)).box_on_image(
+        preprocessing, (50, 50), (100, 200)
+    )
     assert box is not None
     assert (box.left, box.top, box.right, box.bottom) == (70, 10, 110, 40)
-    assert Thing(1, DetectedObject((60.0, 5, 70, 20), 1, 0.9)).on_picture(preprocessing, (50, 50), (100, 200)) is None
+    assert (
+        DetectedObjectTarget(1, DetectedObject((60.0, 5, 70, 20), 1, 0.9)).box_on_image(
+            preprocessing, (50, 50), (100, 200)
+        )
+        is None
+    )
 
 
 def test_every_network_of_torchvision_for_these_tasks_is_known() -> None:

@@ -13,6 +13,7 @@ import pytest
 from helpers.paths import ROOT
 
 import pytorch_grad_cam
+from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.methods import METHODS
 
 PACKAGE = "pytorch_grad_cam"
@@ -123,6 +124,16 @@ def test_nobody_imports_from_above() -> None:
         for name, other in arrows
         if floor(name) == floor(other) == 4 and name != other
     ] == []
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if "cli" in path.parts], ids=module_name)
+def test_commands_do_not_import_one_another(path: Path) -> None:
+    """What several commands need lies in cli/ itself, and nothing there knows a command but by the table's names."""
+    name = f"{module_name(path)}."
+    for imported in own(imports(path)):
+        for command in COMMANDS:
+            room = f"cli.{command}."
+            assert name.startswith(room) or not f"{imported}.".startswith(room), f"{name[:-1]} imports {imported}"
 
 
 def test_there_is_no_circle() -> None:

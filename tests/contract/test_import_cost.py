@@ -13,7 +13,6 @@ LIGHT = {"torch", "numpy", PACKAGE} | set(sys.stdlib_module_names)
 # What Grad-CAM does not need: drawing, files, networks by name, runs over many pictures, commands.
 ROOMS = ("visualization", "data", "models", "metrics", "runs", "nnc", "cli")
 TARGETS = {"targets", "targets.spec", "targets.classification"}  # those of a classifier
-refactoring = pytest.mark.xfail(strict=True, reason="until the core is moved into its rooms; then remove this mark")
 
 
 def loaded_by(statement: str, beside: str = "") -> set[str]:
@@ -51,11 +50,9 @@ def test_grad_cam_loads_nothing_of_other_rooms(own_modules: set[str]) -> None:
     assert not {name for name in own_modules if name.partition(".")[0] in ROOMS}
 
 
-@refactoring
 def test_grad_cam_loads_no_targets_but_those_of_a_classifier(own_modules: set[str]) -> None:
     assert {name for name in own_modules if name.partition(".")[0] == "targets"} <= TARGETS
 
 
-@refactoring
 def test_grad_cam_loads_few_modules(own_modules: set[str]) -> None:
     assert len(own_modules) <= 26, sorted(own_modules)

@@ -17,9 +17,9 @@ from helpers.paths import ROOT
 from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
-from pytorch_grad_cam.cli.nnc.batch import SMOOTH_ROWS
+from pytorch_grad_cam.nnc.dataset_run import SMOOTH_ROWS
 from pytorch_grad_cam.runs.journal import Journal
-from pytorch_grad_cam.runs.lock import LOCK, alone_in
+from pytorch_grad_cam.runs.lock import LOCK, folder_lock
 
 TRIALS = 2  # pictures that the network is tried with, and its layer chosen
 SMOOTH = ("smoothgrad-batch", "-n", "2", "--style", "nnc")
@@ -140,7 +140,7 @@ def test_wherever_a_run_is_cut_it_continues_to_the_same_bytes(tmp_path: Path, mo
 def test_two_runs_do_not_write_into_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset(tmp_path, 4)
     options = ["gradcam-batch", "-i", "d.csv", "-o", "o.csv"]
-    with alone_in(Path("o")):
+    with folder_lock(Path("o")):
         assert run(*options) == 1
         assert "another run is writing into o; wait for its end, stop it, or name another" in capsys.readouterr().err
         assert [path.name for path in Path("o").iterdir()] == [LOCK]

@@ -14,9 +14,10 @@ from helpers.nnc_net import NET, pictures
 from helpers.paths import ROOT
 from PIL import Image
 
-from pytorch_grad_cam.cli.explain.options import NncOptions, parse
 from pytorch_grad_cam.cli.main import main
-from pytorch_grad_cam.cli.nnc.options import COMMANDS
+from pytorch_grad_cam.cli.nnc.options import parse
+from pytorch_grad_cam.nnc.options import CONSOLE_COMMANDS as COMMANDS
+from pytorch_grad_cam.nnc.options import NncOptions
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def pixels(path: Path | str) -> np.ndarray:
 
 
 def options(*given: str) -> NncOptions:
-    found = parse(["nnc", *given])
+    found = parse("cam.py nnc", given)
     assert isinstance(found, NncOptions)
     return found
 

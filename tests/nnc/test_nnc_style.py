@@ -12,8 +12,9 @@ from numpy.random import RandomState
 from torch import nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.nnc.grad_cam_explainer import GradCAMExplainer
+from pytorch_grad_cam.nnc.map_request import MapRequest
 from pytorch_grad_cam.nnc.methods import ChannelReluGradCAM, ConsoleNoise, LayerSmoothGrad
-from pytorch_grad_cam.nnc.pictures import GradCamPictures, Question
 from pytorch_grad_cam.nnc.style import coloured, overlay, sensitivity
 from pytorch_grad_cam.smooth_grad import SmoothGrad
 from pytorch_grad_cam.targets.classification import ClassifierOutputTarget
@@ -139,7 +140,7 @@ def test_notes_give_no_advice_that_the_commands_cannot_follow() -> None:
     picture = np.full((4, 4, 3), 200, np.uint8)
     picture[0] = 90
     with pytest.warns(UserWarning, match="relu=False shows it"):  # for who writes Python
-        (answer,) = GradCamPictures(net.eval(), ["1"], None, preprocessing, console=False)(
-            [Question(0, picture, None, 0)]
+        (answer,) = GradCAMExplainer(net.eval(), ["1"], None, preprocessing, console=False)(
+            [MapRequest(0, picture, None, 0)]
         )
     assert answer.notes == ("all evidence at layer '1' is negative",)

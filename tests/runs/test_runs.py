@@ -14,7 +14,7 @@ from torch import nn
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.fingerprint import fingerprint
-from pytorch_grad_cam.runs.inputs import Inputs
+from pytorch_grad_cam.runs.inputs import BatchPreprocessing
 from pytorch_grad_cam.runs.journal import Batch, Journal
 from pytorch_grad_cam.runs.runner import AHEAD, BatchRunner
 
@@ -32,15 +32,15 @@ from pytorch_grad_cam.runs.runner import AHEAD, BatchRunner
 def test_pictures_together_are_prepared_as_they_are_alone(
     preprocessing: Preprocessing, kept: set[tuple[int, int]]
 ) -> None:
-    generator, inputs = np.random.default_rng(0), Inputs(preprocessing)
+    generator, inputs = np.random.default_rng(0), BatchPreprocessing(preprocessing)
     for size in ((6, 9), (6, 6), (12, 18)):
         pictures = [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(3)]
-        alone = [inputs.alone(picture) for picture in pictures]
+        alone = [inputs.resized(picture) for picture in pictures]
         assert {each is None for each in alone} == {size in kept}
-        assert torch.equal(inputs.together(pictures, alone), torch.stack([*map(preprocessing, pictures)]))
+        assert torch.equal(inputs.batch(pictures, alone), torch.stack([*map(preprocessing, pictures)]))
     if (6, 9) in kept and preprocessing.resize is not None:
         mixed = [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((6, 9), (12, 18), (6, 9))]
-        found = inputs.together(mixed, [inputs.alone(picture) for picture in mixed])
+        found = inputs.batch(mixed, [inputs.resized(picture) for picture in mixed])
         assert torch.equal(found, torch.stack([*map(preprocessing, mixed)]))
 
 

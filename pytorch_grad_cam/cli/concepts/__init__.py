@@ -1,1 +1,1 @@
-"""The verb ``concepts``."""
+"""The command ``concepts``."""

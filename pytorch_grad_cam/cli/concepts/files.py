@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,58 +11,50 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.cli.classes import named
-from pytorch_grad_cam.cli.explain.options import ConceptsOptions
+from pytorch_grad_cam.cli.classes import class_label
+from pytorch_grad_cam.cli.concepts.options import ConceptsOptions
+from pytorch_grad_cam.cli.output_files import json_file
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.data.samples import Sample
 from pytorch_grad_cam.feature_factorization.decomposition import Concepts
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.visualization.factorization import concept_colours, show_factorization_on_image
 
-Labels = list[tuple[int, float]] | None  # class and share, the highest first; None if nothing can be named
+ConceptClasses = list[tuple[int, float]] | None  # class and share, the highest first; None if nothing can be named
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture that could be read, and as the network takes it, ``(C, h, w)``."""
+class PreparedImage:
+    """One image that could be read, and as the network takes it, ``(C, h, w)``."""
 
     sample: Sample
     pixels: NDArray[np.uint8]
     inputs: Tensor
 
 
-def legend(found: Concepts, labels: Sequence[Labels], loaded: LoadedModel) -> list[str]:
-    """Say of each concept how much it explains and which classes it speaks for, one line each."""
+def legend(concepts: Concepts, classes: Sequence[ConceptClasses], loaded: LoadedModel) -> list[str]:
+    """Say of each concept how much it explains and which classes it speaks for, below each other."""
     return [
-        "\n".join([f"concept {index + 1}: {100 * energy:.0f} %", *_labels(classes, loaded)])
-        for index, (energy, classes) in enumerate(zip(found.energy.tolist(), labels, strict=True))
+        "\n".join([f"concept {index + 1}: {100 * energy:.0f} %", *_class_lines(shares, loaded)])
+        for index, (energy, shares) in enumerate(zip(concepts.energy.tolist(), classes, strict=True))
     ]
 
 
-def lines(found: Concepts, labels: Sequence[Labels], loaded: LoadedModel) -> list[str]:
-    """Say the same in one line per concept."""
-    return [", ".join(each.split("\n")) for each in legend(found, labels, loaded)]
-
-
-def _labels(classes: Labels, loaded: LoadedModel) -> list[str]:
+def _class_lines(classes: ConceptClasses, loaded: LoadedModel) -> list[str]:
     if classes is None:
         return []
-    return [_label(each, loaded) for each in classes] or ["no class above 50 %"]  # each class is a yes or no of its own
+    lines = [f"{class_label(index, loaded.categories)} {100 * share:.1f} %" for index, share in classes]
+    return lines or ["no class above 50 %"]  # each class is a yes or no of its own
 
 
-def _label(label: tuple[int, float], loaded: LoadedModel) -> str:
-    index, share = label
-    return f"{named(index, loaded.categories)} {100 * share:.1f} %"
-
-
-def drawn(
+def draw_concepts(
     pixels: NDArray[np.uint8],
     maps: NDArray[np.float32],
     loaded: LoadedModel,
     options: ConceptsOptions,
     legend: Sequence[str],
 ) -> bytes:
-    """Draw the concepts of one picture in its own pixels; what the network never saw stays as it is."""
+    """Draw the concepts of one image in its own pixels; what the network never saw stays as it is."""
     placed = np.stack([loaded.preprocessing.to_picture(map, pixels.shape[:2]) for map in maps])  # (K, H, W)
     picture = show_factorization_on_image(
         pixels, np.clip(placed, 0, 1), image_weight=options.image_weight, concept_labels=legend
@@ -71,45 +62,45 @@ def drawn(
     return encoded_image("a.jpg", picture)
 
 
-def table(
-    found: Concepts,
-    labels: Sequence[Labels],
+def concept_table(
+    concepts: Concepts,
+    classes: Sequence[ConceptClasses],
     loaded: LoadedModel,
     options: ConceptsOptions,
     layer: str,
-    pictures: Sequence[Picture],
+    images: Sequence[PreparedImage],
     files: Sequence[str],
 ) -> bytes:
-    """Everything that was found, in numbers."""
+    """Return the JSON file with everything that was found, in numbers."""
     names = loaded.categories
-    strengths = found.maps.flatten(2).mean(2).tolist()  # (B, K)
+    strengths = concepts.maps.flatten(2).mean(2).tolist()  # (B, K)
     content: dict[str, Any] = {
         "model": loaded.source,
         "layer": layer,
         "seed": options.seed,
-        "error": round(found.error, 6),
+        "error": round(concepts.error, 6),
         "concepts": [
             {
                 "concept": index + 1,
                 "energy": round(energy, 6),
                 "colour": [round(255 * part) for part in colour],
                 "classes": [
-                    {"index": each, "name": names[each] if names else None, "share": round(share, 6)}
-                    for each, share in classes or []
+                    {"index": category, "name": names[category] if names else None, "share": round(share, 6)}
+                    for category, share in shares or []
                 ],
             }
-            for index, (energy, colour, classes) in enumerate(
-                zip(found.energy.tolist(), concept_colours(len(labels)), labels, strict=True)
+            for index, (energy, colour, shares) in enumerate(
+                zip(concepts.energy.tolist(), concept_colours(len(classes)), classes, strict=True)
             )
         ],
         "pictures": [
             {
-                "picture": str(each.sample.path),
+                "picture": str(image.sample.path),
                 "file": file,
                 "mean_strength": [round(strength, 6) for strength in row],
             }
-            for each, file, row in zip(pictures, files, strengths, strict=True)
+            for image, file, row in zip(images, files, strengths, strict=True)
         ],
         "version": __version__,
     }
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    return json_file(content)

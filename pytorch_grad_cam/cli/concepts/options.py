@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pytorch_grad_cam.cli.explain import arguments
-from pytorch_grad_cam.cli.explain.options import ConceptsOptions, Parser
+from pytorch_grad_cam.cli.arguments import (
+    add_image_path,
+    add_image_weight,
+    add_output_dir,
+    add_overwrite,
+    positive_number,
+)
+from pytorch_grad_cam.cli.network_arguments import add_network_arguments
+from pytorch_grad_cam.cli.parser import CommandParser
+from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 _DESCRIPTION = """Split what a layer tells apart in the pictures into concepts, without asking for a class (Deep
 Feature Factorization): writes <output-dir>/<picture>_concepts.jpg, each place in the colour of its strongest concept,
 and concepts.json. All pictures are looked at together, so a concept has the same colour in all of them."""
 
 
-def parse_concepts(program: str, given: Sequence[str]) -> ConceptsOptions:
-    """Read the options after ``concepts``; on a mistake, print one line and exit with 2, as argparse does."""
-    return ConceptsOptions(**vars(concepts_parser(program).parse_args(given)))
+@dataclass(frozen=True)
+class ConceptsOptions(NetworkOptions):
+    """How to split pictures into concepts; `parse` says what each means."""
+
+    image_path: list[str]
+    components: int
+    top_k: int
+    target_layer: str | None
+    seed: int
+    output_dir: str
+    image_weight: float
+    overwrite: bool
 
 
-def concepts_parser(program: str) -> argparse.ArgumentParser:
-    """Describe the options."""
-    parser = Parser(prog=program, description=_DESCRIPTION)
-    parser.add_argument(
-        "--image-path",
-        required=True,
-        nargs="+",
-        action="extend",
-        metavar="PICTURE",
-        help="files, folders or patterns ('photos/**/*.jpg'); can be repeated",
-    )
-    arguments.network(parser)
+def parse(program: str, arguments: Sequence[str]) -> ConceptsOptions:
+    """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
+    parser = CommandParser(prog=program, description=_DESCRIPTION)
+    add_image_path(parser)
+    add_network_arguments(parser)
     group = parser.add_argument_group("concepts")
-    group.add_argument("--components", type=_count, default=5, metavar="K", help="number of concepts (default: 5)")
     group.add_argument(
-        "--top-k", type=_count, default=2, metavar="N", help="classes that are named per concept (default: 2)"
+        "--components", type=positive_number(), default=5, metavar="K", help="number of concepts (default: 5)"
+    )
+    group.add_argument(
+        "--top-k",
+        type=positive_number(),
+        default=2,
+        metavar="N",
+        help="classes that are named per concept (default: 2)",
     )
     group.add_argument(
         "--target-layer",
@@ -43,31 +59,7 @@ def concepts_parser(program: str) -> argparse.ArgumentParser:
     )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of the factorisation's start (default: 0)")
     group = parser.add_argument_group("output")
-    group.add_argument("--output-dir", default="output", metavar="FOLDER", help="made if missing (default: output)")
-    group.add_argument(
-        "--image-weight",
-        type=_share,
-        default=0.3,
-        metavar="W",
-        help="share of the picture in the overlay, 0 to 1 (default: 0.3)",
-    )
-    group.add_argument(
-        "--overwrite", action="store_true", help="replace files of an earlier run (one picture's always are)"
-    )
-    return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return share
+    add_output_dir(group)
+    add_image_weight(group, default=0.3)
+    add_overwrite(group)
+    return ConceptsOptions(**vars(parser.parse_args(arguments)))

@@ -1,19 +1,22 @@
-"""Every option: its name, what it takes, and what it means. Importing this costs nothing."""
+"""The options that only explaining has: names, what they take, what they mean. Importing this costs nothing."""
 
 from __future__ import annotations
 
-import argparse
 from argparse import ArgumentParser
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from pytorch_grad_cam.methods import METHODS, method_name
-from pytorch_grad_cam.models.sources import SOURCES, sentence
-
-T = TypeVar("T")
+from pytorch_grad_cam.cli.arguments import (
+    add_image_weight,
+    add_output_dir,
+    add_overwrite,
+    argument_type,
+    fraction,
+    positive_number,
+    whole_number,
+)
+from pytorch_grad_cam.cli.method_names import method_or_all
 
 TASKS = ("classification", "segmentation", "detection")
-ALL = "all"
 # What can be saved, and what for.
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
@@ -55,51 +58,12 @@ COLORMAPS = (
 )
 
 
-def network(parser: ArgumentParser, *short: str, default: str = "resnet50") -> None:
-    """Add what describes the network, and --debug; ``short`` are other names of --model."""
-    group = parser.add_argument_group("network")
-    group.add_argument(
-        *short,
-        "--model",
-        default=default,
-        metavar="NAME",
-        help=f"{sentence((source.help for source in SOURCES), 'or')} (default: {default})",
-    )
-    group.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="state dict (.pth, .safetensors), published ones by name (IMAGENET1K_V2), or random",
-    )
-    group.add_argument(
-        "--trust-pickle",
-        action="store_true",
-        help="unpickle Python objects in --weights or a .pt2; that can run any code in the file",
-    )
-    group.add_argument("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
-    group.add_argument(
-        "--size",
-        type=_as(_positive("number of pixels")),
-        metavar="N",
-        help="the network sees N x N pixels (default: as it was trained)",
-    )
-    group.add_argument(
-        "--squash", action="store_true", help="squash the whole picture to that size instead of cropping its centre"
-    )
-    group.add_argument(
-        "--mean", type=float, nargs="+", metavar="X", help="per channel, of values in 0..1 (default: as it was trained)"
-    )
-    group.add_argument("--std", type=float, nargs="+", metavar="X", help="likewise; one number each for gray pictures")
-    group.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: cpu)")
-    group.add_argument("--use-cuda", action="store_true", help="use the GPU if there is one, else the CPU")
-    group.add_argument("--debug", action="store_true", help="show the full traceback of an error")
-
-
-def explanation(parser: ArgumentParser) -> None:
+def add_explanation_arguments(parser: ArgumentParser) -> None:
     """Add what decides on the map."""
     group = parser.add_argument_group("explanation")
     group.add_argument(
         "--method",
-        type=_as(_method),
+        type=argument_type(method_or_all),
         nargs="+",
         action="extend",
         metavar="NAME",
@@ -143,24 +107,24 @@ def explanation(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--batch-size",
-        type=_as(_positive("number of inputs")),
+        type=positive_number("inputs"),
         metavar="N",
         help="changed inputs per forward pass, at most, for scorecam, ablationcam and the like",
     )
     group.add_argument(
         "--num-samples",
-        type=_as(_positive("number of samples")),
+        type=positive_number("samples"),
         metavar="N",
         help="noisy copies for smoothgrad and the like (default: 25), masks for rise (default: 1000)",
     )
     group.add_argument(
         "--noise-level",
-        type=_as(_share),
+        type=fraction,
         metavar="X",
         help="noise for smoothgrad and the like, as a share of the picture's range (default: 0.15)",
     )
     group.add_argument(
-        "--seed", type=_as(_whole), default=0, metavar="N", help="of noise, masks and random weights (default: 0)"
+        "--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)"
     )
 
 
@@ -174,10 +138,10 @@ def check_explanation(parser: ArgumentParser, options: dict[str, Any]) -> None:
         parser.error("--save guided shows what speaks for one class; it goes with neither --contrast nor --against")
 
 
-def output(parser: ArgumentParser) -> None:
+def add_output_arguments(parser: ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
-    group.add_argument("--output-dir", default="output", metavar="FOLDER", help="made if missing (default: output)")
+    add_output_dir(group)
     group.add_argument(
         "--save",
         nargs="+",
@@ -188,80 +152,21 @@ def output(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--colormap",
-        type=_as(_colormap),
+        type=argument_type(_colormap),
         default="jet",
         metavar="NAME",
         help=f"{', '.join(COLORMAPS[:4])} or another of OpenCV's (default: jet)",
     )
-    group.add_argument(
-        "--image-weight",
-        type=_as(_share),
-        default=0.5,
-        metavar="W",
-        help="share of the picture in the overlay, 0 to 1 (default: 0.5)",
-    )
+    add_image_weight(group, default=0.5)
     group.add_argument(
         "--box-threshold",
-        type=_as(_threshold),
+        type=argument_type(_threshold),
         default=0.5,
         metavar="T",
         help="boxes lie around what exceeds this share of the map's maximum, or p90: its 90th percentile, or otsu "
         "(default: 0.5)",
     )
-    group.add_argument(
-        "--overwrite", action="store_true", help="replace files of an earlier run (one picture's always are)"
-    )
-
-
-def chosen_methods(given: list[str] | None) -> list[str]:
-    """Return the names of the methods to run, each once, in the order given."""
-    names = given or ["gradcam"]
-    return (
-        [name for name, method in METHODS.items() if not method.needs or name in names]
-        if ALL in names
-        else list(dict.fromkeys(names))
-    )
-
-
-def _method(text: str) -> str:
-    return ALL if text.lower() == ALL else method_name(text)
-
-
-def _as(convert: Callable[[str], T]) -> Callable[[str], T]:
-    """Let argparse show the message of a ValueError instead of its own, which names the function."""
-
-    def converted(text: str) -> T:
-        try:
-            return convert(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return converted
-
-
-def _positive(what: str) -> Callable[[str], int]:
-    def converted(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1:
-            raise ValueError(f"{text!r} is not a positive {what}")
-        return int(text)
-
-    return converted
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a whole number from 0")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ValueError(f"{text!r} is not a number from 0 to 1")
-    return share
+    add_overwrite(group)
 
 
 def _colormap(text: str) -> str:
@@ -272,7 +177,7 @@ def _colormap(text: str) -> str:
 
 
 def _threshold(text: str) -> float | str:
-    """Check the form only; `utils.boxes` says what it means."""
+    """Check the form only; `engine.boxes` says what it means."""
     if text.lower() == "otsu":
         return "otsu"
     percentile = text[:1].lower() == "p"

@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytorch_grad_cam.cli.errors import in_one_line
 from pytorch_grad_cam.cli.explain import report
-from pytorch_grad_cam.cli.explain.contrast import Contrast
-from pytorch_grad_cam.cli.explain.maps import Explainer
+from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
+from pytorch_grad_cam.cli.explain.one_image import ImageResult, explain_image
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
-from pytorch_grad_cam.cli.explain.picture import explain_picture
-from pytorch_grad_cam.cli.explain.sheets import Sheets
-from pytorch_grad_cam.cli.explain.tasks import label
-from pytorch_grad_cam.cli.network import described, device_of, load
+from pytorch_grad_cam.cli.explain.sheets import ContactSheets
+from pytorch_grad_cam.cli.explain.targets import ClassContrast, target_label
+from pytorch_grad_cam.cli.network import chosen_device, load_network, network_summary
+from pytorch_grad_cam.cli.text_table import written_files
 from pytorch_grad_cam.data.images import check_writable, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
+from pytorch_grad_cam.runs.error_text import in_one_line
 
-_SHOWN = 5  # names in a line
+_MOST_NAMES = 5  # in a line
 
 
-def explain(options: ExplainOptions) -> int:
+def run(options: ExplainOptions) -> int:
     """Explain every picture that the options name, write the files and say what was found.
 
     Returns:
@@ -36,54 +36,61 @@ def explain(options: ExplainOptions) -> int:
         raise FileNotFoundError("; ".join(problems))
     check_writable(options.output_dir)
     many = names_many(options.image_path)
-    picture = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
-    device = device_of(options)
-    loaded = load(options, device)
+    image = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
+    device = chosen_device(options)
+    loaded = load_network(options, device)
     if options.task is not None:
         loaded = replace(loaded, task=options.task)
-    explainer = Explainer(loaded, options, device, bars=not many and sys.stderr.isatty())
-    if picture is None:
-        return _many(explainer, options, samples, problems)
+    explainer = ImageExplainer(loaded, options, device, progress=not many and sys.stderr.isatty())
+    if image is None:
+        return _explain_many(explainer, samples, problems)
     source, folder = str(samples[0].path), Path(options.output_dir)
     one_class = loaded.task == "classification" and not (options.contrast or options.against)
     kinds = options.save or (["overlay", "guided"] if one_class else ["overlay"])
-    done = explain_picture(explainer, options, source, picture, folder, kinds, replace=True)
+    result = explain_image(explainer, source, image, folder, kinds, replace=True)
+    _print_result(explainer, source, result)
+    return 1 if result.problems else 0
+
+
+def _print_result(explainer: ImageExplainer, source: str, result: ImageResult) -> None:
+    """Say all that there is to say about one picture."""
+    loaded = explainer.loaded
     print(f"picture:    {source}")
-    print(f"model:      {described(loaded, done.size)}")
-    for line in report.in_full(done.maps, loaded, chosen=not (options.target_layers or loaded.target_layers)):
+    print(f"model:      {network_summary(loaded, result.input_size)}")
+    automatic_layer = not (explainer.options.target_layers or loaded.target_layers)
+    for line in report.in_full(result.maps, loaded, automatic_layer):
         print(line)
-    for line in report.written(done.written):
+    for line in written_files(result.files):
         print(line)
-    for remark in done.remarks:
+    for remark in result.remarks:
         print(f"not drawn:  {remark}")
-    for note in report.notes(done.maps):
+    for note in report.notes(result.maps):
         print(note, file=sys.stderr)
-    for problem in done.problems:
+    for problem in result.problems:
         print(f"error: {problem}", file=sys.stderr)
-    return 1 if done.problems else 0
 
 
-def _many(explainer: Explainer, options: ExplainOptions, samples: Sequence[Sample], problems: Sequence[str]) -> int:
+def _explain_many(explainer: ImageExplainer, samples: Sequence[Sample], problems: Sequence[str]) -> int:
     """Give each picture a folder, a line and a step of the bar; one that fails stops nothing."""
     from tqdm import tqdm
 
     def say(line: str, error: bool = False) -> None:
         tqdm.write(line, file=sys.stderr if error else sys.stdout)  # above the bar
 
-    out = Path(options.output_dir)
+    out = Path(explainer.options.output_dir)
     for problem in problems:
         say(f"error: {problem}", error=True)
-    sheets = Sheets(out, options.overwrite)
+    sheets = ContactSheets(out, explainer.options.overwrite)
     failed: list[str] = []
     finished, files = 0, 0
     try:
         with tqdm(samples, unit="picture", disable=None, leave=False) as bar:  # None: only where somebody watches
             for sample in bar:
-                wrong, written = _one_of_many(explainer, options, sample, out / sample.id, sheets, say)
+                wrong, written = _one_of_many(explainer, sample, out / sample.id, sheets, say)
                 failed += [str(sample.path)] * bool(wrong)
-                for each in wrong:
-                    which = "" if str(sample.path) in each else f"{sample.path}: "
-                    say(f"error: {which}{each}", error=True)
+                for problem in wrong:
+                    which = "" if str(sample.path) in problem else f"{sample.path}: "
+                    say(f"error: {which}{problem}", error=True)
                 files += written
                 finished += 1
         files += len(sheets.write())
@@ -95,36 +102,38 @@ def _many(explainer: Explainer, options: ExplainOptions, samples: Sequence[Sampl
         return 130
     print(f"written:    {files} files in {out}")
     if failed:
-        shown = ", ".join(failed[:_SHOWN]) + (", ..." if len(failed) > _SHOWN else "")
-        print(f"error: {len(failed)} of {len(samples)} pictures failed: {shown}", file=sys.stderr)
+        names = ", ".join(failed[:_MOST_NAMES]) + (", ..." if len(failed) > _MOST_NAMES else "")
+        print(f"error: {len(failed)} of {len(samples)} pictures failed: {names}", file=sys.stderr)
     return 1 if failed or problems else 0
 
 
 def _one_of_many(
-    explainer: Explainer,
-    options: ExplainOptions,
-    sample: Sample,
-    folder: Path,
-    sheets: Sheets,
-    say: Callable[[str], None],
+    explainer: ImageExplainer, sample: Sample, folder: Path, sheets: ContactSheets, say: Callable[[str], None]
 ) -> tuple[Sequence[str], int]:
     """Explain a picture; return what went wrong and how many files were written."""
+    options, source = explainer.options, str(sample.path)
     kinds = options.save or ["overlay"]
     try:
-        done = explain_picture(
-            explainer, options, str(sample.path), read_image(sample.path), folder, kinds, options.overwrite
-        )
+        result = explain_image(explainer, source, read_image(sample.path), folder, kinds, options.overwrite)
     except Exception as error:  # the next picture may well do
         if options.debug:
             raise
         return [in_one_line(error)], 0
-    if done.written:
-        say(report.in_brief(str(sample.path), done.maps, explainer.loaded, folder, len(done.written)))
-    for note in report.notes(done.maps):
-        say(f"{note} ({sample.path})")
-    best = next((each for each in done.maps if each.map is not None), None)
-    if best is not None and best.map is not None and "overlay" in kinds:
-        asked = best.index if isinstance(best.index, Contrast) else best.explained
-        what = "" if asked is None else f"{'not ' if best.against else ''}{label(asked, explainer.loaded.categories)}: "
-        sheets.add(done.drawing.overlay(best), f"{what}{sample.id}")  # the class first: long captions are cut
-    return done.problems, len(done.written)
+    if result.files:
+        say(report.in_brief(source, result.maps, explainer.loaded, folder, len(result.files)))
+    for note in report.notes(result.maps):
+        say(f"{note} ({source})")
+    if "overlay" in kinds:
+        _add_to_sheets(sheets, result, sample.id)
+    return result.problems, len(result.files)
+
+
+def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str) -> None:
+    """Add the first map that was drawn, with what it explains."""
+    first = next((map_result for map_result in result.maps if map_result.map is not None), None)
+    if first is None:
+        return
+    target = first.target if isinstance(first.target, ClassContrast) else first.category
+    label = target_label(target, result.drawing.loaded.categories)
+    what = "" if target is None else f"{'not ' if first.against else ''}{label}: "
+    sheets.add(result.drawing.overlay(first), f"{what}{name}")  # the class first: long captions are cut

@@ -14,7 +14,7 @@ PER_SHEET = 100  # more would not fit on a screen
 SIDE = 192  # pixels
 
 
-class Sheets:
+class ContactSheets:
     """Collects overlays and writes ``contact_sheet.jpg``, ``contact_sheet_2.jpg``, ... into a folder.
 
     Args:

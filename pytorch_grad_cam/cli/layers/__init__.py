@@ -1,1 +1,1 @@
-"""The verb ``layers``."""
+"""The command ``layers``."""

@@ -1,1 +1,1 @@
-"""The verb ``methods``."""
+"""The command ``methods``."""

@@ -1,1 +1,1 @@
-"""The verb ``nnc``: maps for Neural Network Console."""
+"""The command ``nnc``: maps for Neural Network Console."""

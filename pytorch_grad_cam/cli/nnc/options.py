@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
-from pytorch_grad_cam.cli.explain import arguments
-from pytorch_grad_cam.cli.explain.options import NncOptions, Parser
-
-COMMANDS = {
-    "gradcam": "Grad-CAM of one picture",
-    "gradcam-batch": "Grad-CAM of every row of a dataset CSV",
-    "smoothgrad": "SmoothGrad of one picture",
-    "smoothgrad-batch": "SmoothGrad of every row of a dataset CSV",
-}
+from pytorch_grad_cam.cli.arguments import fraction, number_type, whole_number
+from pytorch_grad_cam.cli.network_arguments import add_network_arguments
+from pytorch_grad_cam.cli.parser import CommandParser
+from pytorch_grad_cam.nnc.options import CONSOLE_COMMANDS, ConsoleCommand, NncOptions
 
 _BATCH = """Writes the rows of --input with one column added first, {column!r}, which names the row's picture,
 <output without ending>/0000/<i>.png with i from 0, relative to the CSV it stands in.
@@ -34,35 +29,60 @@ _STYLES = {
 }
 
 
-def parse_nnc(program: str, given: Sequence[str]) -> NncOptions:
+def parse(program: str, arguments: Sequence[str]) -> NncOptions:
     """Read the options after ``nnc``; on a mistake, print one line and exit with 2, as argparse does."""
-    if not given or given[0] not in COMMANDS:
-        parser = _overview(program)
-        parser.parse_known_args([word for word in given[:1] if word in ("-h", "--help")])
-        word = given[0] if given else ""
-        close = difflib.get_close_matches(word, COMMANDS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(COMMANDS)}"
-        parser.error(f"there is no command {word!r}; {hint}" if word else f"name a command: {', '.join(COMMANDS)}")
-    command = given[0]
-    parser = command_parser(program, command)
-    options = vars(parser.parse_args(given[1:]))
-    if not command.endswith("-batch"):
+    if not arguments or arguments[0] not in CONSOLE_COMMANDS:
+        _refuse_command(program, arguments)
+    command = CONSOLE_COMMANDS[arguments[0]]
+    parser = _command_parser(program, command)
+    options = vars(parser.parse_args(arguments[1:]))
+    if not command.batch:
         options["image"] = _one_picture(parser, options.pop("input"), options["image"])
-    return NncOptions(command=command, **options)
+    return NncOptions(command=command.name, **options)
 
 
-def command_parser(program: str, command: str) -> argparse.ArgumentParser:
-    """Describe the options of one command."""
-    smooth, batch = command.startswith("smoothgrad"), command.endswith("-batch")
-    column = "SmoothGrad" if smooth else "gradcam"
-    parser = Parser(
-        prog=f"{program} {command}",
-        description=f"{COMMANDS[command]}, with the options of the plug-in of Neural Network Console.",
-        epilog=(f"{_BATCH.format(column=column)}\n\n" if batch else "") + _EPILOG.format(nnc=_STYLES[smooth]),
+def _refuse_command(program: str, arguments: Sequence[str]) -> NoReturn:
+    """Show the commands if that is asked for, else say what to do about a first word that is none."""
+    parser = _overview(program)
+    parser.parse_known_args([word for word in arguments[:1] if word in ("-h", "--help")])
+    word = arguments[0] if arguments else ""
+    close = difflib.get_close_matches(word, CONSOLE_COMMANDS, n=1)
+    known = ", ".join(CONSOLE_COMMANDS)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {known}"
+    parser.error(f"there is no command {word!r}; {hint}" if word else f"name a command: {known}")
+
+
+def _overview(program: str) -> argparse.ArgumentParser:
+    commands = "\n".join(f"  {command.name:20}{command.summary}" for command in CONSOLE_COMMANDS.values())
+    return CommandParser(
+        prog=program,
+        usage="%(prog)s COMMAND [options]",
+        description="The XAI plug-ins of Neural Network Console, with their options, for a .nnp or any other network.",
+        epilog=f"commands:\n{commands}\n\n%(prog)s COMMAND --help lists the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    group = parser.add_argument_group("plug-in")
-    if batch:
+
+
+def _command_parser(program: str, command: ConsoleCommand) -> argparse.ArgumentParser:
+    column = "SmoothGrad" if command.smooth else "gradcam"
+    nnc_style = _STYLES[command.smooth]
+    parser = CommandParser(
+        prog=f"{program} {command.name}",
+        description=f"{command.summary}, with the options of the plug-in of Neural Network Console.",
+        epilog=(f"{_BATCH.format(column=column)}\n\n" if command.batch else "") + _EPILOG.format(nnc=nnc_style),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_plug_in_arguments(parser.add_argument_group("plug-in"), command)
+    _add_own_arguments(parser.add_argument_group("ours"), command)
+    if command.smooth:
+        parser.set_defaults(target_layers=None)
+    add_network_arguments(parser, "-m", default="results.nnp")
+    return parser
+
+
+def _add_plug_in_arguments(group: Any, command: ConsoleCommand) -> None:
+    """Add the options that the plug-in has too."""
+    if command.batch:
         _add(group, "input", "-i", default="output_result.csv", metavar="CSV", help="the dataset")
         _add(group, "input_variable", "-v1", default="x", metavar="NAME", help="its column with the pictures")
         _add(group, "label_variable", "-v2", default="y", metavar="NAME", help="its column or columns with the class")
@@ -72,21 +92,25 @@ def command_parser(program: str, command: str) -> argparse.ArgumentParser:
         what = "the picture; -i PICTURE means the same"
         _add(group, "image", "-image", default=None, metavar="PICTURE", help=what, shown="")
         _add(group, "input", "-i", default=None, metavar="PICTURE", help=argparse.SUPPRESS)
-        _add(group, "class_index", "-c", type=_whole, default=0, metavar="N", help="the class to explain")
-    stem = "smoothgrad" if smooth else "gradcam" if batch else "grad_cam"
-    _add(group, "output", "-o", default=stem + (".csv" if batch else ".png"), metavar="FILE", help="what to write")
-    if smooth:
+        _add(group, "class_index", "-c", type=whole_number, default=0, metavar="N", help="the class to explain")
+    stem = "smoothgrad" if command.smooth else "gradcam" if command.batch else "grad_cam"
+    default = stem + (".csv" if command.batch else ".png")
+    _add(group, "output", "-o", default=default, metavar="FILE", help="what to write")
+    if command.smooth:
         what = "standard deviation of the noise, as a share of the input's range"
-        _add(group, "noise_level", "-nl", type=_share, default=0.15, metavar="X", help=what)
+        _add(group, "noise_level", "-nl", type=fraction, default=0.15, metavar="X", help=what)
         _add(group, "num_samples", "-n", type=_positive, default=25, metavar="N", help="noisy copies per picture")
         what = "take the gradient at the network's variable number N (.nnp only)"
-        _add(group, "layer_index", "-li", type=_whole, default=0, metavar="N", help=what)
+        _add(group, "layer_index", "-li", type=whole_number, default=0, metavar="N", help=what)
     else:
         what = "the network cuts its input first: the map covers only what the first convolution sees"
         _add(group, "contains_crop", "-cr", nargs="?", const=True, type=_truth, default=False, metavar="yes", help=what)
     what = "the output to explain, by its name in a .nnp (default: the first)"
     _add(group, "output_variable", "-ov", default=None, metavar="NAME", help=what, shown="")
-    group = parser.add_argument_group("ours")
+
+
+def _add_own_arguments(group: Any, command: ConsoleCommand) -> None:
+    """Add the options that the plug-in does not have."""
     group.add_argument(
         "--style", choices=("paper", "nnc"), default="paper", help="the published method (default) or the plug-in's"
     )
@@ -96,29 +120,15 @@ def command_parser(program: str, command: str) -> argparse.ArgumentParser:
         default="output",
         help="what is explained; logit: .nnp only (default: output)",
     )
-    if not smooth:
+    if command.smooth:
+        _add(group, "seed", type=whole_number, default=0, metavar="N", help="of the noise")
+    else:
         what = "layers of the map (default: the last convolution of a .nnp, else the last with positions)"
         group.add_argument("--target-layers", nargs="+", metavar="LAYER", default=None, help=what)
-    else:
-        parser.set_defaults(target_layers=None)
-        _add(group, "seed", type=_whole, default=0, metavar="N", help="of the noise")
-    if smooth or batch:
-        what = "noisy copies per forward pass" if smooth else "rows per forward pass"
+    if command.smooth or command.batch:
+        what = "noisy copies per forward pass" if command.smooth else "rows per forward pass"
         what += " (default: 32, and up to 128 where the network takes small pictures)"
         _add(group, "batch_size", type=_positive, default=None, metavar="N", help=what, shown="")
-    arguments.network(parser, "-m", default="results.nnp")
-    return parser
-
-
-def _overview(program: str) -> argparse.ArgumentParser:
-    commands = "\n".join(f"  {command:20}{what}" for command, what in COMMANDS.items())
-    return Parser(
-        prog=program,
-        usage="%(prog)s COMMAND [options]",
-        description="The XAI plug-ins of Neural Network Console, with their options, for a .nnp or any other network.",
-        epilog=f"commands:\n{commands}\n\n%(prog)s COMMAND --help lists the options.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 def _one_picture(parser: argparse.ArgumentParser, first: str | None, image: str | None) -> str:
@@ -134,25 +144,15 @@ def _one_picture(parser: argparse.ArgumentParser, first: str | None, image: str 
     return image
 
 
-def _add(group: Any, name: str, *short: str, help: str, shown: str | None = None, **how: Any) -> None:
+def _add(group: Any, name: str, *short: str, help: str, shown: str | None = None, **options: Any) -> None:
     """Add an option under its long name, with ``_`` and with ``-``."""
     if help is not argparse.SUPPRESS and shown is None:
-        help += f" (default: {how['default']})"
+        help += f" (default: {options['default']})"
     names = dict.fromkeys((*short, f"--{name}", f"--{name.replace('_', '-')}"))
-    group.add_argument(*names, dest=name, help=help, **how)
+    group.add_argument(*names, dest=name, help=help, **options)
 
 
-def _checked(kind: Callable[[str], Any], wanted: str, allowed: Callable[[Any], bool]) -> Callable[[str], Any]:
-    def converted(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not allowed(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-        return value
-
-    return converted
+_positive = number_type(int, "a whole number from 1", lambda value: value >= 1)
 
 
 def _no_class(text: str) -> int:
@@ -163,8 +163,3 @@ def _truth(text: str) -> bool:
     if text.lower() not in ("yes", "no", "true", "false", "1", "0"):
         raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
     return text.lower() in ("yes", "true", "1")
-
-
-_whole = _checked(int, "a whole number from 0", lambda value: value >= 0)
-_positive = _checked(int, "a whole number from 1", lambda value: value >= 1)
-_share = _checked(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)

@@ -1,4 +1,4 @@
-"""Errors in one line, for people."""
+"""Errors in one line, for people: on the screen and in the journal of a run."""
 
 from __future__ import annotations
 

@@ -1,0 +1,88 @@
+"""How the maps of one picture are drawn: placed on its pixels, blended with it, with boxes around what they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pytorch_grad_cam.cli.explain.image_explainer import MapResult
+from pytorch_grad_cam.cli.explain.options import ExplainOptions
+from pytorch_grad_cam.cli.explain.targets import DetectedObjectTarget
+from pytorch_grad_cam.data.image_tensors import deprocess_image
+from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.visualization.boxes import draw_boxes
+from pytorch_grad_cam.visualization.colormaps import DIVERGING
+from pytorch_grad_cam.visualization.overlay import heat_map, show_cam_on_image, show_signed_cam_on_image
+
+
+@dataclass(frozen=True)
+class ImageDrawing:
+    """One picture and how its maps are drawn.
+
+    Attributes:
+        source: the picture's path, as it was given.
+        image: uint8 RGB ``(H, W, 3)``.
+        loaded: the network.
+        options: colours and thresholds.
+    """
+
+    source: str
+    image: NDArray[np.uint8]
+    loaded: LoadedModel
+    options: ExplainOptions
+
+    @property
+    def colormap(self) -> int:
+        """OpenCV's number of the colours."""
+        return int(getattr(cv2, f"COLORMAP_{self.options.colormap.upper()}"))
+
+    def on_image(self, map: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a map in the image's pixels, ``(H, W)``, NaN where the network never looked."""
+        return self.loaded.preprocessing.to_picture(map, self.image.shape[:2])
+
+    def overlay(self, result: MapResult) -> NDArray[np.uint8]:
+        """Blend a map with the image, and draw the box of the object that it explains."""
+        assert result.map is not None
+        heat = self.on_image(result.map)
+        weight = self.options.image_weight
+        if result.signed:
+            blend = show_signed_cam_on_image(self.image, heat, True, weight)
+        else:
+            blend = show_cam_on_image(self.image, heat, True, self.colormap, weight)
+        box = self.object_box(result)
+        return blend if box is None else draw_boxes(blend, [box], colour=(255, 255, 255))
+
+    def heat_map(self, result: MapResult) -> NDArray[np.uint8]:
+        """Draw a map alone."""
+        assert result.map is not None
+        return heat_map(self.on_image(result.map), DIVERGING if result.signed else self.colormap)
+
+    def guided(self, result: MapResult, gradients: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Draw guided backpropagation ``(h, w, C)`` alone, and times the map."""
+        assert result.map is not None
+        return (
+            self._pixels_on_image(deprocess_image(gradients)),
+            self._pixels_on_image(deprocess_image(gradients * result.map[:, :, None])),
+        )
+
+    def object_box(self, result: MapResult) -> Box | None:
+        """Return the box of the object that a map explains, in the image's pixels; None if it explains no object."""
+        if not isinstance(result.target, DetectedObjectTarget) or result.map is None:
+            return None
+        height, width = result.map.shape
+        return result.target.box_on_image(self.loaded.preprocessing, (height, width), self.image.shape[:2])
+
+    def boxes(self, result: MapResult) -> list[Box]:
+        """Return the boxes around what a map points at; of a contrast, what speaks for its first class."""
+        assert result.map is not None
+        return boxes_from_map(np.maximum(self.on_image(result.map), 0), self.options.box_threshold, "all")
+
+    def _pixels_on_image(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Put ``(h, w, C)`` onto the image's pixels; what the network never saw is middle gray."""
+        bands = np.stack([self.on_image(band) for band in np.moveaxis(pixels, 2, 0)], axis=2)
+        placed = np.round(np.nan_to_num(bands, nan=127)).astype(np.uint8)
+        return np.repeat(placed, 3, axis=2) if placed.shape[2] == 1 else placed

@@ -1,0 +1,204 @@
+"""From one picture to its maps: every method for every target."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.cli.classes import check_categories, parse_classes
+from pytorch_grad_cam.cli.explain.options import ExplainOptions
+from pytorch_grad_cam.cli.explain.predictions import check_task
+from pytorch_grad_cam.cli.explain.targets import (
+    ClassContrast,
+    ImageTarget,
+    image_targets,
+    method_target,
+    parse_contrast,
+)
+from pytorch_grad_cam.common.errors import MeaninglessMapWarning, NoReLUError
+from pytorch_grad_cam.common.notes import NEGATIVE, Note
+from pytorch_grad_cam.core.options import MapOptions
+from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
+from pytorch_grad_cam.methods import method_class
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.error_text import in_one_line
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """One map of one picture.
+
+    Attributes:
+        method: its name.
+        target: what was asked for; None for the top class, or for a method that looks at no class.
+        map: ``(h, w)`` in [0, 1], of a contrast in [-1, 1], at the network's resolution; None if it means nothing.
+        notes: what is wrong with it, if anything.
+        category: index of the class that is explained; None for a method that looks at no class.
+        score: of that class.
+        layers: their names.
+        outputs: what the network returned.
+        against: whether the map shows what speaks against it.
+    """
+
+    method: str
+    target: ImageTarget
+    map: NDArray[np.float32] | None
+    notes: str
+    category: int | None
+    score: float | None
+    layers: tuple[str, ...]
+    outputs: Any
+    against: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether the map shows what speaks for one class and what for another."""
+        return isinstance(self.target, ClassContrast)
+
+
+class ImageExplainer:
+    """The network and the methods of a run, ready for one picture after the other.
+
+    Args:
+        loaded: the network, on its device.
+        options: which methods, classes and layers.
+        device: where the network is.
+        progress: let slow methods show a bar.
+
+    Raises:
+        ValueError: for a layer or class that the network does not have.
+    """
+
+    def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, progress: bool) -> None:
+        self.loaded, self.options = loaded, options
+        self._device = device
+        self.choices = parse_classes(options.target, loaded.categories)
+        self._contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
+        if options.aug_smooth and loaded.task == "detection":
+            raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
+        layers = options.target_layers or loaded.target_layers
+        self._cams = {name: _method(name, loaded, layers, options, progress) for name in options.method}
+        self._guided_backprop = GuidedBackpropReLUModel(loaded.model)
+        self._warn_of_ignored_options()
+
+    def inputs(self, image: NDArray[np.uint8]) -> Tensor:
+        """Return what the network takes, ``(1, C, h, w)``."""
+        return self.loaded.preprocessing(image)[None].to(self._device)
+
+    def targets(self, inputs: Tensor) -> list[ImageTarget]:
+        """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass."""
+        if self._contrast is not None:
+            return [self._contrast]
+        indices = [choice for choice in self.choices if isinstance(choice, int)]
+        by_region = self.loaded.task == "segmentation" and self.choices
+        if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
+            with undisturbed(self.loaded.model, self._device):
+                return image_targets(self.loaded, self.choices, self.loaded.model(inputs))
+        return list(dict.fromkeys(indices)) or [None]
+
+    def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
+        """Return every method's name with each of the targets; a method that looks at no class comes once."""
+        return [
+            (name, target) for name, cam in self._cams.items() for target in (targets if cam.uses_targets else [None])
+        ]
+
+    def maps(self, inputs: Tensor, targets: Sequence[ImageTarget]) -> tuple[list[MapResult], list[str]]:
+        """Explain one picture by each method, for each target.
+
+        Returns:
+            The maps, and of each method that failed, as one that does not suit the network, why.
+
+        Raises:
+            Exception: if all methods failed, that of the first.
+        """
+        results: list[MapResult] = []
+        failed: dict[str, Exception] = {}
+        for name, cam in self._cams.items():
+            try:
+                results += [self._map(name, inputs, target) for target in (targets if cam.uses_targets else [None])]
+            except Exception as error:
+                if self.options.debug:
+                    raise
+                failed[name] = error
+        if failed and not results:
+            raise next(iter(failed.values()))
+        return results, [f"{name}: {in_one_line(error)}" for name, error in failed.items()]
+
+    def guided_gradients(self, inputs: Tensor, target: ImageTarget) -> NDArray[np.float32] | str:
+        """Return guided backpropagation for a target, ``(h, w, C)``, or why there is none."""
+        try:
+            gradients = self._guided_backprop.gradients(inputs, method_target(target))
+        except NoReLUError:
+            return "there is no ReLU between the class and the picture"
+        return gradients[0].movedim(0, -1).float().cpu().numpy()
+
+    def _map(self, name: str, inputs: Tensor, target: ImageTarget) -> MapResult:
+        cam = self._cams[name]
+        against = self.options.against and cam.uses_targets
+        options: MapOptions = {"against": against}
+        if isinstance(target, ClassContrast):
+            options["contrast"] = (target.first, target.second)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
+            explanation = cam.explain(
+                inputs,
+                method_target(target),
+                aug_smooth=self.options.aug_smooth,
+                eigen_smooth=self.options.eigen_smooth,
+                **options,
+            )
+        check_task(explanation.outputs, self.loaded.task)
+        check_categories(explanation.outputs, self.loaded.categories)
+        map = explanation.numpy()[0]  # (h, w)
+        notes = _notes_text(explanation.notes[0], " (--against shows it)" if cam.uses_targets and not against else "")
+        return MapResult(
+            method=name,
+            target=target,
+            map=None if notes and map.min() == map.max() else map,
+            notes=notes,
+            category=explanation.classes[0],
+            score=None if explanation.scores is None else float(explanation.scores[0]),
+            layers=explanation.layers,
+            outputs=explanation.outputs,
+            against=against,
+        )
+
+    def _warn_of_ignored_options(self) -> None:
+        classless = [name for name, cam in self._cams.items() if not cam.uses_targets]
+        values = {"--target": self.choices, "--contrast": self._contrast, "--against": self.options.against}
+        ignored = " and ".join(name for name, value in values.items() if value)
+        if classless and ignored:
+            verb = "are" if " " in ignored else "is"
+            print(f"warning: {_methods_look(classless)} at no class; {ignored} {verb} ignored", file=sys.stderr)
+
+
+def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions, progress: bool) -> BaseCAM:
+    """Make a method's object, with those of its own options that it has."""
+    cam = method_class(name)(loaded.model, layers, loaded.reshape_transform)
+    changes: dict[str, Any] = {"progress": progress, "seed": options.seed, "batch_size": options.batch_size}
+    changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
+    for attribute, value in changes.items():
+        if value is not None and hasattr(cam, attribute):
+            setattr(cam, attribute, value)
+    return cam
+
+
+def _notes_text(notes: Sequence[str], advice: str) -> str:
+    """Join the notes on one map; where all evidence is negative, the advice is that for the command line."""
+    return "; ".join(
+        f"{note.problem}{advice}" if isinstance(note, Note) and note.code == NEGATIVE else note for note in notes
+    )
+
+
+def _methods_look(names: list[str]) -> str:
+    return f"{names[0]} looks" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} look"

@@ -1,0 +1,22 @@
+"""What a run must know to load its network. Importing this costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Which network, and how it sees a picture; `cli.network_arguments` says what each means."""
+
+    model: str
+    weights: str | None
+    categories: str | None
+    trust_pickle: bool
+    size: int | None
+    squash: bool
+    mean: list[float] | None
+    std: list[float] | None
+    device: str
+    use_cuda: bool
+    debug: bool
