@@ -14,7 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.common.notes import INCOMPLETE, Note
+from pytorch_grad_cam.common.messages import INCOMPLETE, Note
 from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import score_targets

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.bases.input_gradients import input_gradients
 from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
-from pytorch_grad_cam.common.errors import NoReLUError
-from pytorch_grad_cam.common.notes import NO_RELU, ZERO_ATTRIBUTION, Note
+from pytorch_grad_cam.common.messages import NO_RELU, ZERO_ATTRIBUTION, NoReLUError, Note
 from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import finite_values

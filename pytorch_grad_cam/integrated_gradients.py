@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.bases.input_cam import InputCAM, at_least
 from pytorch_grad_cam.bases.input_gradients import Attributions, input_gradients
-from pytorch_grad_cam.common.notes import INCOMPLETE, Note
+from pytorch_grad_cam.common.messages import INCOMPLETE, Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
-from pytorch_grad_cam.common.notes import CANCELLED, Note
+from pytorch_grad_cam.common.messages import CANCELLED, Note
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.pipeline import resize_and_aggregate
 from pytorch_grad_cam.engine.maps import is_constant

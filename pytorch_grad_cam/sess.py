@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
-from pytorch_grad_cam.common.notes import CONSTANT, Note
+from pytorch_grad_cam.common.messages import CONSTANT, Note
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine import maps

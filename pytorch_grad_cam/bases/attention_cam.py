@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.common.notes import Note
+from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import finite_values, score_targets

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.bases.input_gradients import Attributions
-from pytorch_grad_cam.common.notes import ZERO_ATTRIBUTION, Note
+from pytorch_grad_cam.common.messages import ZERO_ATTRIBUTION, Note
 from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import finite_values

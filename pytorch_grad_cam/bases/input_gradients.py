@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.common.notes import Note
+from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision

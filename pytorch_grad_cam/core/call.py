@@ -11,7 +11,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ReshapeTransform
-from pytorch_grad_cam.common.notes import Note
+from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.core.options import CallOptions
 from pytorch_grad_cam.engine.image_model import ImageModel
 from pytorch_grad_cam.targets.classification import Target

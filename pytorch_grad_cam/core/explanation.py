@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorch_grad_cam.common.notes import Note
+from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.engine.trees import concatenate, select_rows
 
 
@@ -29,7 +29,7 @@ class Explanation:
         scores: ``(B,)``, the numbers that were explained, detached; None for a method that explains none (EigenCAM).
         classes: per image the explained class, None where the target is a callable without a ``category``.
         layers: names of the target layers.
-        notes: per image what makes its map meaningless, in words and as a code (see ``common.notes``); an empty tuple
+        notes: per image what makes its map meaningless, in words and as a code (``common.messages``); an empty tuple
             means nothing does.
 
     For several targets per image (``BaseCAM.explain_each``) maps, raw, weights and scores have an axis of length ``K``

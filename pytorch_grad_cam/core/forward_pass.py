@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
-from pytorch_grad_cam.common.notes import NONFINITE, Note
+from pytorch_grad_cam.common.messages import NONFINITE, Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.engine.diagnosis import (
     UNUSED_TOKENS,

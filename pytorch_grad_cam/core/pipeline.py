@@ -22,8 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
-from pytorch_grad_cam.common.errors import MeaninglessMapWarning
-from pytorch_grad_cam.common.notes import Note
+from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread

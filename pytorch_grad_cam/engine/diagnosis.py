@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import CheckpointFunction
 
-from pytorch_grad_cam.common.notes import CANCELLED, CONSTANT, NEGATIVE, ONE_POSITION, ZERO_GRADIENT, Note
+from pytorch_grad_cam.common.messages import CANCELLED, CONSTANT, NEGATIVE, ONE_POSITION, ZERO_GRADIENT, Note
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import map_tensors
@@ -129,22 +129,21 @@ def notes_on(facts: LayerFacts, raw: Tensor, relu: bool, terms: Tensor | None = 
         note: Note | None = None
         if facts.zero[image]:
             note = Note(ZERO_GRADIENT, f"zero gradient at layer {facts.name!r}: {reason}")
-        elif is_cancelled or is_negative or is_flat:
-            note = _note(facts.name, flat[image], is_cancelled, is_negative)
+        elif is_cancelled and flat[image].any():
+            note = Note(CANCELLED, f"the channels at layer {facts.name!r} cancel everywhere; what is left is rounding")
+        elif is_negative or is_flat:
+            note = _note_on_values(facts.name, flat.shape[1], is_negative, is_flat)
         notes.append(tuple(one for one in (facts.nonfinite[image], note) if one))
     return notes
 
 
-def _note(name: str, values: Tensor, is_cancelled: bool, is_negative: bool) -> Note | None:
-    """Say what is wrong with one map ``(n,)``: what it is made of cancels, speaks against, or is all the same."""
-    if is_cancelled and values.any():
-        return Note(CANCELLED, f"the channels at layer {name!r} cancel everywhere; what is left is rounding")
-    if is_constant(values[None])[0]:
-        if len(values) == 1:
-            return Note(ONE_POSITION, f"layer {name!r} has one position only; choose an earlier layer")
-        if not is_negative:
-            return Note(CONSTANT, f"constant map at layer {name!r}: every position counts the same")
-    return Note(NEGATIVE, f"all evidence at layer {name!r} is negative", "relu=False shows it") if is_negative else None
+def _note_on_values(name: str, positions: int, is_negative: bool, is_flat: bool) -> Note:
+    """Say what is wrong with a map whose values are all the same, or all speak against the target."""
+    if is_flat and positions == 1:
+        return Note(ONE_POSITION, f"layer {name!r} has one position only; choose an earlier layer")
+    if is_negative:
+        return Note(NEGATIVE, f"all evidence at layer {name!r} is negative", "relu=False shows it")
+    return Note(CONSTANT, f"constant map at layer {name!r}: every position counts the same")
 
 
 def listed(indices: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from pytorch_grad_cam.common.errors import UnreadableOutputError
+from pytorch_grad_cam.common.messages import UnreadableOutputError
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 from pytorch_grad_cam.engine.trees import tensors_in
 

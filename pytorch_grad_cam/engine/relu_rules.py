@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from pytorch_grad_cam.common.errors import NoReLUError
+from pytorch_grad_cam.common.messages import NoReLUError
 
 Rule = Literal["plain", "guided", "deconv"]
 

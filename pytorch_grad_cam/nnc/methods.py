@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.common.notes import ZERO_GRADIENT, Note
+from pytorch_grad_cam.common.messages import ZERO_GRADIENT, Note
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.engine.diagnosis import ZERO
 from pytorch_grad_cam.engine.maps import channel_sum, resize

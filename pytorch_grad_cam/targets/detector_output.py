@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.common.errors import NoScoresError
+from pytorch_grad_cam.common.messages import NoScoresError
 
 
 class Detections(NamedTuple):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pytorch_grad_cam.common.errors import NoScoresError
+from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import scores_inside
 from pytorch_grad_cam.engine.maps import working_precision
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.common.errors import NoScoresError
+from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import OutputSelector, embedding_inside, scores_inside, select_output
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.targets.classification import (

@@ -56,8 +56,7 @@ def test_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    sources = pytest.importorskip("pytorch_grad_cam.models.sources")
-    from pytorch_grad_cam.models import load
+    from pytorch_grad_cam.models import load, sources
 
     code, row = blocks("Add a model source")
     module("pytorch_grad_cam.models.from_hub", code, monkeypatch)
@@ -84,7 +83,7 @@ def test_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = pytest.importorskip("pytorch_grad_cam.cli.commands")
+    from pytorch_grad_cam.cli import commands
     from pytorch_grad_cam.cli.main import main
 
     code, row = blocks("Add a command")

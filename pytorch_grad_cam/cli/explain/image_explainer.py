@@ -24,8 +24,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     method_target,
     parse_contrast,
 )
-from pytorch_grad_cam.common.errors import MeaninglessMapWarning, NoReLUError
-from pytorch_grad_cam.common.notes import NEGATIVE, Note
+from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.options import MapOptions
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from pytorch_grad_cam.cli.classes import class_shares
-from pytorch_grad_cam.common.errors import NoScoresError
+from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.targets.detection import detected_objects

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytorch_grad_cam.cli.classes import class_label
 from pytorch_grad_cam.cli.network import chosen_device, load_network, network_summary
 from pytorch_grad_cam.cli.nnc.dataset import explain_dataset
-from pytorch_grad_cam.common.errors import MeaninglessMapWarning
+from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.data.images import FORMATS, check_writable, encoded_image, read_image, write_bytes
 from pytorch_grad_cam.nnc.network import SATURATED_ADVICE, console_network
 from pytorch_grad_cam.nnc.options import NncOptions

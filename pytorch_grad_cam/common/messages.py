@@ -1,4 +1,7 @@
-"""Notes: why a map means nothing, in words and as a code that programs can compare."""
+"""What is said, as something a program can compare: classes of exceptions and warnings, codes of notes.
+
+Whoever handles one of them looks at its class, its attributes or its code, never at its words.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +43,40 @@ class Note(str):
         """Return the same note with what it is about in front, such as one target of several."""
         code, problem, advice = self.__getnewargs__()
         return Note(code, f"{what}: {problem}", advice)
+
+
+class AdvisedError(ValueError):
+    """A mistake whose way out depends on where one stands: in Python it is another than on the command line.
+
+    Args:
+        problem: what is wrong and what was given.
+        advice: what to do about it in Python.
+    """
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(f"{problem}; {advice}")
+        self.problem, self.advice = problem, advice
+
+
+class NoScoresError(AdvisedError):
+    """The model's outputs are not what the target, or the task, asks of them."""
+
+
+class UnreadableOutputError(ValueError):
+    """A layer's output cannot be read as channels with positions.
+
+    Args:
+        returned: what it is, why it cannot be read and what to do.
+    """
+
+    def __init__(self, returned: str) -> None:
+        super().__init__(f"the layer returns {returned}")
+        self.returned = returned
+
+
+class NoReLUError(AdvisedError):
+    """A rule for ReLUs was asked for, and the graph has none."""
+
+
+class MeaninglessMapWarning(UserWarning):
+    """Some maps of a call mean nothing; ``Explanation.notes`` says which and why."""
