@@ -49,7 +49,7 @@ class ActivationsAndGradients:
         self.detach = detach
         self._needs_graph = gradients
         self._kept: dict[nn.Module, Any] = {}
-        self._found: list[Any] = []
+        self._grads: list[Any] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the model on these arguments and return what it returned, with a graph from the first layer on."""
@@ -84,7 +84,7 @@ class ActivationsAndGradients:
 
     def clear(self) -> None:
         """Forget what was recorded."""
-        self._kept, self._found = {}, []
+        self._kept, self._grads = {}, []
 
     def release(self) -> None:
         """Forget what was recorded; there are no hooks to remove, they exist only while the model runs."""
@@ -118,12 +118,12 @@ class ActivationsAndGradients:
 
         Layers that no score depends on are left out.
         """
-        found = self._found or [
+        grads = self._grads or [
             map_tensors(output, lambda tensor: torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
             for output in map(self._kept.get, self.target_layers)
             if any(tensor.grad is not None for tensor in tensors_in(output))
         ]
-        return [self._reshaped(grad) for grad in found if grad is not None]
+        return [self._reshaped(grad) for grad in grads if grad is not None]
 
     def gradients_of(self, scores: Tensor, keep_graph: bool = False) -> list[Tensor | None]:
         """Differentiate the sum of the scores by every target layer's output, in one backward pass.
@@ -138,7 +138,7 @@ class ActivationsAndGradients:
         """
         outputs = [self._kept[layer] for layer in self.target_layers]
         leaves = [tensor for output in outputs for tensor in tensors_in(output) if tensor.requires_grad]
-        self._found = [None] * len(outputs)
+        self._grads = [None] * len(outputs)
         if not scores.requires_grad or not leaves:
             return [None] * len(outputs)
         grads = torch.autograd.grad(
@@ -149,14 +149,14 @@ class ActivationsAndGradients:
             retain_graph=keep_graph or not self.detach,
             create_graph=not self.detach,
         )
-        found = {id(leaf): grad for leaf, grad in zip(leaves, grads, strict=True) if grad is not None}
-        self._found = [
-            map_tensors(output, lambda tensor: found.get(id(tensor), torch.zeros_like(tensor)))
-            if any(id(tensor) in found for tensor in tensors_in(output))
+        by_leaf = {id(leaf): grad for leaf, grad in zip(leaves, grads, strict=True) if grad is not None}
+        self._grads = [
+            map_tensors(output, lambda tensor: by_leaf.get(id(tensor), torch.zeros_like(tensor)))
+            if any(id(tensor) in by_leaf for tensor in tensors_in(output))
             else None
             for output in outputs
         ]
-        return [None if grad is None else self._reshaped(grad) for grad in self._found]
+        return [None if grad is None else self._reshaped(grad) for grad in self._grads]
 
     def gradient_left_out(self, index: int, zero: Sequence[bool]) -> bool:
         """Say whether the gradient of target layer ``index`` is zero only where reshape_transform looks.
@@ -165,7 +165,7 @@ class ActivationsAndGradients:
             index: of the layer.
             zero: per image whether the gradient is zero there.
         """
-        for grad in tensors_in(self._found[index]):
+        for grad in tensors_in(self._grads[index]):
             if len(grad) == len(zero):
                 grad = grad[torch.tensor(zero, device=grad.device)]
             elif not all(zero):  # windows, or time before the batch: what is not zero may be another image's

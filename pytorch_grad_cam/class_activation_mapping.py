@@ -60,9 +60,11 @@ def _head(model: nn.Module, layer: nn.Module, pooled: Tensor, outputs: Any) -> T
         form = f"a tensor {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
         raise ValueError(f"CAM needs a network that returns one logit per class (B, M), not {form}; use GradCAM")
     wanted = (outputs.shape[1], pooled.shape[1])
-    found: list[tuple[float, str]] = []
+    misses: list[tuple[float, str]] = []
     heads = [("the pooling alone", torch.eye(wanted[0], device=pooled.device), None)] if wanted[0] == wanted[1] else []
-    heads += [(repr(each), module.weight, module.bias) for each, module in model.named_modules() if _is_linear(module)]
+    heads += [
+        (repr(label), module.weight, module.bias) for label, module in model.named_modules() if _is_linear(module)
+    ]
     for label, weight, bias in heads:
         matrix = weight.detach().flatten(1).to(pooled)
         if tuple(matrix.shape) != wanted:
@@ -73,8 +75,10 @@ def _head(model: nn.Module, layer: nn.Module, pooled: Tensor, outputs: Any) -> T
         miss = float((logits - outputs).abs().max() / outputs.abs().max().clamp_min(torch.finfo(pooled.dtype).tiny))
         if miss <= TOLERANCE.get(outputs.dtype, 0.0):
             return matrix
-        found.append((miss, label))
-    best = f"the nearest, {min(found)[1]}, misses it by {min(found)[0]:.0%}" if found else "there is none of that size"
+        misses.append((miss, label))
+    best = (
+        f"the nearest, {min(misses)[1]}, misses it by {min(misses)[0]:.0%}" if misses else "there is none of that size"
+    )
     raise ValueError(
         f"CAM needs global average pooling and one linear layer after the target layer, and nothing else: no linear "
         f"layer or 1x1 convolution from {wanted[1]} channels to {wanted[0]} outputs turns the mean of layer {name!r} "
@@ -97,12 +101,12 @@ def _coefficients(target: Callable[[Any], Tensor], logits: Tensor) -> Tensor:
         leaf.requires_grad = True
         (score,) = scores_of(leaf[None], [target])
         doubled = scores_of(2 * leaf.detach()[None], [target])[0]
-        found = torch.autograd.grad(score, leaf)[0] if score.requires_grad else torch.zeros_like(leaf)
-    gained = (found * leaf.detach()).sum()
+        grad = torch.autograd.grad(score, leaf)[0] if score.requires_grad else torch.zeros_like(leaf)
+    gained = (grad * leaf.detach()).sum()
     # A sum of logits grows with them in proportion.
     if (doubled - score.detach() - gained).abs() > 1e-3 * torch.maximum(gained.abs(), leaf.detach().abs().max()):
         raise ValueError(
             "CAM explains a logit or a sum of logits, and this target is neither (a probability?); give a class index, "
             "or use GradCAM"
         )
-    return found
+    return grad

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -124,7 +125,8 @@ class FinerCAM(WrapperCAM):
         return super().explain(input_tensor, spec, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options)  # type: ignore[arg-type]
 
     def explain_call(self, call: Call) -> CallResult:
-        return self.base_cam.explain_call(call.asking(call.spec.with_class_target(_comparison)))
+        spec = replace(call.spec, class_target=call.spec.class_target or _comparison)
+        return self.base_cam.explain_call(call.asking(spec))
 
 
 def _comparison(

@@ -56,4 +56,4 @@ class LayerCAM(BaseCAM):
         options = call.options
         scaled = [torch.tanh(self.gamma * maps.unit_peak(raw.relu() if options.relu else raw)) for raw in raws]
         fused = torch.stack([maps.resize(values, options.size) for values in scaled]).amax(0)
-        return options.scaled(fused).float()
+        return options.normalize(fused).float()

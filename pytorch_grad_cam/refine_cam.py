@@ -65,7 +65,7 @@ class RefineCAM(WrapperCAM):
             (*notes, DISAGREE) if is_blank and not notes else notes
             for is_blank, notes in zip(blank, result.notes, strict=True)
         )
-        return result.replace(maps=call.options.scaled(together), notes=notes)
+        return result.replace(maps=call.options.normalize(together), notes=notes)
 
     def _product(self, layers: Tensor) -> Tensor:
         """Multiply the positive parts of ``(layers, B, *size)``."""

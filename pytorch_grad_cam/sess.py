@@ -110,7 +110,7 @@ class SESS(WrapperCAM):
             whole = whole.replace(targets=targets, scores=scores)
         raw = torch.stack([self._of_image(call, row, target) for row, target in enumerate(whole.targets)])
         notes = tuple((UNSEEN,) if flat else () for flat in maps.is_constant(raw).tolist())
-        scaled = call.options.scaled(maps.resize(raw, call.options.size)).float()
+        scaled = call.options.normalize(maps.resize(raw, call.options.size)).float()
         return whole.replace(maps=scaled, raw=(raw,), weights=(None,), notes=notes)
 
     def _of_image(self, call: Call, row: int, target: Target) -> Tensor:
@@ -138,12 +138,12 @@ class SESS(WrapperCAM):
                 advance(count)
         return self._fused(torch.cat(results), torch.cat(scores), places, tuple(image.shape[2:]))
 
-    def _fused(self, found: Tensor, scores: Tensor, places: Sequence[Place], size: tuple[int, ...]) -> Tensor:
+    def _fused(self, by_window: Tensor, scores: Tensor, places: Sequence[Place], size: tuple[int, ...]) -> Tensor:
         """Put the windows' maps ``(N, *w)``, weighted by scores ``(N,)``, together to one of the picture's size."""
         highest = scores.max()
-        weights = torch.where(highest > 0, scores / highest, 1.0).to(found)
-        total, count = found.new_zeros(size), found.new_zeros(size)
-        for one, weight, (start, whole) in zip(found, weights, places, strict=True):
+        weights = torch.where(highest > 0, scores / highest, 1.0).to(by_window)
+        total, count = by_window.new_zeros(size), by_window.new_zeros(size)
+        for one, weight, (start, whole) in zip(by_window, weights, places, strict=True):
             pasted = one.new_zeros(whole)
             crop(pasted, start, tuple(one.shape)).copy_(one * weight)
             vote = maps.resize(pasted[None], size)[0]
@@ -162,10 +162,10 @@ class SESS(WrapperCAM):
         with torch.no_grad():
             if not self.use_softmax_scores:
                 return maps.working_precision(scores_of(outputs, [target] * count)).clamp_min(0)
-            found, _ = class_scores(outputs, "the softmax weighs the windows (unless use_softmax_scores=False)")
-            if found.shape[1] == 1:  # yes or no: the probability of what was asked
+            classes, _ = class_scores(outputs, "the softmax weighs the windows (unless use_softmax_scores=False)")
+            if classes.shape[1] == 1:  # yes or no: the probability of what was asked
                 return maps.working_precision(scores_of(outputs, [target] * count)).sigmoid()
-            likely = map_tensors(outputs, lambda tensor: tensor.softmax(1) if tensor is found else tensor)
+            likely = map_tensors(outputs, lambda tensor: tensor.softmax(1) if tensor is classes else tensor)
             return maps.working_precision(scores_of(likely, [target] * count)).clamp_min(0)
 
     def _window(self, image: Tensor) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ class _SecondOrder(ActivationsAndGradients):
     def gradients_of(self, scores: Tensor, keep_graph: bool = False) -> list[Tensor | None]:
         outputs = [self._kept[layer] for layer in self.target_layers]
         leaves = {id(tensor): tensor for output in outputs for tensor in tensors_in(output) if tensor.requires_grad}
-        self._found = [None] * len(outputs)
+        self._grads = [None] * len(outputs)
         if not scores.requires_grad or not leaves:
             return [None] * len(outputs)
         with torch.enable_grad():
@@ -34,8 +34,8 @@ class _SecondOrder(ActivationsAndGradients):
                 scores, list(leaves.values()), torch.ones_like(scores), allow_unused=True, create_graph=True
             )
         by_leaf = {key: grad for key, grad in zip(leaves, grads, strict=True) if grad is not None}
-        self._found = [self._halfway(output, leaves, by_leaf) for output in outputs]
-        return [None if halfway is None else self._reshaped(halfway) for halfway in self._found]
+        self._grads = [self._halfway(output, leaves, by_leaf) for output in outputs]
+        return [None if halfway is None else self._reshaped(halfway) for halfway in self._grads]
 
     def _halfway(self, output: Any, leaves: dict[int, Tensor], grads: dict[int, Tensor]) -> Any:
         """Return what the layer's output would be with ``G - H A / 2`` in place of ``A``; None without gradients."""

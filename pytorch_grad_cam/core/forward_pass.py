@@ -27,7 +27,7 @@ from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.scoring import scores_of
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
-from pytorch_grad_cam.targets.spec import TargetSpec
+from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.engine.relu_rules import Rule
@@ -79,6 +79,7 @@ class ForwardPass:
         call: the images and the model, in evaluation mode, see ``restore.undisturbed``.
         uses_targets: False: nothing is asked, so the model may return anything.
         uses_gradients: False: no graph is built.
+        class_target: how a class is scored, where the question does not say it.
         input_gradient: the graph begins at ``inputs``, which then carry a ``.grad`` when asked.
         relu_rule: how gradients pass ReLUs, see ``engine.relu_rules``.
 
@@ -98,12 +99,13 @@ class ForwardPass:
         *,
         uses_targets: bool,
         uses_gradients: bool,
+        class_target: ClassTarget | None = None,
         input_gradient: bool = False,
         relu_rule: Rule = "plain",
     ) -> None:
         self._record, self._run = record, call.run
         self._uses_targets, self._uses_gradients = uses_targets, uses_gradients
-        self._input_gradient, self._relu_rule = input_gradient, relu_rule
+        self._class_target, self._input_gradient, self._relu_rule = class_target, input_gradient, relu_rule
         self._allow_nonfinite = call.options.allow_nonfinite
         self._names = [layer_name(record.model, layer) for layer in record.target_layers]
         self.inputs = call.inputs
@@ -145,7 +147,7 @@ class ForwardPass:
         if not self._uses_targets:
             return [], None
         with torch.set_grad_enabled(self._uses_gradients):
-            return score_targets(self.outputs, spec, len(self.inputs))
+            return score_targets(self.outputs, spec, len(self.inputs), self._class_target)
 
     def _differentiated(self, scores: Tensor, again: bool) -> list[Tensor | None]:
         """Return the gradients per layer; those by the input, where they are wanted, are in its ``.grad``."""
@@ -183,9 +185,11 @@ class ForwardPass:
         return LayerRecord(module, name, values, grads, facts, self.recorded.get(module))
 
 
-def score_targets(outputs: Any, spec: TargetSpec, batch: int) -> tuple[list[Target], Tensor]:
+def score_targets(
+    outputs: Any, spec: TargetSpec, batch: int, class_target: ClassTarget | None = None
+) -> tuple[list[Target], Tensor]:
     """Resolve the targets on the model's outputs for ``batch`` images and score them, in the caller's gradient mode."""
-    targets = spec.resolve(detached(outputs), batch)
+    targets = spec.resolve(detached(outputs), batch, class_target)
     return targets, scores_of(outputs, targets)
 
 

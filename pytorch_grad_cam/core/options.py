@@ -48,7 +48,7 @@ class CallOptions:
     Attributes:
         eigen_smooth: whether a layer's map is a principal component of the weighted activations.
         relu: whether only evidence for the target is kept.
-        scale: how maps are scaled, one of `NORMALIZERS`.
+        normalize: scales maps ``(B, *S)``, each by itself: one of `NORMALIZERS`.
         size: spatial size of the maps.
         allow_nonfinite: whether NaN and infinity count as 0.
         differentiable: whether the maps carry a graph.
@@ -56,7 +56,7 @@ class CallOptions:
 
     eigen_smooth: bool
     relu: bool
-    scale: str
+    normalize: Callable[[Tensor], Tensor]
     size: tuple[int, ...]
     allow_nonfinite: bool
     differentiable: bool
@@ -107,11 +107,7 @@ class CallOptions:
             raise ValueError(
                 f"size={wanted} must have {inputs.ndim - 2} positive numbers, one per spatial axis of the input"
             )
-        return cls(eigen_smooth, relu, scale, wanted, allow_nonfinite, differentiable)
-
-    def scaled(self, values: Tensor) -> Tensor:
-        """Scale maps ``(B, *S)``, each by itself."""
-        return NORMALIZERS[self.scale](values)
+        return cls(eigen_smooth, relu, NORMALIZERS[scale], wanted, allow_nonfinite, differentiable)
 
 
 def refuse_older_names(method: type, arguments: dict[str, Any]) -> None:

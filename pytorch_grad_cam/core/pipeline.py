@@ -128,8 +128,7 @@ def explain_layers(method: CamMethod, call: Call) -> CallResult:
     """Explain one batch as it is, by one pass: the stages that most methods share."""
     with _record_of(method, call) as record:
         one_pass = forward(method, call, record)
-        scored = one_pass.score(call.spec.with_class_target(method.class_target))
-        return weigh_and_combine(method, call, one_pass.inputs, scored)
+        return weigh_and_combine(method, call, one_pass.inputs, one_pass.score(call.specs[0]))
 
 
 def forward(method: CamMethod, call: Call, record: ActivationsAndGradients) -> ForwardPass:
@@ -140,6 +139,7 @@ def forward(method: CamMethod, call: Call, record: ActivationsAndGradients) -> F
             call,
             uses_targets=method.uses_targets,
             uses_gradients=method.uses_gradients,
+            class_target=method.class_target,
             input_gradient=method.compute_input_gradient,
             relu_rule=method.relu_rule,
         )
@@ -174,10 +174,10 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
 
 def resize_and_aggregate(raws: Sequence[Tensor], options: CallOptions) -> Tensor:
     """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""
-    scaled = [options.scaled(raw.relu() if options.relu else raw) for raw in raws]
+    scaled = [options.normalize(raw.relu() if options.relu else raw) for raw in raws]
     resized = [maps.resize(values, options.size) for values in scaled]
     mean = torch.stack(resized).mean(0) if len(resized) > 1 else resized[0]
-    return options.scaled(mean).float()
+    return options.normalize(mean).float()
 
 
 def assemble(result: CallResult) -> Explanation:
@@ -258,7 +258,8 @@ def _with_layers(method: CamMethod, call: Call) -> Call:
             chosen = method.choose_layer(call)
         log.info("target layer chosen: %s", layer_name(method.model, chosen))
         method.target_layers = [chosen]
-    return call.replace(target_layers=tuple(method.target_layers))
+        return call.replace(target_layers=(chosen,))
+    return call
 
 
 def _explain_once(method: CamMethod, call: Call) -> Explanation:
@@ -293,7 +294,7 @@ def _explain_targets(method: CamMethod, call: Call) -> Explanation:
         specs = call.specs or _every_class(one_pass.outputs)
         results = []
         for index, spec in enumerate(specs):
-            scored = one_pass.score(spec.with_class_target(method.class_target), again=index < len(specs) - 1)
+            scored = one_pass.score(spec, again=index < len(specs) - 1)
             results.append(assemble(weigh_and_combine(method, call, one_pass.inputs, scored)))
     return stack_targets(results)
 

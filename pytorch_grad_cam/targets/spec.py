@@ -52,13 +52,14 @@ class TargetSpec:
     contrast: tuple[int, int] | None = None
     class_target: ClassTarget | None = None
 
-    def resolve(self, outputs: Any, batch: int) -> list[Target]:
+    def resolve(self, outputs: Any, batch: int, class_target: ClassTarget | None = None) -> list[Target]:
         """Return one callable per image.
 
         Args:
             outputs: the model's outputs for ``batch`` images ``B``, detached. For None, classes and labels they must
                 be, or hold as ``logits``, ``out`` or first tensor, one score per class; they are not looked at for
                 callables.
+            class_target: how a class is scored, where this does not say it.
 
         Raises:
             TypeError: for a target that is neither an int nor a callable.
@@ -66,12 +67,8 @@ class TargetSpec:
                 segmentation network or detector does not find in an image.
             IndexError: for a class that the model does not have.
         """
-        targets = self._contrasted(outputs, batch) if self.contrast else self._plain(outputs, batch)
+        targets = self._contrasted(outputs, batch) if self.contrast else self._plain(outputs, batch, class_target)
         return [_NegatedTarget(target) for target in targets] if self.against else targets
-
-    def with_class_target(self, class_target: ClassTarget | None) -> Self:
-        """Return the same question with a method's way to score a class, unless it has one already."""
-        return dataclasses.replace(self, class_target=self.class_target or class_target)
 
     def select_rows(self, rows: Tensor, batch: int) -> Self:
         """Return what is asked of some of ``batch`` images, given by their indices.
@@ -88,7 +85,8 @@ class TargetSpec:
         chosen = [targets[row] for row in rows.tolist()] if listed else targets[rows.tolist()]
         return dataclasses.replace(self, targets=chosen)
 
-    def _plain(self, outputs: Any, batch: int) -> list[Target]:
+    def _plain(self, outputs: Any, batch: int, class_target: ClassTarget | None) -> list[Target]:
+        class_target = self.class_target or class_target
         targets: Any = self.targets
         if isinstance(targets, (Tensor, np.ndarray)):
             if targets.ndim == 2:
@@ -107,7 +105,7 @@ class TargetSpec:
         for index, target in enumerate(wanted):
             if target is None or type(target) is int:
                 plain = top[index] if target is None else classes[target]
-                target = _scored_by(self.class_target, plain, outputs, index) if self.class_target else plain
+                target = _scored_by(class_target, plain, outputs, index) if class_target else plain
             resolved.append(_fixed(_checked_callable(target), outputs, index, batch))
         return resolved
 
