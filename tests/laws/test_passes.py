@@ -18,16 +18,6 @@ from pytorch_grad_cam.methods import METHODS, Method
 TABLE = json.loads((ROOT / "tests" / "helpers" / "operator_counts.json").read_text(encoding="utf-8"))
 SLACK = 0.02  # share of a call's operators, and two more
 REWRITE = "if that is meant, run `python -m tools.count_operators` and commit the table"
-# Rows of the method table that leave something out, and what runs: a replay is checked on two copies of the image; the
-# tokens that the head reads are found by a backward pass through it; LeGrad runs the head on every block's tokens.
-INCOMPLETE = {
-    "ablationcam": "F + (2 + K) Ft",
-    "reciprocam": "F + (2 + n) Ft",
-    "vitreciprocam": "F + (2 + n) Ft",
-    "attentionrollout": "F + Bt",
-    "attentionrelevance": "F + B + Bt",
-    "legrad": "F + 3 Ft + 2 Bt",
-}
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
 
@@ -38,15 +28,7 @@ def test_passes_of_one_image(method: Method) -> None:
     for _ in range(2):  # the first call of an object, which may look around, and a later one
         counter.clear()
         cam(x, 1)
-        formula = INCOMPLETE.get(method.name, method.passes)
-        assert passes_counted(counter) == passes_by_formula(formula, method), f"{method.name} is to take {formula}"
-
-
-@pytest.mark.xfail(strict=True, reason="the column `passes` leaves out what INCOMPLETE says")
-@pytest.mark.parametrize("method", [METHODS[name] for name in INCOMPLETE], ids=INCOMPLETE)
-def test_the_table_leaves_nothing_out(method: Method) -> None:
-    """Once a row is mended, take its name out of INCOMPLETE."""
-    assert passes_by_formula(method.passes, method) == passes_by_formula(INCOMPLETE[method.name], method)
+        assert passes_counted(counter) == passes_by_formula(method.passes, method), f"is to take {method.passes}"
 
 
 @every_method
