@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.base_cam import BaseCAM
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
@@ -336,6 +333,8 @@ def method_name(name: str) -> str:
     plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
     if plain in spellings:
         return spellings[plain]
+    import difflib  # only for who mistyped: this module is loaded with the package
+
     close = difflib.get_close_matches(plain, spellings, n=1)
     hint = f"did you mean {spellings[close[0]]!r}? Known" if close else "known"
     raise ValueError(f"unknown method {name!r}; {hint}: {', '.join(dict.fromkeys(spellings.values()))}")
