@@ -26,3 +26,10 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("needs the real networks and pictures in ../shared, which are not part of the project")
     return SHARED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs ../shared, so that it can be run by itself."""
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker("shared")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from helpers.nnp_files import classifier, dims, executor, function, network, one_function, variable, write_nnp
-from helpers.paths import SHARED
 from PIL import Image
 from torch import nn
 
@@ -25,7 +24,6 @@ from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.models.nnp import NnpNetwork, load_nnp
 from pytorch_grad_cam.targets.classification import ClassifierOutputTarget
 
-NNP = SHARED / "nnp"
 FILES = ["gray/results.nnp", "gray/results_console_style.nnp", "rgb/model.nnp", "bin/model.nnp", "loop/model.nnp"]
 LOOP = "loop"  # has neither pictures nor logits
 
@@ -52,10 +50,8 @@ def off(found: Any, expected: Any) -> float:
 
 
 @pytest.fixture(params=FILES)
-def case(request: pytest.FixtureRequest) -> tuple[NnpNetwork, LoadedModel, Any, Path]:
-    path = NNP / request.param
-    if not path.is_file():
-        pytest.skip("needs the Console's networks in ../shared, which are not part of the project")
+def case(request: pytest.FixtureRequest, shared: Path) -> tuple[NnpNetwork, LoadedModel, Any, Path]:
+    path = shared / "nnp" / request.param
     loaded = load_nnp(path)
     return network_of(loaded), loaded, np.load(path.parent / "reference.npz"), path
 
