@@ -22,9 +22,8 @@ from torch.export.unflatten import UnflattenedModule
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.fixed_batch import run_in_batches
 from pytorch_grad_cam.engine.trees import select_rows, tensors_in
-from pytorch_grad_cam.models.error_reason import first_line
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
-from pytorch_grad_cam.models.weights_file import forbidden_object
+from pytorch_grad_cam.models.weights_file import first_line, forbidden_object
 
 # Parts of an archive, below its own folder: compiled code, and constants, which are tensors or pickled objects.
 _COMPILED = ("data/aotinductor/", "data/executorch/")

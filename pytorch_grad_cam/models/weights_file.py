@@ -137,6 +137,11 @@ def _weights_in(content: Any, path: Path) -> Mapping[str, Tensor]:
     return content
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text; its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def forbidden_object(error: Exception) -> str | None:
     """Return what the safe reader of ``torch.load`` would not unpickle; None if an error has another reason."""
     # Only torch's text names the object, and torch.export.load may wrap the error: it has no class or attribute for it.
