@@ -14,14 +14,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine.boxes import mask_from_map
 from pytorch_grad_cam.engine.maps import is_constant
-from pytorch_grad_cam.metrics.scores import (
-    Model,
-    checked_maps,
-    fixed_targets,
-    inputs_for,
-    outputs_of,
-    scores_from,
-)
+from pytorch_grad_cam.metrics.scores import Model, checked_maps, fixed_targets, inputs_for, outputs_of, scores_from
 from pytorch_grad_cam.targets.classification import Targets
 
 Perturbation = Callable[[Tensor, Tensor], Tensor]

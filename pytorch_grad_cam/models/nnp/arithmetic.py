@@ -73,16 +73,6 @@ class Reduction(nn.Module):
         return f"{self.function.__name__}, axes={self.axes}, keep={self.keep}"
 
 
-def clamp_min(x: Tensor, value: float) -> Tensor:
-    """Return the larger of each value and a number."""
-    return x.clamp(min=value)
-
-
-def clamp_max(x: Tensor, value: float) -> Tensor:
-    """Return the smaller of each value and a number."""
-    return x.clamp(max=value)
-
-
 def _joined(join: Binary, count: int | None = 2) -> Builder:
     """Return a builder for a function of ``count`` inputs; None: any number of them."""
 
@@ -133,8 +123,8 @@ ARITHMETIC: dict[str, Builder] = {
     "RSubScalar": unary(partial(WithScalar, operator.sub, reverse=True), "val"),
     "RDivScalar": unary(partial(WithScalar, operator.truediv, reverse=True), "val"),
     "RPowScalar": unary(partial(WithScalar, operator.pow, reverse=True), "val"),
-    "MaximumScalar": unary(partial(WithScalar, clamp_min), "val"),
-    "MinimumScalar": unary(partial(WithScalar, clamp_max), "val"),
+    "MaximumScalar": unary(partial(WithScalar, torch.clamp_min), "val"),
+    "MinimumScalar": unary(partial(WithScalar, torch.clamp_max), "val"),
     "Abs": unary(partial(Pointwise, torch.abs)),
     "Exp": unary(partial(Pointwise, torch.exp)),
     "Log": unary(partial(Pointwise, torch.log)),

@@ -259,10 +259,7 @@ def _axes_per_image(shape: Sequence[int], per_image: int, batch_size: int, decla
     with_batch = [rest] if shape[0] < 0 or shape[0] == batch_size else []
     # Another batch size than the file's own; then parts of images as rows of their own, as in (8, 6) for 4 x 12.
     unusual = [rest, shape[1:] if math.prod(shape) == batch_size * per_image or shape[0] < 0 else None]
-    orders = {
-        len(shape): [*with_batch, *unusual, whole],
-        len(shape) + 1: [whole, *with_batch, *unusual],
-    }
+    orders = {len(shape): [*with_batch, *unusual, whole], len(shape) + 1: [whole, *with_batch, *unusual]}
     for axes in orders.get(declared, [*with_batch, whole, *unusual]):
         if axes is not None and min(axes, default=1) > 0 and per_image % math.prod(axes) == 0:
             return tuple(axes)
