@@ -143,13 +143,12 @@ def batch_normalization(call: FunctionCall) -> nn.Module:
         if batch_stat:
             raise ValueError(f"it takes the statistics of the batch over the axes {axes}; only axis 1 is supported")
         return Normalization(mean, var, gamma, beta, eps)
-    layer = kinds[len(shape)](shape[1], eps=eps, track_running_stats=not batch_stat, device=_META)
+    layer: nn.Module = kinds[len(shape)](shape[1], eps=eps, track_running_stats=not batch_stat, device=_META)
     layer.weight, layer.bias = nn.Parameter(gamma.flatten()), nn.Parameter(beta.flatten())
     if not batch_stat:
         layer.running_mean, layer.running_var = mean.flatten(), var.flatten()
         layer.num_batches_tracked = torch.tensor(0)
-    result: nn.Module = layer
-    return result
+    return layer
 
 
 def _weight_and_channels(call: FunctionCall, other_axes: int) -> tuple[Tensor, int]:
@@ -187,12 +186,11 @@ def _convolution(call: FunctionCall, weight: Tensor, group: int, transposed: boo
     return _with_parameters(layer, weight, bias)
 
 
-def _with_parameters(layer: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+def _with_parameters(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
     layer.weight = nn.Parameter(weight)
     if bias is not None:
         layer.bias = nn.Parameter(bias)
-    result: nn.Module = layer
-    return result
+    return layer
 
 
 LAYERS: dict[str, Builder] = {

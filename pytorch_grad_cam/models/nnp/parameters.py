@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.common.extras import need
-from pytorch_grad_cam.models.nnp.container import Contents
 from pytorch_grad_cam.models.nnp.limits import MAX_AXES, MAX_DEPTH, MAX_ELEMENTS, MAX_PARAMETERS
 from pytorch_grad_cam.models.nnp.text import Message
 
@@ -35,12 +34,12 @@ _MAX_FIELDS = 2_000_000  # of a .protobuf file; a parameter has five, unless its
 Parameters = Mapping[str, NDArray[np.float32]]
 
 
-def read_parameters(contents: Contents, texts: Sequence[Message], path: str | Path) -> Parameters:
+def read_parameters(texts: Sequence[Message], members: Sequence[tuple[str, bytes]], path: str | Path) -> Parameters:
     """Return the parameters by name: those of the network texts, then those of .h5 and .protobuf members.
 
     Args:
-        contents: the container.
-        texts: its network texts, parsed.
+        texts: the network texts.
+        members: name and bytes of each .h5 or .protobuf member.
         path: of the file, for messages.
 
     Raises:
@@ -53,7 +52,7 @@ def read_parameters(contents: Contents, texts: Sequence[Message], path: str | Pa
             parameters |= _parameters_in(text)
     except ValueError as error:
         raise ValueError(f"the weights in the network text of {path} cannot be used: {error}") from error
-    for name, data in contents.weights:
+    for name, data in members:
         read = read_h5 if name.lower().endswith(".h5") else read_protobuf
         try:
             parameters |= read(data)
