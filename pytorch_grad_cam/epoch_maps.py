@@ -21,7 +21,10 @@ from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signe
 log = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
-_LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # names of one package
+_LIGHTNING = (
+    "lightning.pytorch",
+    "pytorch_lightning",
+)  # one takes no callback of the other
 
 
 class EpochMaps:
@@ -97,7 +100,7 @@ class EpochMaps:
             ImportError: without lightning.
         """
         draw = self.on_train_epoch_end
-        used = next((name for name in _LIGHTNING if name in sys.modules), _LIGHTNING[0])  # Lightning takes no callback of the other
+        used = next((name for name in _LIGHTNING if name in sys.modules), _LIGHTNING[0])
 
         class Callback(need(used).Callback):  # type: ignore[misc]
             def on_train_epoch_end(self, trainer: Any, pl_module: nn.Module) -> None:

@@ -21,9 +21,8 @@ from pytorch_grad_cam.models.nnp.function_call import BATCH, Builder, FunctionCa
 from pytorch_grad_cam.models.nnp.layers import LAYERS
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION, MAX_ACTIVATIONS, MAX_ELEMENTS
 from pytorch_grad_cam.models.nnp.parameters import Parameters
-from pytorch_grad_cam.models.nnp.plan import Plan
+from pytorch_grad_cam.models.nnp.plan import Function, Plan
 from pytorch_grad_cam.models.nnp.pooling import POOLING
-from pytorch_grad_cam.models.nnp.unroll import Function
 
 log = logging.getLogger(__name__)
 
