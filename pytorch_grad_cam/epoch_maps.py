@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,10 @@ from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signe
 log = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
-_LIGHTNING = ("lightning.pytorch", "pytorch_lightning")
+_LIGHTNING = (
+    "lightning.pytorch",
+    "pytorch_lightning",
+)  # one takes no callback of the other
 
 
 class EpochMaps:
@@ -98,8 +100,9 @@ class EpochMaps:
             ImportError: without lightning.
         """
         draw = self.on_train_epoch_end
+        used = next((name for name in _LIGHTNING if name in sys.modules), _LIGHTNING[0])
 
-        class Callback(_lightning().Callback):  # type: ignore[misc]
+        class Callback(need(used).Callback):  # type: ignore[misc]
             def on_train_epoch_end(self, trainer: Any, pl_module: nn.Module) -> None:
                 draw(trainer, pl_module)
 
@@ -124,12 +127,6 @@ class EpochMaps:
             else:
                 writer(self.tag, sheet, epoch)
         return sheet
-
-
-def _lightning() -> ModuleType:
-    """Return Lightning under the name that is in use; a callback of the other is none."""
-    used = next((name for name in _LIGHTNING if name in sys.modules), _LIGHTNING[0])
-    return need(used)
 
 
 def _writers(trainer: Any) -> list[Any]:

@@ -101,7 +101,8 @@ class DeepFeatureFactorization:
             ``computation_on_concepts``, what it returned, as an array ``(K, ...)``.
         """
         concepts = self.concepts(input_tensor, n_components)
-        explanations = [_resized(maps_of_image, input_tensor.shape[2:]) for maps_of_image in concepts.maps]
+        size = input_tensor.shape[2:]
+        explanations = [maps.resize(part.float(), size).clamp(0, 1).cpu().numpy() for part in concepts.maps]
         vectors: NDArray[np.floating[Any]] = concepts.vectors.T.cpu().numpy()
         if self.computation_on_concepts is None:
             return vectors, explanations
@@ -208,9 +209,3 @@ def run_dff_on_image(
     picture = unit_picture(img_pil)
     drawn = show_factorization_on_image(picture, concepts.maps[0], image_weight=0.3, concept_labels=legend)
     return np.hstack([np.round(255 * picture).astype(np.uint8), drawn])
-
-
-def _resized(concept_maps: Tensor, size: Sequence[int]) -> NDArray[np.float32]:
-    """Resize the maps of one image ``(K, *s)`` to its size, as an array."""
-    result: NDArray[np.float32] = maps.resize(concept_maps.float(), size).clamp(0, 1).cpu().numpy()
-    return result

@@ -57,9 +57,10 @@ def nmf(matrix: Tensor, components: int, *, seed: int = 0, max_steps: int = 500,
     if not (bool(matrix.isfinite().all()) and bool((matrix >= 0).all())):
         raise ValueError("the matrix has values that are negative or not finite; shift or clip them first")
     scale = matrix.max().clamp_min(torch.finfo(matrix.dtype).tiny)
+    precise = matrix.float() if matrix.device.type == "mps" else matrix.double()  # that device has no float64
     with torch.autocast(matrix.device.type, enabled=False):
         return _alternating_least_squares(
-            _in_high_precision(matrix) / scale, components, seed, max_steps, tolerance, float(scale), matrix.dtype
+            precise / scale, components, seed, max_steps, tolerance, float(scale), matrix.dtype
         )
 
 
@@ -91,10 +92,6 @@ def _alternating_least_squares(
         (parts[order] / parts.sum().clamp_min(torch.finfo(parts.dtype).tiny)).to(dtype),
         steps,
     )
-
-
-def _in_high_precision(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.device.type == "mps" else tensor.double()  # that device has no float64
 
 
 def _updated_factor(factor: Tensor, target: Tensor, gram: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.metrics.perturbation_confidence import PerturbationConfidenceMetric
@@ -30,7 +31,38 @@ class CamMultImageConfidenceChange(PerturbationConfidenceMetric):
         super().__init__(multiply_tensor_with_cam)
 
 
-class DropInConfidence(CamMultImageConfidenceChange):
+class _ScoreComparison(CamMultImageConfidenceChange):
+    """A base class of what compares the score of the image with that of the image times its map."""
+
+    def __call__(
+        self,
+        input_tensor: Tensor,
+        cams: Any,
+        targets: Targets,
+        model: Model,
+        return_visualization: bool = False,
+        return_diff: bool = True,
+    ) -> Any:
+        """Measure a batch; see `PerturbationConfidenceMetric`. Two scores are compared: ``return_diff`` must be True.
+
+        Raises:
+            ValueError: also for a relative drop from a score that is not positive.
+        """
+        if not return_diff:
+            raise ValueError(
+                "return_diff=False asks for a score, but this metric compares two; CamMultImageConfidenceChange can "
+                "return the score alone"
+            )
+        fixed = fixed_targets(model, input_tensor, targets)
+        after, changed = super().__call__(input_tensor, cams, fixed, model, True, False)
+        result = self._compare(scores_from(outputs_of(model, inputs_for(model, input_tensor)), fixed), after)
+        return (result, changed) if return_visualization else result
+
+    def _compare(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+
+class DropInConfidence(_ScoreComparison):
     """How much the score drops when the image is multiplied by its map: ``max(0, Y - O)``; lower is better.
 
     Args:
@@ -48,36 +80,18 @@ class DropInConfidence(CamMultImageConfidenceChange):
         super().__init__()
         self.relative = relative
 
-    def __call__(
-        self,
-        input_tensor: Tensor,
-        cams: Any,
-        targets: Targets,
-        model: Model,
-        return_visualization: bool = False,
-        return_diff: bool = True,
-    ) -> Any:
-        """Measure a batch; see `PerturbationConfidenceMetric`. A drop is a difference: ``return_diff`` must be True.
-
-        Raises:
-            ValueError: also for a relative drop from a score that is not positive.
-        """
-        _require_difference(return_diff)
-        fixed = fixed_targets(model, input_tensor, targets)
-        after, changed = super().__call__(input_tensor, cams, fixed, model, True, False)
-        before = scores_from(outputs_of(model, inputs_for(model, input_tensor)), fixed)
+    def _compare(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
         drop = np.maximum(before - after, 0)
-        if self.relative:
-            if not (before > 0).all():
-                raise ValueError(
-                    f"a relative drop needs positive scores, not {before.min():g}; take probabilities as targets, "
-                    "e.g. ClassifierOutputSoftmaxTarget"
-                )
-            drop = 100 * drop / before
-        return (drop, changed) if return_visualization else drop
+        if self.relative and not (before > 0).all():
+            raise ValueError(
+                f"a relative drop needs positive scores, not {before.min():g}; take probabilities as targets, "
+                "e.g. ClassifierOutputSoftmaxTarget"
+            )
+        result: NDArray[np.float32] = 100 * drop / before if self.relative else drop
+        return result
 
 
-class IncreaseInConfidence(CamMultImageConfidenceChange):
+class IncreaseInConfidence(_ScoreComparison):
     """Whether the score rises when the image is multiplied by its map: 1 if ``O > Y``, else 0; higher is better.
 
     100 times its mean over images is the published Increase in Confidence %.
@@ -85,25 +99,5 @@ class IncreaseInConfidence(CamMultImageConfidenceChange):
     Source: as for `DropInConfidence`.
     """
 
-    def __call__(
-        self,
-        input_tensor: Tensor,
-        cams: Any,
-        targets: Targets,
-        model: Model,
-        return_visualization: bool = False,
-        return_diff: bool = True,
-    ) -> Any:
-        """Measure a batch; see `PerturbationConfidenceMetric`. ``return_diff`` must be True."""
-        _require_difference(return_diff)
-        change, changed = super().__call__(input_tensor, cams, targets, model, True)
-        rises = np.float32(change > 0)
-        return (rises, changed) if return_visualization else rises
-
-
-def _require_difference(return_diff: bool) -> None:
-    if not return_diff:
-        raise ValueError(
-            "return_diff=False asks for a score, but this metric compares two; CamMultImageConfidenceChange can return "
-            "the score alone"
-        )
+    def _compare(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (after > before).astype(np.float32)

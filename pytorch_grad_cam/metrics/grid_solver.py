@@ -113,10 +113,6 @@ class _Graph:
         """Return what the first steps from 0 give; the first one needs no product."""
         return self.smooth(self._damped * right, right, _SWEEPS - 1)
 
-    def to_float32(self) -> _Graph:
-        """Return the same matrix in single precision."""
-        return _Graph(self.diagonal.float(), {offset: edge.float() for offset, edge in self.edges.items()})
-
     def inverse(self) -> Tensor:
         """Return the inverse of the matrix as a whole, ``(n, n)``; a cell without an equation stays 0."""
         count = self.diagonal.numel()
@@ -152,7 +148,7 @@ class _Cycle:
     """One V-cycle from a fine graph to a few blocks and back, in single precision: it only has to be near."""
 
     def __init__(self, graph: _Graph) -> None:
-        self.levels = [graph.to_float32()]
+        self.levels = [_Graph(graph.diagonal.float(), {offset: edge.float() for offset, edge in graph.edges.items()})]
         while self.levels[-1].diagonal.numel() > _DIRECT:
             self.levels.append(self.levels[-1].coarser())
         self._last = self.levels[-1].inverse()

@@ -14,14 +14,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine.boxes import mask_from_map
 from pytorch_grad_cam.engine.maps import is_constant
-from pytorch_grad_cam.metrics.scores import (
-    Model,
-    checked_maps,
-    fixed_targets,
-    inputs_for,
-    outputs_of,
-    scores_from,
-)
+from pytorch_grad_cam.metrics.scores import Model, checked_maps, fixed_targets, inputs_for, outputs_of, scores_from
 from pytorch_grad_cam.targets.classification import Targets
 
 Perturbation = Callable[[Tensor, Tensor], Tensor]
@@ -106,6 +99,8 @@ class RemoveMostRelevantFirst:
         Under "auto" grad-cam keeps the hot part and removes the rest, and it removes all of a plateau at once.
     """
 
+    _most_first = True
+
     def __init__(self, percentile: float | Literal["auto"], imputer: Imputer, *, seed: int = 0) -> None:
         if percentile != "auto" and not (isinstance(percentile, (int, float, np.number)) and 0 <= percentile <= 100):
             raise ValueError(f"percentile must be a number from 0 to 100, or 'auto', not {percentile!r}")
@@ -125,27 +120,15 @@ class RemoveMostRelevantFirst:
         """
         if bool(is_constant(mask[None])):
             warnings.warn("a map is constant: which pixels are removed is random", UserWarning, stacklevel=2)
-        kept = self._kept_by_threshold(mask) if self.percentile == "auto" else self._kept_by_rank(mask)
-        return self.imputer(input_tensor, kept.to(mask.device, torch.float32))
-
-    def _kept_by_threshold(self, map: Tensor) -> Tensor:
-        """Return which pixels stay, bool ``(*S)``, when the hot part goes."""
-        return ~_hot_pixels(map)
-
-    def _kept_by_rank(self, map: Tensor) -> Tensor:
-        """Return which pixels stay, bool ``(*S)``, when the last of the order go."""
-        order = self._order(map)
-        kept = torch.zeros(map.numel(), dtype=torch.bool, device="cpu")
-        kept[order[: self._kept_count(map.numel())]] = True
-        return kept.reshape(map.shape)
-
-    def _kept_count(self, count: int) -> int:
-        percentile = float(self.percentile)
-        return count if percentile == 100 else math.ceil(percentile * (count - 1) / 100)
-
-    def _order(self, map: Tensor) -> Tensor:
-        """Return the positions of the pixels, those that stay longest first."""
-        return ascending(map, self.seed)
+        if self.percentile == "auto":
+            kept = _hot_pixels(mask) != self._most_first
+        else:
+            order = ascending(mask, self.seed)
+            order = order if self._most_first else order.flip(0)  # those that stay longest first
+            percentile, count = float(self.percentile), mask.numel()
+            kept = torch.zeros(count, dtype=torch.bool, device="cpu")
+            kept[order[: count if percentile == 100 else math.ceil(percentile * (count - 1) / 100)]] = True
+        return self.imputer(input_tensor, kept.reshape(mask.shape).to(mask.device, torch.float32))
 
 
 class RemoveLeastRelevantFirst(RemoveMostRelevantFirst):
@@ -154,11 +137,7 @@ class RemoveLeastRelevantFirst(RemoveMostRelevantFirst):
     ``percentile`` is again the share that stays: 20 removes the least relevant 80 %. "auto" removes what is not hot.
     """
 
-    def _kept_by_threshold(self, map: Tensor) -> Tensor:
-        return _hot_pixels(map)
-
-    def _order(self, map: Tensor) -> Tensor:
-        return ascending(map, self.seed).flip(0)
+    _most_first = False
 
 
 class AveragerAcrossThresholds:

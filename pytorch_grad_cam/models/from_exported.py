@@ -22,9 +22,8 @@ from torch.export.unflatten import UnflattenedModule
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.fixed_batch import run_in_batches
 from pytorch_grad_cam.engine.trees import select_rows, tensors_in
-from pytorch_grad_cam.models.error_reason import first_line
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
-from pytorch_grad_cam.models.weights_file import forbidden_object
+from pytorch_grad_cam.models.weights_file import check_file, first_line, forbidden_object
 
 # Parts of an archive, below its own folder: compiled code, and constants, which are tensors or pickled objects.
 _COMPILED = ("data/aotinductor/", "data/executorch/")
@@ -75,9 +74,7 @@ def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -
             would give.
     """
     path = Path(spec)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"the exported program {path} {what}; check the path")
+    check_file(path, "exported program")
     _check_archive(path, trust_pickle)
     program = _read_program(path, trust_pickle)
     _refuse_training(program, path)

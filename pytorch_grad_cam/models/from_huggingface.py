@@ -12,9 +12,8 @@ from torch import Tensor
 
 from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from pytorch_grad_cam.models.error_reason import first_line
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
-from pytorch_grad_cam.models.weights_file import read_weights
+from pytorch_grad_cam.models.weights_file import first_line, read_weights
 
 _INTERPOLATION = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # numbers of PIL
 _PREFIX = "hf/"

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.data.preprocessing import INTERPOLATIONS, Preprocessing
-from pytorch_grad_cam.models.error_reason import first_line
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
-from pytorch_grad_cam.models.weights_file import RANDOM, copy_weights, read_weights, without_prefix
+from pytorch_grad_cam.models.weights_file import RANDOM, copy_weights, first_line, read_weights, without_prefix
 
 HUB, FOLDER = ("hf-hub:", "hf_hub:"), "local-dir:"
 SCHEMES = (*HUB, FOLDER)

@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.models.network_input import adjust_input
 from pytorch_grad_cam.models.sources import SOURCES, sentence, source_of
 
 _WEIGHTS_FILES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
@@ -56,7 +58,7 @@ def load_model(
         raise ValueError(_unknown(spec))
     if weights is not None and not source.takes_weights:
         raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
-    loaded = adjust_input(source.load(spec, weights, trust_pickle), size, mean, std, squash)
+    loaded = _adjust_input(source.load(spec, weights, trust_pickle), size, mean, std, squash)
     return loaded if device is None else replace(loaded, model=loaded.model.to(device))
 
 
@@ -78,3 +80,45 @@ def _unknown(spec: str) -> str:
     hint = f"did you mean {' or '.join(close)}? Known" if close else "known"
     offers = sentence((source.offer for source in SOURCES), "and")
     return f"the model {spec!r} is unknown; {hint} are {offers}"
+
+
+def _adjust_input(
+    loaded: LoadedModel, size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, squash: bool
+) -> LoadedModel:
+    """Return a loaded network that sees pictures of another size, normalisation or cut."""
+    if loaded.task != "classification" and size is not None and not squash:
+        loaded, size = _with_shorter_side(loaded, size), None
+    preprocessing = loaded.preprocessing
+    if size is not None:
+        preprocessing = preprocessing.sized(size)
+    preprocessing = _with_normalisation(preprocessing, input_channels(loaded.model), mean, std)
+    return replace(loaded, preprocessing=preprocessing.squashed() if squash else preprocessing)
+
+
+def _with_normalisation(
+    preprocessing: Preprocessing, channels: int | None, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> Preprocessing:
+    if len(mean or ()) == len(std or ()) == 1 and channels == 3:
+        mean, std = tuple(mean or ()) * 3, tuple(std or ()) * 3  # one number for all of RGB
+    if mean is None and std is None:
+        return preprocessing
+    return replace(  # both at once: one number for gray must not meet three
+        preprocessing,
+        mean=preprocessing.mean if mean is None else tuple(mean),
+        std=preprocessing.std if std is None else tuple(std),
+    )
+
+
+def _with_shorter_side(loaded: LoadedModel, side: int) -> LoadedModel:
+    """Let a network see whole pictures with a shorter side of ``side`` pixels; detectors resize them on their own."""
+    transform: Any = getattr(loaded.model, "transform", None)
+    if transform is None or not hasattr(transform, "min_size"):
+        whole = loaded.preprocessing.crop is None
+        resized = replace(loaded.preprocessing, resize=side) if whole else loaded.preprocessing.sized(side)
+        return replace(loaded, preprocessing=resized)
+    if transform.fixed_size is not None:
+        width, height = transform.fixed_size
+        raise ValueError(f"this detector sees {width} x {height} pixels whatever the picture; leave out --size {side}")
+    longest = transform.max_size / transform.min_size[-1]
+    transform.min_size, transform.max_size = (side,), max(side, round(side * longest))
+    return loaded

@@ -15,6 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.data.outlines import SHAPES
+from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.data.scenes import SIZE
+from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+from pytorch_grad_cam.models.weights_file import copy_weights, read_weights
 
 MEAN = (0.5, 0.5, 0.5)  # RGB in 0..1
 STD = (0.25, 0.25, 0.25)
@@ -111,6 +115,26 @@ def load_shapes(device: torch.device | str | None = None, weights: Path = WEIGHT
     # half precision in the file, float32 in memory
     state = {name: value.float() if value.is_floating_point() else value for name, value in stored.items()}
     model.load_state_dict(state, assign=True)
-    for module in model.modules():
-        module.training = False  # a new network has no other flags to respect
+    in_evaluation(model)
     return model
+
+
+def load_built_in(spec: str, weights: str | None = None, trust_pickle: bool = False) -> LoadedModel:
+    """Build the built-in network as a source, in evaluation mode.
+
+    Args:
+        spec: "shapes"; there is no other.
+        weights: a file of weights instead of those that come along.
+        trust_pickle: see `models.weights_file.read_weights`.
+
+    Raises:
+        ValueError: if a file's weights are no such network's.
+    """
+    if weights is None:
+        model, source = load_shapes(), "shapes, the built-in network"
+    else:
+        with torch.random.fork_rng(devices=[]):  # building draws numbers, which nobody outside shall miss
+            model, source = ShapesNet(), f"shapes, weights from {weights}"
+        copy_weights(in_evaluation(model), read_weights(weights, trust_pickle), weights)
+    preprocessing = Preprocessing(resize=SIZE, crop=SIZE, mean=MEAN, std=STD)
+    return LoadedModel(model, preprocessing, SHAPES, source=source, multi_label=True)

@@ -63,7 +63,7 @@ class Source:
 
 SOURCES = (
     Source(
-        "models.from_shapes:load_built_in",
+        "models.shapes:load_built_in",
         offer="shapes",
         help="shapes (built in, needs no download)",
         names=("shapes",),

@@ -36,9 +36,7 @@ def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, T
         ValueError: if it is damaged, holds no weights, or holds objects that only unpickling would give.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"the file of weights {path} {what}; check the path")
+    check_file(path, "file of weights")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     with open(path, "rb") as file:
@@ -51,6 +49,13 @@ def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, T
     except Exception as error:  # a damaged file makes the reader raise almost anything
         raise ValueError(f"{path} {_why_unreadable(path, error, trust_pickle)}") from error
     return _weights_in(content, path)
+
+
+def check_file(path: Path, kind: str) -> None:
+    """Raise FileNotFoundError if there is no file; ``kind`` says in words what it should be."""
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"the {kind} {path} {what}; check the path")
 
 
 def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
@@ -135,6 +140,11 @@ def _weights_in(content: Any, path: Path) -> Mapping[str, Tensor]:
         keys = _first_few([str(key) for key in content]) or "nothing"
         raise ValueError(f"{path} holds no state dict of names and tensors, but {keys}")
     return content
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text; its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def forbidden_object(error: Exception) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pytorch_grad_cam.data.image_tensors import deprocess_image as deprocess_image
-from pytorch_grad_cam.data.image_tensors import preprocess_image as preprocess_image
 from pytorch_grad_cam.data.pixels import bands_as_rgb as bands_as_rgb
+from pytorch_grad_cam.data.pixels import deprocess_image as deprocess_image
+from pytorch_grad_cam.data.pixels import preprocess_image as preprocess_image
 from pytorch_grad_cam.engine.arrays import scale_accross_batch_and_channels as scale_accross_batch_and_channels
 from pytorch_grad_cam.engine.arrays import scale_cam_image as scale_cam_image
 from pytorch_grad_cam.engine.boxes import Box as Box

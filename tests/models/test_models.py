@@ -15,9 +15,9 @@ from helpers.torchvision_nets import agree, forbid_downloads
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.models import shapes
+from pytorch_grad_cam.models.from_torchvision import classifier_names
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.models.torchvision_classifiers import classifier_names
 
 
 @pytest.fixture(autouse=True)

@@ -23,9 +23,8 @@ from helpers.nnp_files import (
     write_zip,
 )
 
-from pytorch_grad_cam.models.nnp import container, load_nnp, protobuf, text
-from pytorch_grad_cam.models.nnp.hdf5 import read_h5
-from pytorch_grad_cam.models.nnp.protobuf import read_protobuf
+from pytorch_grad_cam.models.nnp import load, load_nnp, parameters, text
+from pytorch_grad_cam.models.nnp.parameters import read_h5, read_protobuf
 from pytorch_grad_cam.models.nnp.text import parse_text
 
 # --- text -----------------------------------------------------------------------------------------------------------
@@ -222,7 +221,7 @@ def test_protobuf_that_is_none(data: bytes, message: str) -> None:
 
 
 def test_protobuf_in_too_many_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protobuf, "_MAX_FIELDS", 100)
+    monkeypatch.setattr(parameters, "_MAX_FIELDS", 100)
     with pytest.raises(ValueError, match="more than 100 pieces"):
         read_protobuf(b"\x08\x00" * 1000)
 
@@ -259,7 +258,7 @@ def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     write_zip(path, {"a.nntxt": written, "parameter.protobuf": bytes(40 << 20)})  # 40 MB of zeros in 40 KB
     with pytest.raises(ValueError, match=r"parameter.protobuf would grow to 41943040 bytes; at most 16777216 are"):
         load_nnp(path)
-    monkeypatch.setattr(container, "MAX_TEXT", 1000)
+    monkeypatch.setattr(load, "MAX_TEXT", 1000)
     with pytest.raises(ValueError, match=r"a.nntxt would grow to \d+ bytes; at most 1000 are believed"):
         load_nnp(path)
     # a directory that lies about the size

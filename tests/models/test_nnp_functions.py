@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytorch_grad_cam.models.nnp import NnpNetwork, load_nnp
-from pytorch_grad_cam.models.nnp.functions import FUNCTIONS
+from pytorch_grad_cam.models.nnp.build import FUNCTIONS
 
 Array = NDArray[Any]
 

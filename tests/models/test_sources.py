@@ -70,7 +70,7 @@ def test_reading_the_table_imports_no_other_package() -> None:
 
 
 def test_a_new_source_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Source("models.from_shapes:load_built_in", offer="zoo/NAME", help="zoo/NAME", prefixes=("zoo/",))
+    row = Source("models.shapes:load_built_in", offer="zoo/NAME", help="zoo/NAME", prefixes=("zoo/",))
     for module in (sources, load):
         monkeypatch.setattr(module, "SOURCES", (*SOURCES, row))
     assert load_model("zoo/lion").source == "shapes, the built-in network"

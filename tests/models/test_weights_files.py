@@ -13,9 +13,9 @@ from helpers.torchvision_nets import SMALL, agree, forbid_downloads, torchvision
 from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.models.from_torchvision import _build_options, _with_own_size
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.models.torchvision_classifiers import _build_options, _with_own_size
 from pytorch_grad_cam.models.weights_file import copy_weights, read_weights, without_prefix
 
 

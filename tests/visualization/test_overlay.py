@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pytorch_grad_cam.data.image_tensors import deprocess_image, preprocess_image
-from pytorch_grad_cam.data.pixels import bands_as_rgb
+from pytorch_grad_cam.data.pixels import bands_as_rgb, deprocess_image, preprocess_image
 from pytorch_grad_cam.engine.arrays import scale_accross_batch_and_channels, scale_cam_image
 from pytorch_grad_cam.visualization.overlay import heat_map, show_cam_on_image
 

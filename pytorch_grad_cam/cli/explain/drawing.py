@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.targets import DetectedObjectTarget
-from pytorch_grad_cam.data.image_tensors import deprocess_image
+from pytorch_grad_cam.data.pixels import deprocess_image
 from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.visualization.boxes import draw_boxes

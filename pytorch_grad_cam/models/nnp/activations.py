@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, unary
 
 # Klambauer et al., 2017, arXiv:1706.02515: what torch's SELU has built in.
 _SELU = (1.0507009873554805, 1.6732632423543772)
@@ -65,24 +65,6 @@ class Sinc(nn.Module):
         return torch.sinc(x / math.pi)
 
 
-def _plain(kind: Callable[[], nn.Module]) -> Builder:
-    def build(call: FunctionCall) -> nn.Module:
-        call.limit_inputs(1)
-        call.shape()
-        return kind()
-
-    return build
-
-
-def _with_alpha(kind: Callable[[float], nn.Module]) -> Builder:
-    def build(call: FunctionCall) -> nn.Module:
-        call.limit_inputs(1)
-        call.shape()
-        return kind(call.param.number("alpha"))
-
-    return build
-
-
 def _over_axis(kind: Callable[..., nn.Module]) -> Builder:
     def build(call: FunctionCall) -> nn.Module:
         call.limit_inputs(1)
@@ -121,26 +103,26 @@ def softplus(call: FunctionCall) -> nn.Module:
 
 
 ACTIVATIONS: dict[str, Builder] = {
-    "ReLU": _plain(nn.ReLU),
-    "ReLU6": _plain(nn.ReLU6),
-    "LeakyReLU": _with_alpha(nn.LeakyReLU),
-    "ELU": _with_alpha(nn.ELU),
+    "ReLU": unary(nn.ReLU),
+    "ReLU6": unary(nn.ReLU6),
+    "LeakyReLU": unary(nn.LeakyReLU, "alpha"),
+    "ELU": unary(nn.ELU, "alpha"),
     "SELU": selu,
     "PReLU": prelu,
     "CReLU": lambda call: ConcatenatedActivation(nn.ReLU(), call.axis()),
     "CELU": lambda call: ConcatenatedActivation(nn.ELU(call.param.number("alpha")), call.axis()),
-    "Swish": _plain(nn.SiLU),
-    "GELU": _plain(partial(nn.GELU, approximate="tanh")),  # nnabla's is the approximation
-    "Mish": _plain(nn.Mish),
-    "Tanh": _plain(nn.Tanh),
-    "TanhShrink": _plain(nn.Tanhshrink),
-    "HardTanh": _plain(nn.Hardtanh),
-    "Sigmoid": _plain(nn.Sigmoid),
-    "LogSigmoid": _plain(nn.LogSigmoid),
-    "HardSigmoid": _plain(HardSigmoid),
+    "Swish": unary(nn.SiLU),
+    "GELU": unary(partial(nn.GELU, approximate="tanh")),  # nnabla's is the approximation
+    "Mish": unary(nn.Mish),
+    "Tanh": unary(nn.Tanh),
+    "TanhShrink": unary(nn.Tanhshrink),
+    "HardTanh": unary(nn.Hardtanh),
+    "Sigmoid": unary(nn.Sigmoid),
+    "LogSigmoid": unary(nn.LogSigmoid),
+    "HardSigmoid": unary(HardSigmoid),
     "SoftPlus": softplus,
-    "SoftSign": _plain(nn.Softsign),
-    "Sinc": _plain(Sinc),
+    "SoftSign": unary(nn.Softsign),
+    "Sinc": unary(Sinc),
     "Softmax": _over_axis(nn.Softmax),
     "LogSoftmax": _over_axis(nn.LogSoftmax),
 }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape, unary
 
 Binary = Callable[[Any, Any], Any]
 
@@ -33,7 +33,7 @@ class Elementwise(Operation):
 class WithScalar(nn.Module):
     """Computes ``join(x, value)``, or ``join(value, x)`` where ``reverse`` is set."""
 
-    def __init__(self, join: Binary, value: float, reverse: bool) -> None:
+    def __init__(self, join: Binary, value: float, reverse: bool = False) -> None:
         super().__init__()
         self.join, self.value, self.reverse = join, value, reverse
 
@@ -73,16 +73,6 @@ class Reduction(nn.Module):
         return f"{self.function.__name__}, axes={self.axes}, keep={self.keep}"
 
 
-def clamp_min(x: Tensor, value: float) -> Tensor:
-    """Return the larger of each value and a number."""
-    return x.clamp(min=value)
-
-
-def clamp_max(x: Tensor, value: float) -> Tensor:
-    """Return the smaller of each value and a number."""
-    return x.clamp(max=value)
-
-
 def _joined(join: Binary, count: int | None = 2) -> Builder:
     """Return a builder for a function of ``count`` inputs; None: any number of them."""
 
@@ -90,24 +80,6 @@ def _joined(join: Binary, count: int | None = 2) -> Builder:
         if count is not None and len(call.inputs) != count:
             raise ValueError(f"it has {len(call.inputs)} inputs instead of {count}")
         return Elementwise(call.inputs, join)
-
-    return build
-
-
-def _scalar(join: Binary, reverse: bool = False) -> Builder:
-    def build(call: FunctionCall) -> nn.Module:
-        call.limit_inputs(1)
-        call.shape()
-        return WithScalar(join, call.param.number("val"), reverse)
-
-    return build
-
-
-def _pointwise(function: Callable[[Tensor], Tensor]) -> Builder:
-    def build(call: FunctionCall) -> nn.Module:
-        call.limit_inputs(1)
-        call.shape()
-        return Pointwise(function)
 
     return build
 
@@ -145,17 +117,17 @@ ARITHMETIC: dict[str, Builder] = {
     "MulN": _joined(operator.mul, None),
     "Maximum2": _joined(torch.maximum),
     "Minimum2": _joined(torch.minimum),
-    "AddScalar": _scalar(operator.add),
-    "MulScalar": _scalar(operator.mul),
-    "PowScalar": _scalar(operator.pow),
-    "RSubScalar": _scalar(operator.sub, reverse=True),
-    "RDivScalar": _scalar(operator.truediv, reverse=True),
-    "RPowScalar": _scalar(operator.pow, reverse=True),
-    "MaximumScalar": _scalar(clamp_min),
-    "MinimumScalar": _scalar(clamp_max),
-    "Abs": _pointwise(torch.abs),
-    "Exp": _pointwise(torch.exp),
-    "Log": _pointwise(torch.log),
+    "AddScalar": unary(partial(WithScalar, operator.add), "val"),
+    "MulScalar": unary(partial(WithScalar, operator.mul), "val"),
+    "PowScalar": unary(partial(WithScalar, operator.pow), "val"),
+    "RSubScalar": unary(partial(WithScalar, operator.sub, reverse=True), "val"),
+    "RDivScalar": unary(partial(WithScalar, operator.truediv, reverse=True), "val"),
+    "RPowScalar": unary(partial(WithScalar, operator.pow, reverse=True), "val"),
+    "MaximumScalar": unary(partial(WithScalar, torch.clamp_min), "val"),
+    "MinimumScalar": unary(partial(WithScalar, torch.clamp_max), "val"),
+    "Abs": unary(partial(Pointwise, torch.abs)),
+    "Exp": unary(partial(Pointwise, torch.exp)),
+    "Log": unary(partial(Pointwise, torch.log)),
     "Sum": _reduction(torch.sum),
     "Mean": _reduction(torch.mean),
     "Max": _reduction(torch.amax),

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape
+from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape, unary
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
-from pytorch_grad_cam.models.nnp.reshape import axes_per_image
 
 _WHOLE = 0x7FFFFFFF  # in a slice: from the start, to the end, or every one
 
@@ -137,7 +136,7 @@ def stack(call: FunctionCall) -> nn.Module:
 
 def reshape(call: FunctionCall) -> nn.Module:
     """Build a Reshape."""
-    return Reshape(axes_per_image(call.param.shape("shape"), call.per_image, call.batch_size, len(call.declared)))
+    return Reshape(_axes_per_image(call.param.shape("shape"), call.per_image, call.batch_size, len(call.declared)))
 
 
 def transpose(call: FunctionCall) -> nn.Module:
@@ -207,13 +206,6 @@ def pad(call: FunctionCall) -> nn.Module:
     return Gather(places)
 
 
-def identity(call: FunctionCall) -> nn.Module:
-    """Build one of the functions that do nothing when a network is used."""
-    call.limit_inputs(1)
-    call.shape()
-    return nn.Identity()
-
-
 def image_augmentation(call: FunctionCall) -> nn.Module:
     """Build an ImageAugmentation without what changes pictures at random in training; it must keep their size."""
     output = tuple(call.param.shape("shape"))
@@ -221,14 +213,7 @@ def image_augmentation(call: FunctionCall) -> nn.Module:
         raise ValueError(
             f"it makes pictures of the shape {output} of {call.shape()[1:]}; without it the sizes do not fit"
         )
-    return identity(call)
-
-
-def flatten(call: FunctionCall) -> nn.Module:
-    """Build a Flatten: all axes but the batch become one."""
-    call.limit_inputs(1)
-    call.shape()
-    return nn.Flatten()
+    return unary(nn.Identity)(call)
 
 
 def _new_axis(call: FunctionCall, last: int) -> int:
@@ -261,6 +246,34 @@ def _reflected(place: int, last: int) -> int:
     return min(place, 2 * last - place)
 
 
+def _axes_per_image(shape: Sequence[int], per_image: int, batch_size: int, declared: int) -> tuple[int, ...]:
+    """Return the sizes of the axes behind the batch that the shape of a Reshape means, whatever batch size it names.
+
+    The file may say (-1, 300), (32, 300) with the batch size baked in, or, from the Console, (300) without the batch.
+    Where it can be read in two ways, the number of axes that the file declares for the result decides (0: none).
+    """
+    shape = list(shape)
+    if not shape or 0 in shape or sum(size < 0 for size in shape) > 1:
+        raise ValueError(f"its shape {shape} must have positive sizes, and one -1 at most")
+    whole, rest = _with_size_inferred(shape, per_image), _with_size_inferred(shape[1:], per_image)
+    with_batch = [rest] if shape[0] < 0 or shape[0] == batch_size else []
+    # Another batch size than the file's own; then parts of images as rows of their own, as in (8, 6) for 4 x 12.
+    unusual = [rest, shape[1:] if math.prod(shape) == batch_size * per_image or shape[0] < 0 else None]
+    orders = {len(shape): [*with_batch, *unusual, whole], len(shape) + 1: [whole, *with_batch, *unusual]}
+    for axes in orders.get(declared, [*with_batch, whole, *unusual]):
+        if axes is not None and min(axes, default=1) > 0 and per_image % math.prod(axes) == 0:
+            return tuple(axes)
+    raise ValueError(f"its shape {shape} does not fit {per_image} values for an image, at any batch size")
+
+
+def _with_size_inferred(shape: list[int], count: int) -> list[int] | None:
+    """Return sizes that hold exactly ``count`` numbers, with -1 filled in; None if they cannot."""
+    known = math.prod(size for size in shape if size > 0)
+    if all(size > 0 for size in shape):
+        return shape if known == count else None
+    return [size if size > 0 else count // known for size in shape] if count % known == 0 else None
+
+
 ARRANGEMENT: dict[str, Builder] = {
     "Concatenate": concatenate,
     "Stack": stack,
@@ -270,10 +283,10 @@ ARRANGEMENT: dict[str, Builder] = {
     "Transpose": transpose,
     "Broadcast": broadcast,
     "Pad": pad,
-    "Flatten": flatten,
-    "Identity": identity,
-    "Dropout": identity,
+    "Flatten": unary(nn.Flatten),
+    "Identity": unary(nn.Identity),
+    "Dropout": unary(nn.Identity),
     "ImageAugmentation": image_augmentation,
-    "RepeatStart": identity,
-    "RepeatEnd": identity,
+    "RepeatStart": unary(nn.Identity),
+    "RepeatEnd": unary(nn.Identity),
 }

@@ -14,15 +14,23 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pytorch_grad_cam.models.loaded import in_evaluation
-from pytorch_grad_cam.models.nnp.function_call import BATCH, FunctionCall, Shape
-from pytorch_grad_cam.models.nnp.functions import FUNCTIONS, SKIPPED
+from pytorch_grad_cam.models.nnp.activations import ACTIVATIONS
+from pytorch_grad_cam.models.nnp.arithmetic import ARITHMETIC
+from pytorch_grad_cam.models.nnp.arrangement import ARRANGEMENT
+from pytorch_grad_cam.models.nnp.function_call import BATCH, Builder, FunctionCall, Shape
+from pytorch_grad_cam.models.nnp.layers import LAYERS
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION, MAX_ACTIVATIONS, MAX_ELEMENTS
 from pytorch_grad_cam.models.nnp.parameters import Parameters
-from pytorch_grad_cam.models.nnp.plan import Plan
-from pytorch_grad_cam.models.nnp.unroll import Function
+from pytorch_grad_cam.models.nnp.plan import Function, Plan
+from pytorch_grad_cam.models.nnp.pooling import POOLING
 
 log = logging.getLogger(__name__)
 
+# nnabla's types of functions, and what builds the module of each.
+FUNCTIONS: dict[str, Builder] = {**LAYERS, **POOLING, **ACTIVATIONS, **ARITHMETIC, **ARRANGEMENT}
+CONVOLUTIONS = ("Convolution", "DepthwiseConvolution")  # layers to look at; a deconvolution spreads, it does not find
+# Left out, although nnabla would change the pictures or values at random at every pass.
+_SKIPPED = ("Dropout", "ImageAugmentation")
 _NAME = 100  # characters of a module's name
 
 
@@ -108,7 +116,7 @@ class _ModuleBuilder:
         name = self._module_name(function)
         self.modules[name] = module
         self.steps.append(Step(name, function.kind, tuple(names), function.outputs))
-        if function.kind in SKIPPED:
+        if function.kind in _SKIPPED:
             self._skipped.append(name)
         if function.kind == "BatchNormalization" and function.param.flag("batch_stat"):
             self._live.append(name)

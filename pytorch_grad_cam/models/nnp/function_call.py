@@ -113,6 +113,17 @@ class FunctionCall:
 Builder = Callable[[FunctionCall], nn.Module]
 
 
+def unary(make: Callable[..., nn.Module], *numbers: str) -> Builder:
+    """Return the builder of a function of one activation, whose module is made of the arguments of these names."""
+
+    def build(call: FunctionCall) -> nn.Module:
+        call.limit_inputs(1)
+        call.shape()
+        return make(*map(call.param.number, numbers))
+
+    return build
+
+
 class Operation(nn.Module):
     """A function some of whose inputs may be weights, which it keeps and puts in their places.
 

@@ -54,51 +54,38 @@ class Normalization(nn.Module):
 
 def convolution(call: FunctionCall) -> nn.Module:
     """Build a Convolution; its weights are (C', C / group, *k)."""
-    _check_axes(call)
-    weight = call.weight(1)
-    shape = call.shape()
-    count = weight.ndim - 2
+    weight, channels = _weight_and_channels(call, 2)
     group = call.param.integer("group") or 1
-    _check_rank(shape, count)
-    if group < 1 or shape[1] != weight.shape[1] * group or weight.shape[0] % group:
-        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {shape[1]} channels in {group} groups")
+    if group < 1 or channels != weight.shape[1] * group or weight.shape[0] % group:
+        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {channels} channels in {group} groups")
     return _convolution(call, weight, group)
 
 
 def depthwise_convolution(call: FunctionCall) -> nn.Module:
     """Build a DepthwiseConvolution; its weights are (C * multiplier, *k), the outputs of a channel neighbours."""
-    _check_axes(call)
-    weight = call.weight(1)
-    shape = call.shape()
-    _check_rank(shape, weight.ndim - 1)
+    weight, channels = _weight_and_channels(call, 1)
     multiplier = call.param.integer("multiplier") or 1
-    if weight.shape[0] != shape[1] * multiplier:
-        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {shape[1]} channels times {multiplier}")
-    return _convolution(call, weight.unsqueeze(1), shape[1])
+    if weight.shape[0] != channels * multiplier:
+        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {channels} channels times {multiplier}")
+    return _convolution(call, weight.unsqueeze(1), channels)
 
 
 def deconvolution(call: FunctionCall) -> nn.Module:
     """Build a Deconvolution; its weights are (C, C' / group, *k)."""
-    _check_axes(call)
-    weight = call.weight(1)
-    shape = call.shape()
-    _check_rank(shape, weight.ndim - 2)
+    weight, channels = _weight_and_channels(call, 2)
     group = call.param.integer("group") or 1
-    if group < 1 or shape[1] != weight.shape[0] or weight.shape[0] % group:
-        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {shape[1]} channels in {group} groups")
-    return _deconvolution(call, weight, group)
+    if group < 1 or channels != weight.shape[0] or weight.shape[0] % group:
+        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {channels} channels in {group} groups")
+    return _convolution(call, weight, group, transposed=True)
 
 
 def depthwise_deconvolution(call: FunctionCall) -> nn.Module:
     """Build a DepthwiseDeconvolution; its weights are (C, *k), and ``divisor`` neighbouring channels make one."""
-    _check_axes(call)
-    weight = call.weight(1)
-    shape = call.shape()
-    _check_rank(shape, weight.ndim - 1)
+    weight, channels = _weight_and_channels(call, 1)
     divisor = call.param.integer("divisor") or 1
-    if divisor < 1 or shape[1] != weight.shape[0] or shape[1] % divisor:
-        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {shape[1]} channels divided by {divisor}")
-    return _deconvolution(call, weight.unsqueeze(1), shape[1] // divisor)
+    if divisor < 1 or channels != weight.shape[0] or channels % divisor:
+        raise ValueError(f"its weights {tuple(weight.shape)} do not fit {channels} channels divided by {divisor}")
+    return _convolution(call, weight.unsqueeze(1), channels // divisor, transposed=True)
 
 
 def affine(call: FunctionCall) -> nn.Module:
@@ -156,74 +143,54 @@ def batch_normalization(call: FunctionCall) -> nn.Module:
         if batch_stat:
             raise ValueError(f"it takes the statistics of the batch over the axes {axes}; only axis 1 is supported")
         return Normalization(mean, var, gamma, beta, eps)
-    layer = kinds[len(shape)](shape[1], eps=eps, track_running_stats=not batch_stat, device=_META)
+    layer: nn.Module = kinds[len(shape)](shape[1], eps=eps, track_running_stats=not batch_stat, device=_META)
     layer.weight, layer.bias = nn.Parameter(gamma.flatten()), nn.Parameter(beta.flatten())
     if not batch_stat:
         layer.running_mean, layer.running_var = mean.flatten(), var.flatten()
         layer.num_batches_tracked = torch.tensor(0)
-    result: nn.Module = layer
-    return result
+    return layer
 
 
-def _convolution(call: FunctionCall, weight: Tensor, group: int) -> nn.Module:
-    count = weight.ndim - 2
-    call.limit_inputs(3)
-    bias = call.bias(2, weight.shape[0])
-    layer = _CONVOLUTIONS[count - 1](
-        weight.shape[1] * group,
-        weight.shape[0],
-        tuple(weight.shape[2:]),
-        call.sizes("stride", count, 1, 1),
-        call.sizes("pad", count, 0, 0),
-        call.sizes("dilation", count, 1, 1),
-        group,
-        bias is not None,
-        device=_META,
-    )
-    return _with_parameters(layer, weight, bias)
-
-
-def _deconvolution(call: FunctionCall, weight: Tensor, group: int) -> nn.Module:
-    count = weight.ndim - 2
-    call.limit_inputs(3)
-    channels = weight.shape[1] * group
-    bias = call.bias(2, channels)
-    layer = _TRANSPOSED[count - 1](
-        weight.shape[0],
-        channels,
-        tuple(weight.shape[2:]),
-        call.sizes("stride", count, 1, 1),
-        call.sizes("pad", count, 0, 0),
-        call.sizes("output_padding", count, 0, 0),
-        group,
-        bias is not None,
-        call.sizes("dilation", count, 1, 1),
-        device=_META,
-    )
-    return _with_parameters(layer, weight, bias)
-
-
-def _with_parameters(layer: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
-    layer.weight = nn.Parameter(weight)
-    if bias is not None:
-        layer.bias = nn.Parameter(bias)
-    result: nn.Module = layer
-    return result
-
-
-def _check_axes(call: FunctionCall) -> None:
+def _weight_and_channels(call: FunctionCall, other_axes: int) -> tuple[Tensor, int]:
+    """Return a convolution's weight, with so many axes before those of space, and its input's channels."""
     call.require_channels_first()
     if call.param.integer("base_axis") != 1:
         raise ValueError(
             f"its base_axis is {call.param.integer('base_axis')}; only 1 (batch, channels, space) is supported"
         )
-
-
-def _check_rank(shape: Shape, count: int) -> None:
+    weight, shape = call.weight(1), call.shape()
+    count = weight.ndim - other_axes
     if not 1 <= count <= 3 or len(shape) != count + 2:
         raise ValueError(
             f"its weights are for {count} spatial axes (1 to 3 are supported), its input has {len(shape) - 2}"
         )
+    return weight, shape[1]
+
+
+def _convolution(call: FunctionCall, weight: Tensor, group: int, transposed: bool = False) -> nn.Module:
+    count = weight.ndim - 2
+    call.limit_inputs(3)
+    channels = (weight.shape[1] * group, weight.shape[0])[:: -1 if transposed else 1]  # of input and output
+    bias = call.bias(2, channels[1])
+    layer = (_TRANSPOSED if transposed else _CONVOLUTIONS)[count - 1](
+        *channels,
+        tuple(weight.shape[2:]),
+        call.sizes("stride", count, 1, 1),
+        call.sizes("pad", count, 0, 0),
+        dilation=call.sizes("dilation", count, 1, 1),
+        groups=group,
+        bias=bias is not None,
+        device=_META,
+        **({"output_padding": call.sizes("output_padding", count, 0, 0)} if transposed else {}),
+    )
+    return _with_parameters(layer, weight, bias)
+
+
+def _with_parameters(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    layer.weight = nn.Parameter(weight)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias)
+    return layer
 
 
 LAYERS: dict[str, Builder] = {

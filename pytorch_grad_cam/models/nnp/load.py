@@ -1,17 +1,25 @@
-"""The .nnp files of Neural Network Console as a source of networks."""
+"""The .nnp files of Neural Network Console as a source of networks: a ZIP file, whose members count by extension."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 from pytorch_grad_cam.models.nnp.build import build
-from pytorch_grad_cam.models.nnp.container import read_container
+from pytorch_grad_cam.models.nnp.limits import FREE_RATIO, MAX_MEMBERS, MAX_RATIO, MAX_TEXT, MAX_WEIGHTS
 from pytorch_grad_cam.models.nnp.network import NnpNetwork
 from pytorch_grad_cam.models.nnp.parameters import read_parameters
 from pytorch_grad_cam.models.nnp.plan import make_plan
 from pytorch_grad_cam.models.nnp.text import parse_text
+from pytorch_grad_cam.models.weights_file import check_file
+
+_TEXT = (".nntxt", ".prototxt")
+_WEIGHTS = (".h5", ".protobuf")  # "x.h5.optimizer" is the state of a solver, not weights
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
 
 
 def load_nnp(path: str | Path, weights: None = None, trust_pickle: bool = False) -> LoadedModel:
@@ -35,13 +43,13 @@ def load_nnp(path: str | Path, weights: None = None, trust_pickle: bool = False)
         ImportError: if its weights are .h5 and h5py is missing.
         ValueError: if it is damaged, incomplete, too large, or has a function that cannot be read.
     """
-    contents = read_container(path)
+    sources, members = _read_container(Path(path))
     try:
-        texts = [parse_text(text) for text in contents.texts]
+        texts = [parse_text(source) for source in sources]
         plan = make_plan(texts)
     except ValueError as error:
         raise ValueError(f"the network in {path} cannot be read: {error}") from error
-    parameters = read_parameters(contents, texts, path)
+    parameters = read_parameters(texts, members, path)
     try:
         model = NnpNetwork(plan, build(plan, parameters, NnpNetwork.is_reserved))
     except ValueError as error:
@@ -63,3 +71,59 @@ def _preprocessing_for_network(model: NnpNetwork) -> Preprocessing:
     size = (shape[1], shape[2]) if len(shape) == 3 else None  # what is no picture is left to the network to refuse
     std = 1.0 if model.normalizes else 1 / 255
     return Preprocessing(resize=size, crop=None, mean=(0.0,) * channels, std=(std,) * channels)
+
+
+def _read_container(path: Path) -> tuple[list[str], list[tuple[str, bytes]]]:
+    """Return the network texts, and name and bytes of each file of weights; nothing is unpacked to the disk."""
+    check_file(path, "network file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read_members(archive, path)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        raise ValueError(
+            f"{path} is not a ZIP file, which a .nnp file is, or is damaged ({error}); export it again"
+        ) from error
+    except (RuntimeError, UnicodeError, OverflowError) as error:  # odd flags, names and sizes in a damaged directory
+        raise ValueError(f"{path} has a damaged list of members ({error}); export it again") from error
+
+
+def _read_members(archive: zipfile.ZipFile, path: Path) -> tuple[list[str], list[tuple[str, bytes]]]:
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) > MAX_MEMBERS:
+        raise ValueError(f"{path} has {len(members)} members; a .nnp file has a handful, {MAX_MEMBERS} at most")
+    texts: list[str] = []
+    weights: list[tuple[str, bytes]] = []
+    left = {_TEXT: MAX_TEXT, _WEIGHTS: MAX_WEIGHTS}
+    for member in members:
+        suffix = PurePosixPath(member.filename).suffix.lower()
+        kind = next((kind for kind in left if suffix in kind), None)
+        if kind is None:
+            continue
+        data = _read_member(archive, member, left[kind], path)
+        left[kind] -= len(data)
+        if kind is _WEIGHTS:
+            weights.append((member.filename, data))
+            continue
+        try:
+            texts.append(data.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: {member.filename} is not text in UTF-8; export the network again") from error
+    if not texts:
+        raise ValueError(f"{path} holds no network text (.nntxt or .prototxt); export it from the Console again")
+    return texts, weights
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, path: Path) -> bytes:
+    name = f"{path}: {member.filename}"
+    if member.flag_bits & _ENCRYPTED:
+        raise ValueError(f"{name} is encrypted; export it without a password")
+    if member.compress_type not in _METHODS:
+        raise ValueError(f"{name} is compressed by method {member.compress_type}; only stored and deflated are read")
+    with archive.open(member) as file:
+        limit = min(limit, max(FREE_RATIO, MAX_RATIO * member.compress_size))
+        if member.file_size > limit:
+            raise ValueError(f"{name} would grow to {member.file_size} bytes; at most {limit} are believed")
+        data = file.read(limit + 1)  # the size in the directory may lie
+    if len(data) > limit:
+        raise ValueError(f"{name} grows beyond {limit} bytes, more than its directory says; it is not read")
+    return data

@@ -8,8 +8,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from pytorch_grad_cam.models.nnp.activations import CLOSING
-from pytorch_grad_cam.models.nnp.build import ModuleGraph, Step
-from pytorch_grad_cam.models.nnp.functions import CONVOLUTIONS
+from pytorch_grad_cam.models.nnp.build import CONVOLUTIONS, ModuleGraph, Step
 from pytorch_grad_cam.models.nnp.plan import Plan
 
 _PASSING = ("Identity", "Dropout", "RepeatEnd")  # hand on what they get

@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,25 +18,32 @@ from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Sha
 from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
 
 
+class Geometry(NamedTuple):
+    """Where the windows of a pooling lie, one number per axis each."""
+
+    size: Shape  # of the input
+    kernel: Shape
+    stride: Shape
+    pad: Shape
+    windows: Shape  # how many there are
+
+
 class Windows(nn.Module):
-    """A base class of pooling over the last two or three axes whose windows may hang over the end.
+    """A base class of pooling over the last two or three axes whose windows may hang over the end."""
 
-    Args:
-        size, kernel, stride, pad: per axis.
-        count: windows per axis.
-    """
-
-    def __init__(self, size: Shape, kernel: Shape, stride: Shape, pad: Shape, count: Shape) -> None:
+    def __init__(self, geometry: Geometry) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
-        ends = [(n - 1) * s + k - p for n, s, k, p in zip(count, stride, kernel, pad, strict=True)]
+        self.kernel, self.stride = geometry.kernel, geometry.stride
+        ends = [(size, p, (n - 1) * s + k - p) for size, k, s, p, n in zip(*geometry, strict=True)]
         # F.pad counts axes from the last; a negative number cuts off what no window reaches
-        self.border = [n for p, end, length in zip(pad, ends, size, strict=True) for n in (end - length, p)][::-1]
+        self.border = [n for size, p, end in ends for n in (end - size, p)][::-1]
 
-    def bordered(self, x: Tensor, value: float) -> Tensor:
-        """Return ``(..., *S)`` as ``(N, 1, *S')``, padded to whole windows."""
-        spatial = x.shape[-len(self.kernel) :]
-        return F.pad(x.reshape(-1, 1, *spatial), self.border, value=value)
+    def pooled(self, x: Tensor, name: str, outside: float, **options: Any) -> Tensor:
+        """Pool ``(..., *S)`` by torch's function of that name; ``outside`` is the value beyond the end."""
+        axes = len(self.kernel)
+        bordered = F.pad(x.reshape(-1, 1, *x.shape[-axes:]), self.border, value=outside)  # (N, 1, *S')
+        y: Tensor = getattr(F, f"{name}_pool{axes}d")(bordered, self.kernel, self.stride, **options)
+        return y.reshape(*x.shape[:-axes], *y.shape[2:])
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel}, stride={self.stride}, border={tuple(self.border)}"
@@ -47,30 +53,25 @@ class MaxWindows(Windows):
     """Computes the maximum of every window; what lies outside does not count."""
 
     def forward(self, x: Tensor) -> Tensor:
-        pool: Any = F.max_pool2d if len(self.kernel) == 2 else F.max_pool3d
-        y: Tensor = pool(self.bordered(x, -math.inf), self.kernel, self.stride)
-        return y.reshape(*x.shape[: -len(self.kernel)], *y.shape[2:])
+        return self.pooled(x, "max", -math.inf)
 
 
 class SumWindows(Windows):
     """Computes the sum of every window, divided by the number of its pixels if ``shares`` are given.
 
     Args:
+        geometry: of the windows.
         shares: None, or one over the number of pixels of each window, ``(*S')``.
     """
 
     shares: Tensor | None
 
-    def __init__(
-        self, size: Shape, kernel: Shape, stride: Shape, pad: Shape, count: Shape, shares: Tensor | None
-    ) -> None:
-        super().__init__(size, kernel, stride, pad, count)
+    def __init__(self, geometry: Geometry, shares: Tensor | None) -> None:
+        super().__init__(geometry)
         self.register_buffer("shares", shares, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        pool: Any = F.avg_pool2d if len(self.kernel) == 2 else F.avg_pool3d
-        y: Tensor = pool(self.bordered(x, 0.0), self.kernel, self.stride, divisor_override=1)
-        y = y.reshape(*x.shape[: -len(self.kernel)], *y.shape[2:])
+        y = self.pooled(x, "avg", 0.0, divisor_override=1)
         return y if self.shares is None else y * self.shares
 
 
@@ -92,34 +93,32 @@ class Unpooling(nn.Module):
 
 def max_pooling(call: FunctionCall) -> nn.Module:
     """Build a MaxPooling, torch's own where its rule is the same."""
-    size, kernel, stride, pad, count = _geometry(call)
-    if _has_torch_windows(call, size, kernel, stride, pad, count):
-        kind: Any = nn.MaxPool2d if len(kernel) == 2 else nn.MaxPool3d
-        pool: nn.Module = kind(kernel, stride, pad)
-        return pool
-    return MaxWindows(size, kernel, stride, pad, count)
+    geometry = _geometry(call)
+    if not _has_torch_windows(call, geometry):
+        return MaxWindows(geometry)
+    kind = nn.MaxPool2d if len(geometry.kernel) == 2 else nn.MaxPool3d
+    return kind(geometry.kernel, geometry.stride, geometry.pad)
 
 
 def average_pooling(call: FunctionCall) -> nn.Module:
     """Build an AveragePooling; a window that hangs over the end is divided by the pixels that it has."""
-    size, kernel, stride, pad, count = _geometry(call)
+    geometry = _geometry(call)
     whole = call.param.flag("including_pad")
-    if _has_torch_windows(call, size, kernel, stride, pad, count):
-        kind: Any = nn.AvgPool2d if len(kernel) == 2 else nn.AvgPool3d
-        pool: nn.Module = kind(kernel, stride, pad, count_include_pad=whole)
-        return pool
+    if _has_torch_windows(call, geometry):
+        kind = nn.AvgPool2d if len(geometry.kernel) == 2 else nn.AvgPool3d
+        return kind(geometry.kernel, geometry.stride, geometry.pad, count_include_pad=whole)  # type: ignore[arg-type]
     shares = torch.ones(())
-    for length, k, s, p, n in zip(size, kernel, stride, pad, count, strict=True):
+    for size, k, s, p, n in zip(*geometry, strict=True):
         starts = torch.arange(n) * s - p
-        ends = (starts + k).clamp(max=length + p)
-        seen = ends - starts if whole else ends.clamp(max=length) - starts.clamp(min=0)
+        ends = (starts + k).clamp(max=size + p)
+        seen = ends - starts if whole else ends.clamp(max=size) - starts.clamp(min=0)
         shares = shares.unsqueeze(-1) / seen
-    return SumWindows(size, kernel, stride, pad, count, shares)
+    return SumWindows(geometry, shares)
 
 
 def sum_pooling(call: FunctionCall) -> nn.Module:
     """Build a SumPooling."""
-    return SumWindows(*_geometry(call), shares=None)
+    return SumWindows(_geometry(call), shares=None)
 
 
 def global_average_pooling(call: FunctionCall) -> nn.Module:
@@ -143,8 +142,7 @@ def unpooling(call: FunctionCall) -> nn.Module:
     return Unpooling(kernel)
 
 
-def _geometry(call: FunctionCall) -> tuple[Shape, Shape, Shape, Shape, Shape]:
-    """Return sizes, kernel, stride, pad and the number of windows, one number per axis each."""
+def _geometry(call: FunctionCall) -> Geometry:
     call.require_channels_first()
     shape = call.shape()
     kernel = tuple(call.param.shape("kernel"))
@@ -166,18 +164,13 @@ def _geometry(call: FunctionCall) -> tuple[Shape, Shape, Shape, Shape, Shape]:
     reach = math.prod((n - 1) * s + k for n, s, k in zip(count, stride, kernel, strict=True))
     if reach * (call.per_image // math.prod(size)) > MAX_ACTIVATION:
         raise ValueError(f"its kernel {kernel} and stride {stride} reach over more than {MAX_ACTIVATION} values")
-    return size, kernel, stride, pad, count
+    return Geometry(size, kernel, stride, pad, count)
 
 
-def _has_torch_windows(
-    call: FunctionCall, size: Sequence[int], kernel: Shape, stride: Shape, pad: Shape, count: Sequence[int]
-) -> bool:
+def _has_torch_windows(call: FunctionCall, geometry: Geometry) -> bool:
     """Say whether torch would take the same windows."""
-    same = all(
-        p <= k // 2 and (length + 2 * p - k) // s + 1 == n
-        for length, k, s, p, n in zip(size, kernel, stride, pad, count, strict=True)
-    )
-    return same and len(call.shape()) in (len(kernel) + 1, len(kernel) + 2)
+    same = all(p <= k // 2 and (size + 2 * p - k) // s + 1 == n for size, k, s, p, n in zip(*geometry, strict=True))
+    return same and len(call.shape()) in (len(geometry.kernel) + 1, len(geometry.kernel) + 2)
 
 
 POOLING: dict[str, Builder] = {
