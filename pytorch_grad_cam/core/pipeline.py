@@ -245,7 +245,7 @@ def _batches(call: Call) -> Iterator[tuple[Call, int]]:
     if size is None or size == count:
         yield call, count
         return
-    from pytorch_grad_cam.engine.fixed_batch import split_rows  # few models are so
+    from pytorch_grad_cam.engine.inputs import split_rows  # few models are so
 
     for rows, wanted in split_rows(count, size):
         yield call.select_rows(rows), wanted

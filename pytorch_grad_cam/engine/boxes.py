@@ -35,10 +35,7 @@ class Box:
 
 
 def mask_from_map(
-    map: Any,
-    threshold: Threshold = 0.5,
-    components: Components = "all",
-    size: tuple[int, int] | None = None,
+    map: Any, threshold: Threshold = 0.5, components: Components = "all", size: tuple[int, int] | None = None
 ) -> NDArray[np.bool_]:
     """Say of each pixel whether the map points at it.
 
@@ -61,10 +58,7 @@ def mask_from_map(
 
 
 def boxes_from_map(
-    map: Any,
-    threshold: Threshold = 0.5,
-    components: Components = "all",
-    size: tuple[int, int] | None = None,
+    map: Any, threshold: Threshold = 0.5, components: Components = "all", size: tuple[int, int] | None = None
 ) -> list[Box]:
     """Draw a box around each region of `mask_from_map`, whose arguments these are; the largest region comes first."""
     return [box for _, box in _regions(_resized_map(map, size), threshold, components)[1]]

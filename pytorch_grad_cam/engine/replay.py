@@ -17,8 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.fixed_batch import run_in_batches
-from pytorch_grad_cam.engine.inputs import fixed_batch
+from pytorch_grad_cam.engine.inputs import fixed_batch, run_in_batches
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import hooked, replaced_forward
 from pytorch_grad_cam.engine.trees import is_tree, map_tensors, select_rows, tensors_in

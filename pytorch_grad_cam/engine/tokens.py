@@ -17,10 +17,7 @@ PrefixAndGrid = tuple[int, Grid]  # tokens before the patches, and the grid of t
 
 
 def prefix_and_grid(
-    tokens: int,
-    size: Sequence[int],
-    grid: Sequence[int] | None = None,
-    embedded: Iterable[Grid] = (),
+    tokens: int, size: Sequence[int], grid: Sequence[int] | None = None, embedded: Iterable[Grid] = ()
 ) -> PrefixAndGrid:
     """Find how a transformer's tokens cover its input.
 

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.fixed_batch import for_trial, run_in_batches
-from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch
+from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch, for_trial, run_in_batches
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.layout import InferredReshapeTransform
 from pytorch_grad_cam.engine.restore import evaluating, undisturbed

@@ -1,7 +1,8 @@
-"""The overlay: a map as a heat map over the picture it belongs to."""
+"""What is drawn over a picture: a map as a heat map, and boxes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,14 @@ from numpy.typing import NDArray
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
 
 _UNSEEN = 128  # middle gray
 
 
 def show_cam_on_image(
-    img: Any,
-    mask: Any,
-    use_rgb: bool = False,
-    colormap: int = JET,
-    image_weight: float = 0.5,
+    img: Any, mask: Any, use_rgb: bool = False, colormap: int = JET, image_weight: float = 0.5
 ) -> NDArray[np.uint8]:
     """Blend a map, as a heat map, with the picture it belongs to: ``image_weight`` img + (1 - ``image_weight``) heat.
 
@@ -131,3 +129,37 @@ def _fitted_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.
     check_range(values, colormap, "mask", f"; {advice}")
     resized: NDArray[np.float32] = maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
     return np.clip(resized, low, 1)
+
+
+def draw_boxes(
+    img: Any, boxes: Iterable[Box], colour: tuple[int, int, int] = (255, 40, 40), width: int | None = None
+) -> NDArray[np.uint8]:
+    """Draw the outlines of boxes on a picture of any kind that `show_cam_on_image` takes; colour and result are RGB.
+
+    The lines have a dark edge on both sides, so they show on a picture of their own colour too.
+
+    Args:
+        width: of the lines, in pixels; None fits it to the picture.
+    """
+    image: NDArray[np.uint8] = np.round(255 * unit_picture(img)).astype(np.uint8)
+    line = max(1, round(max(image.shape[:2]) / 200)) if width is None else width
+    edge = max(1, line // 2)
+    dark = np.dot(colour, (0.299, 0.587, 0.114)) >= 64  # ITU-R BT.601 luma; around a dark line the edge is light
+    outlines = [(box.left, box.top, box.right, box.bottom) for box in boxes]
+    for left, top, right, bottom in outlines:  # all edges first, so that none covers a line
+        _draw_outline(image, left - edge, top - edge, right + edge, bottom + edge, line + 2 * edge, 0 if dark else 255)
+    for outline in outlines:
+        _draw_outline(image, *outline, line, colour)
+    return image
+
+
+def _draw_outline(
+    image: NDArray[np.uint8], left: int, top: int, right: int, bottom: int, line: int, colour: Any
+) -> None:
+    """Draw, into the image, the part of a rectangle's margin that lies in it."""
+    height, width = image.shape[:2]
+    down, across = np.arange(height), np.arange(width)
+    rows, columns = (top <= down) & (down < bottom), (left <= across) & (across < right)
+    middle_rows = (top + line <= down) & (down < bottom - line)
+    middle_columns = (left + line <= across) & (across < right - line)
+    image[np.outer(rows, columns) & ~np.outer(middle_rows, middle_columns)] = colour

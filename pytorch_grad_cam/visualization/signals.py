@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.arrays import to_numpy
-from pytorch_grad_cam.visualization.colormaps import (
-    DIVERGING,
-    JET,
-    apply_colormap,
-    check_range,
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
+from pytorch_grad_cam.visualization.sheet import (
+    GAP,
+    TEXT_HEIGHT,
+    blank_sheet,
     colour_bar,
-    lowest_value,
+    paste_pixels,
+    text_width,
+    write_text,
 )
-from pytorch_grad_cam.visualization.sheet import GAP, TEXT_HEIGHT, blank_sheet, paste_pixels, text_width, write_text
 
 _INK = (60, 60, 60)
 _GRID_LINE = (225, 225, 225)

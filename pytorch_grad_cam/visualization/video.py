@@ -22,12 +22,7 @@ _SHORTEST_FRAME = 2  # hundredths of a second: browsers show less than that as 1
 
 
 def show_cam_on_video(
-    frames: Any,
-    maps: Any,
-    *,
-    signed: bool = False,
-    colormap: int = JET,
-    image_weight: float = 0.5,
+    frames: Any, maps: Any, *, signed: bool = False, colormap: int = JET, image_weight: float = 0.5
 ) -> NDArray[np.uint8]:
     """Blend each frame with its map.
 

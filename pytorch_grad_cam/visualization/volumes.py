@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.arrays import to_numpy
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, colour_bar
-from pytorch_grad_cam.visualization.grid import contact_sheet
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.overlay import overlay_map
-from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, paste_pixels
+from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, colour_bar, contact_sheet, paste_pixels
 
 _PLANES = {"LR": "sagittal", "AP": "coronal", "IS": "axial"}  # by the direction that is looked along
 _TOP, _LEFT = "SA", "RA"  # what is shown there, the first that the slice has
