@@ -12,12 +12,11 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.kernel_pca import kernel_projection
-from pytorch_grad_cam.engine.maps import principal_projection
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
     """Turn a tensor (on any device, with or without a graph), a list or an array into an array."""
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 def scale_cam_image(cam: Any, target_size: Sequence[int] | None = None) -> NDArray[np.float32]:
@@ -54,7 +53,7 @@ def get_2d_projection(activation_batch: Any) -> NDArray[np.float32]:
     Returns:
         float32 ``(B, *S)``, signed: it goes along with the plain channel sum.
     """
-    return _projected(principal_projection, activation_batch)
+    return _projected(maps.principal_projection, activation_batch)
 
 
 def get_2d_projection_kernel(

@@ -275,11 +275,7 @@ class _AttentionRecorder(TorchFunctionMode):
         return output, func(*args, **kwargs)[1] if call.need_weights else None
 
     def _checked_against(self, func: Any, output: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
-        """Return an explicitly computed output, if the function itself gives the same.
-
-        Raises:
-            RuntimeError: if it does not.
-        """
+        """Return an explicitly computed output, or raise a RuntimeError if the function itself gives another one."""
         with torch.no_grad():
             expected = next(tensors_in(func(*args, **kwargs)))
             tolerance = TOLERANCE.get(expected.dtype, 0.0) * float(expected.abs().max())

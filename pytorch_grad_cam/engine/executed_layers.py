@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.layers import is_inside_script, refuse_scripted
-from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, InferredReshapeTransform, TensorLayout
+from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, InferredReshapeTransform
 from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 
@@ -56,14 +56,11 @@ def executed_layers(model: nn.Module, run: Callable[[], Any]) -> tuple[list[Exec
 
     with hooked(names, record):
         outputs = run()
-    model_outputs = list(tensors_in(outputs))
-    layers = [
-        ExecutedLayer(
-            names[module], module, output, any(alive() is tensor for alive in references for tensor in model_outputs)
-        )
+    ends = {id(tensor) for tensor in tensors_in(outputs)}
+    return [
+        ExecutedLayer(names[module], module, output, any(id(alive()) in ends for alive in references))
         for module, (output, references) in calls.items()
-    ]
-    return layers, outputs
+    ], outputs
 
 
 def _without_numbers(tensor: Tensor) -> Tensor:
@@ -118,21 +115,15 @@ def report_layers(
         elif layer.is_model_output:
             problem = "is the model's output"
         elif reshape_transform is None:
-            problem, layout = _inferred(layer, inferred)
+            read = inferred.layout_or_problem(layer.output, layer.module)
+            problem = read if isinstance(read, str) else ""
+            layout = "" if isinstance(read, str) or read.order == CHANNELS_FIRST else str(read)
         else:
             problem = _reshaping_problem(layer, input_tensor, reshape_transform)
         output = None if layer is None else layer.output
         shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
         reports.append(LayerReport(name, type(module).__name__, shape, problem, layout))
     return reports
-
-
-def _inferred(layer: ExecutedLayer, inferred: InferredReshapeTransform) -> tuple[str, str]:
-    """Return the problem of a layer, or else how its output is laid out where that is not ``(B, C, *S)``."""
-    layout = inferred.layout_or_problem(layer.output, layer.module)
-    if isinstance(layout, TensorLayout):
-        return "", "" if layout.order == CHANNELS_FIRST else str(layout)
-    return layout, ""
 
 
 def _reshaping_problem(layer: ExecutedLayer, input_tensor: Tensor, reshape_transform: Callable[[Any], Tensor]) -> str:
@@ -147,9 +138,6 @@ def _reshaping_problem(layer: ExecutedLayer, input_tensor: Tensor, reshape_trans
 
 
 def _has_positions(output: Any, input_tensor: Tensor) -> bool:
-    return (
-        isinstance(output, Tensor)
-        and output.ndim == input_tensor.ndim
-        and output.shape[0] == input_tensor.shape[0]
-        and math.prod(output.shape[2:]) > 1
-    )
+    if not isinstance(output, Tensor) or output.ndim != input_tensor.ndim:
+        return False
+    return output.shape[0] == input_tensor.shape[0] and math.prod(output.shape[2:]) > 1

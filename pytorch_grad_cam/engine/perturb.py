@@ -105,11 +105,8 @@ class Positions(Channels):
         """Return the output once per mask ``(K, n)``, multiplied by it."""
         if self._is_plain and isinstance(self._output, Tensor):
             return self._output * masks.reshape(len(masks), 1, *self._output.shape[2:]).to(self._output.dtype)
-        factors = tensors_in(self.factors(masks))
-        # (r, ...) times (K, r, ...): the rows of one image for K images
-        return map_tensors(
-            self._output, lambda tensor: (tensor * next(factors).reshape(-1, *tensor.shape)).flatten(0, 1)
-        )
+        factors = tensors_in(self.factors(masks))  # (K * r, ...) for each tensor (r, ...)
+        return map_tensors(self._output, lambda one: (one * next(factors).reshape(-1, *one.shape)).flatten(0, 1))
 
 
 def position_masks(grid: Sequence[int], chunk: slice, kernel: tuple[float, float], like: Tensor) -> Tensor:

@@ -108,15 +108,10 @@ class Replay:
 
 @dataclass(frozen=True)
 class _Call:
-    """What one call of a module returned for one image.
+    """What one call of a module returned for one image."""
 
-    Attributes:
-        output: a copy.
-        written: whether the model wrote over the original later, as in-place operations do, and so may need a copy.
-    """
-
-    output: Any
-    written: bool
+    output: Any  # a copy
+    written: bool  # whether the model wrote over the original later, as in-place operations do, and so may need a copy
 
     def repeated(self, count: int, copies: bool) -> Any:
         """Return the output for ``count`` equal images, as views, or as copies of what was written over."""
@@ -144,7 +139,7 @@ class Recording:
         versions = [(tensor, tensor._version) for tensor in tensors_in(output)]
         self._calls.setdefault(module, []).append((map_tensors(output, torch.clone), versions))
         if module is self._layer:
-            self._until = {each: len(calls) for each, calls in self._calls.items()}
+            self._until = {child: len(calls) for child, calls in self._calls.items()}
 
     def finished(self, copies: int = 1) -> dict[nn.Module, list[_Call]]:
         """Return per module the calls that finished before the layer's last one, and the layer's own.

@@ -45,11 +45,7 @@ def lowest_value(colormap: int) -> int:
 
 
 def check_range(values: NDArray[Any], colormap: int, name: str, advice: str = "") -> None:
-    """Refuse values that a colour map has no colour for.
-
-    Raises:
-        ValueError: if a value lies below the colour map's lowest or above 1; NaN does not count.
-    """
+    """Raise a ValueError if a value lies below a colour map's lowest or above 1; NaN does not count."""
     low = lowest_value(colormap)
     if np.nanmin(values, initial=low) < low - 1e-5 or np.nanmax(values, initial=1) > 1 + 1e-5:
         raise ValueError(

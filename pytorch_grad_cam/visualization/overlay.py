@@ -89,11 +89,7 @@ def overlay_map(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight:
 
 
 def check_image_weight(image_weight: float) -> None:
-    """Refuse a weight of the picture in a blend that is no share.
-
-    Raises:
-        ValueError: if it lies outside of [0, 1].
-    """
+    """Raise a ValueError if the weight of the picture in a blend lies outside of [0, 1]."""
     if not 0 <= image_weight <= 1:
         raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
 
@@ -104,8 +100,7 @@ def blend(
     """Blend a picture with colours: ``image_weight`` image + (1 - ``image_weight``) colours.
 
     Args:
-        image: ``(H, W, 3)`` in [0, 1].
-        colours: likewise.
+        image, colours: ``(H, W, 3)`` in [0, 1].
         unseen: ``(H, W)``: where the picture shows as it is.
         image_weight: in [0, 1].
 

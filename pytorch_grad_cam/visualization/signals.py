@@ -106,17 +106,11 @@ def _segment_colours(values: NDArray[np.float32], colormap: int) -> NDArray[np.u
 
 @dataclass(frozen=True)
 class _Panel:
-    """Shows one channel in a frame, time to the right and values upwards.
+    """Shows one channel in a frame, time to the right and values upwards."""
 
-    Attributes:
-        channel: ``(T,)``, NaN where there is no curve.
-        duration: the time of the last sample; that of the first is 0.
-        size: height and width in pixels.
-    """
-
-    channel: NDArray[np.float64]
-    duration: float
-    size: tuple[int, int]
+    channel: NDArray[np.float64]  # (T,), NaN where there is no curve
+    duration: float  # the time of the last sample; that of the first is 0
+    size: tuple[int, int]  # height and width in pixels
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -168,7 +162,7 @@ def _chart(
     paste_pixels(sheet, left + width + 2 * GAP, GAP + name_height, bar)
     for index, panel in enumerate(panels):
         paste_pixels(sheet, left, GAP + index * step + name_height, panel.pixels(colours))
-    for index, panel in enumerate(panels):
+    for index, panel in enumerate(panels):  # all texts after all panels, which would cover them
         top = GAP + index * step + name_height
         for value, text in panel.value_ticks:
             write_text(sheet, left - GAP - text_width(text), top + panel.y(value) - TEXT_HEIGHT // 2 - 2, text)
