@@ -267,7 +267,7 @@ def _explain_once(method: CamMethod, call: Call) -> Explanation:
 
 def _explain_views(method: CamMethod, call: Call) -> Explanation:
     """Average the maps of several views, each turned back. The clean images decide what is explained."""
-    from pytorch_grad_cam.engine.augment import augmentations  # only for who smooths
+    from pytorch_grad_cam.engine.perturb import augmentations  # only for who smooths
 
     size = call.options.size
     call = call.with_options(size=tuple(call.inputs.shape[2:]))

@@ -174,18 +174,13 @@ def _start_of_scoring(executed: Sequence[ExecutedLayer], candidates: Sequence[_C
     last = next((candidate for candidate in candidates if candidate.order in weighted[-1:]), None)
     if last is None:
         return len(executed)
-    if _makes_class_maps(last, outputs):
+    classes = {tensor.shape[1] for tensor in tensors_in(outputs) if tensor.ndim > 1}
+    if last.shape[1 if last.layout.order == CHANNELS_FIRST else -1] in classes:
         return last.order
     # Heads side by side, put together to one output per position or to boxes: all of that part scores.
     if _holds_boxes(outputs) or any(tuple(tensor.shape[2:]) == last.layout.grid for tensor in tensors_in(outputs)):
         return _start_of_part(last, candidates)
     return len(executed)
-
-
-def _makes_class_maps(candidate: _Candidate, outputs: Any) -> bool:
-    """Say whether a layer returns as many channels as the model has classes."""
-    classes = {tensor.shape[1] for tensor in tensors_in(outputs) if tensor.ndim > 1}
-    return candidate.shape[1 if candidate.layout.order == CHANNELS_FIRST else -1] in classes
 
 
 def _holds_boxes(outputs: Any) -> bool:
@@ -210,9 +205,8 @@ def _before_last_attention(
 ) -> _Candidate | None:
     """Find the last tokens that still exchange information: the last block's attention is what follows them.
 
-    Returns:
-        In a block that begins with a norm, that norm; in one whose norm comes after attention, what the block before
-        returns; without norms in blocks, what the last block but one returns. None if there is no such layer.
+    In a block that begins with a norm it is that norm; in one whose norm comes after attention, what the block before
+    returns; without norms in blocks, what the last block but one returns. None if there is no such layer.
     """
     tokens = [candidate for candidate in candidates if candidate.layout.order == TOKENS]
     blocks = [layer.name for layer in executed if isinstance(_parent(model, layer.name), _CONTAINERS)]

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -94,7 +95,7 @@ class Replay:
                 outputs = [call.repeated(count, self._copies or count == 1) for call in calls]
                 if module is self._layer:
                     outputs[-1] = activations
-                stack.enter_context(replaced_forward(module, _Playback(outputs)))
+                stack.enter_context(replaced_forward(module, partial(_play_back, iter(outputs))))
             return self._run(_repeated(self._image, count))
 
     def _difference(self) -> str:
@@ -172,16 +173,11 @@ def recording(model: nn.Module, layer: nn.Module) -> Iterator[Recording]:
         yield record
 
 
-class _Playback:
-    """A forward that hands out recorded outputs call by call and, when they are used up, runs for real."""
-
-    def __init__(self, outputs: list[Any]) -> None:
-        self._outputs = iter(outputs)
-
-    def __call__(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        for output in self._outputs:
-            return output
-        return original(*args, **kwargs)
+def _play_back(outputs: Iterator[Any], original: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Hand out the next recorded output or, when they are used up, run for real."""
+    for output in outputs:
+        return output
+    return original(*args, **kwargs)
 
 
 def _beside_the_path(model: nn.Module, layer: nn.Module) -> list[nn.Module]:
@@ -210,7 +206,5 @@ def _doubled(one: Any, two: Any) -> bool:
 
 
 def _alike(one: Tensor, two: Tensor) -> bool:
-    if one.shape != two.shape:
-        return False
     peak = float(one.abs().max()) if one.is_floating_point() and one.numel() else 0.0
-    return bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * peak).all())
+    return one.shape == two.shape and bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * peak).all())

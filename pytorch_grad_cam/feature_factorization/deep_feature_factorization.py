@@ -193,7 +193,7 @@ def run_dff_on_image(
         uint8 RGB: the picture, the picture with the concepts, and the legend, side by side.
     """
     from pytorch_grad_cam.data.pixels import unit_picture
-    from pytorch_grad_cam.visualization.factorization import create_labels_legend, show_factorization_on_image
+    from pytorch_grad_cam.visualization.overlay import create_labels_legend, show_factorization_on_image
 
     factorization = DeepFeatureFactorization(model, target_layer, reshape_transform, classifier)
     concepts = factorization.concepts(img_tensor[None], n_components)

@@ -72,11 +72,9 @@ def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
 
 def are_detections(outputs: Any) -> bool:
     """Say whether a model's outputs for a batch are what torchvision's detectors return: a list with one dict each."""
-    return (
-        isinstance(outputs, (tuple, list))
-        and bool(outputs)
-        and all(isinstance(image, Mapping) and {"boxes", "scores", "labels"} <= set(image) for image in outputs)
-    )
+    if not isinstance(outputs, (tuple, list)) or not outputs:
+        return False
+    return all(isinstance(image, Mapping) and {"boxes", "scores", "labels"} <= set(image) for image in outputs)
 
 
 _SHOWN = 6  # classes in a message
@@ -166,10 +164,7 @@ class StrongestDetectionTarget:
 
     def __call__(self, model_output: Any) -> Tensor:
         strongest = self._strongest(model_output)
-        if strongest is None:
-            boxes, scores, _ = self.read(model_output)
-            return _zero(boxes, scores)
-        return strongest.target(model_output)
+        return _zero(*self.read(model_output)[:2]) if strongest is None else strongest.target(model_output)
 
     def fixed_on(self, model_output: Any) -> BoxTarget:
         """Return the target of the box that is the strongest now.
@@ -181,11 +176,9 @@ class StrongestDetectionTarget:
         if strongest is not None:
             return strongest.target
         others = detected_objects(model_output, 0.0, read=self.read)
-        classes = list(dict.fromkeys(other.category for other in others))[:_SHOWN]
+        classes = ", ".join(list(dict.fromkeys(str(other.category) for other in others))[:_SHOWN])
         what = "" if self.category is None else f" of class {self.category}"
-        hint = "it finds nothing; lower its score threshold"
-        if classes:
-            hint = f"it finds classes {', '.join(map(str, classes))}"
+        hint = f"it finds classes {classes}" if classes else "it finds nothing; lower its score threshold"
         raise ValueError(f"the detector finds no object{what} in this image, so there is none to explain; {hint}")
 
     def _strongest(self, model_output: Any) -> DetectedObject | None:
@@ -249,8 +242,8 @@ def detected_objects(
         if scores[index] < least_score or len(objects) == at_most:
             break
         box, category = boxes[index], int(labels[index])
-        rivals = [surer.box for surer in objects if surer.category == category]
-        if not bool((box[2:] > box[:2]).all()) or (suppress and _covered(box, rivals, most_overlap)):
+        rivals = box.new_tensor([surer.box for surer in objects if surer.category == category]).reshape(-1, 4)
+        if not bool((box[2:] > box[:2]).all()) or (suppress and bool((overlaps(box, rivals) > most_overlap).any())):
             continue
         left, top, right, bottom = box.tolist()
         objects.append(DetectedObject((left, top, right, bottom), category, float(scores[index]), read))
@@ -290,9 +283,7 @@ class FasterRCNNBoxScoreTarget:
     def __init__(self, labels: Sequence[int] | Tensor, bounding_boxes: Any, iou_threshold: float = 0.5) -> None:
         if len(labels) != len(bounding_boxes):
             raise ValueError(f"{len(labels)} labels for {len(bounding_boxes)} boxes; give one label per box")
-        self.labels = labels
-        self.bounding_boxes = bounding_boxes
-        self.iou_threshold = iou_threshold
+        self.labels, self.bounding_boxes, self.iou_threshold = labels, bounding_boxes, iou_threshold
 
     def __call__(self, model_outputs: Mapping[str, Tensor]) -> Tensor:
         boxes, scores = model_outputs["boxes"], model_outputs["scores"]
@@ -317,7 +308,3 @@ def _checked_category(category: int, scores: Tensor) -> int:
             f"class {category} does not exist: the detector has {scores.shape[1]} classes, 0 to {scores.shape[1] - 1}"
         )
     return category
-
-
-def _covered(box: Tensor, others: Sequence[tuple[float, ...]], most: float) -> bool:
-    return bool(others) and bool((overlaps(box, box.new_tensor(others)) > most).any())

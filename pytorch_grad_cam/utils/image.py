@@ -11,11 +11,11 @@ from pytorch_grad_cam.engine.boxes import Box as Box
 from pytorch_grad_cam.engine.boxes import boxes_from_map as boxes_from_map
 from pytorch_grad_cam.engine.boxes import mask_from_map as mask_from_map
 from pytorch_grad_cam.visualization.colormaps import DIVERGING as DIVERGING
-from pytorch_grad_cam.visualization.factorization import create_labels_legend as create_labels_legend
-from pytorch_grad_cam.visualization.factorization import show_factorization_on_image as show_factorization_on_image
+from pytorch_grad_cam.visualization.overlay import create_labels_legend as create_labels_legend
 from pytorch_grad_cam.visualization.overlay import draw_boxes as draw_boxes
 from pytorch_grad_cam.visualization.overlay import heat_map as heat_map
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image as show_cam_on_image
+from pytorch_grad_cam.visualization.overlay import show_factorization_on_image as show_factorization_on_image
 from pytorch_grad_cam.visualization.overlay import show_signed_cam_on_image as show_signed_cam_on_image
 from pytorch_grad_cam.visualization.sheet import colour_bar as colour_bar
 from pytorch_grad_cam.visualization.sheet import contact_sheet as contact_sheet

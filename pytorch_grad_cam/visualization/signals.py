@@ -161,9 +161,8 @@ def _chart(
     sheet = blank_sheet(left + width + 2 * GAP + bar.shape[1] + GAP, below + 2 * TEXT_HEIGHT + 2 * GAP)
     paste_pixels(sheet, left + width + 2 * GAP, GAP + name_height, bar)
     for index, panel in enumerate(panels):
-        paste_pixels(sheet, left, GAP + index * step + name_height, panel.pixels(colours))
-    for index, panel in enumerate(panels):  # all texts after all panels, which would cover them
         top = GAP + index * step + name_height
+        paste_pixels(sheet, left, top, panel.pixels(colours))
         for value, text in panel.value_ticks:
             write_text(sheet, left - GAP - text_width(text), top + panel.y(value) - TEXT_HEIGHT // 2 - 2, text)
         if names is not None:
