@@ -19,6 +19,12 @@ def to_numpy(values: Any) -> NDArray[Any]:
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
+def resize_arrays(values: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
+    """Resize maps ``(B, *S)`` of floats linearly to ``(B, *size)``, as `maps.resize` does."""
+    resized: NDArray[Any] = maps.resize(torch.from_numpy(values), size).numpy()
+    return resized
+
+
 def scale_cam_image(cam: Any, target_size: Sequence[int] | None = None) -> NDArray[np.float32]:
     """Stretch each map of a batch to [0, 1], then resize it linearly.
 

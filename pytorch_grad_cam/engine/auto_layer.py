@@ -138,11 +138,8 @@ def _trunk(
 ) -> list[_Candidate]:
     """Return the layers that make something of their input, up to where positions are pooled or scored."""
     pooling = _attention_pooling(model, executed, candidates)
-    maps = [
-        candidate
-        for candidate in candidates
-        if not _only_passes_on(candidate, candidates) and not candidate.name.startswith(pooling)
-    ]
+    makers = [candidate for candidate in candidates if not _only_passes_on(candidate, candidates)]
+    maps = [candidate for candidate in makers if not candidate.name.startswith(pooling)]
     scoring = _start_of_scoring(executed, candidates, outputs)
     return [candidate for candidate in maps if candidate.order < scoring] or maps
 

@@ -106,11 +106,8 @@ def split_rows(count: int, size: int) -> Iterator[tuple[Tensor, int]]:
 
 
 def run_in_batches(run: Callable[[Tensor], Any], count: int, size: int) -> Any:
-    """Run something on ``count`` images, ``size`` at a time, and join what it returns for each.
+    """Run something on ``count`` images, ``size`` at a time, and join what it returns.
 
-    Args:
-        run: from the indices of ``size`` images to values with a row for each.
-        count: number of images.
-        size: images per batch.
+    It takes the indices of ``size`` images, and returns values with a row for each.
     """
     return concatenate([select_rows(run(rows), torch.arange(wanted), size) for rows, wanted in split_rows(count, size)])

@@ -17,15 +17,10 @@ FACTORS = (1.0, 0.9, 1.1)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Changes an input, and turns what is computed from it back.
+    """Changes an input, and turns what is computed from it back."""
 
-    Attributes:
-        apply: on inputs ``(B, C, *S)``.
-        undo: on anything ``(B, K, *S)`` that was computed from them.
-    """
-
-    apply: Callable[[Tensor], Tensor]
-    undo: Callable[[Tensor], Tensor]
+    apply: Callable[[Tensor], Tensor]  # on inputs (B, C, *S)
+    undo: Callable[[Tensor], Tensor]  # on anything (B, K, *S) that was computed from them
 
 
 def augmentations(transforms: Iterable[Any] | None) -> Sequence[Augmentation]:

@@ -36,7 +36,13 @@ def prefix_and_grid(
         ValueError: if no grid fits, or if several do equally well; the message lists them.
     """
     if grid is not None:
-        return _prefix_before(tokens, size, grid)
+        prefix = tokens - math.prod(grid)
+        if len(grid) != len(size) or prefix < 0:
+            raise ValueError(
+                f"grid={tuple(grid)} does not go with {tokens} tokens of an input of size {tuple(size)}; give the "
+                "numbers of patches along each of its axes"
+            )
+        return prefix, tuple(grid)
     by_embedding = _fitting(tokens, embedded)
     if by_embedding:
         return by_embedding[0]
@@ -53,12 +59,8 @@ def prefix_and_grid(
 def embedded_grids(model: nn.Module, channels: int, size: Sequence[int]) -> list[Grid]:
     """List the grids that a network's patch embedding makes of an input: a convolution that can take it and strides.
 
-    Networks that merge patches go on with every second of them, along all axes or, in videos, all but the first.
-
-    Args:
-        model: the network.
-        channels: of the input, ``C``.
-        size: of the input, ``*S``.
+    The input has ``C`` channels and the size ``*S``. Networks that merge patches go on with every second of them, along
+    all axes or, in videos, all but the first.
     """
     grids: dict[Grid, None] = {}
     for module in model.modules():
@@ -73,17 +75,6 @@ def embedded_grids(model: nn.Module, channels: int, size: Sequence[int]) -> list
                 merged_axes = (-(-length // merged) for length in grid[unmerged_axes:])
                 grids[(*grid[:unmerged_axes], *merged_axes)] = None
     return list(grids)
-
-
-def _prefix_before(tokens: int, size: Sequence[int], grid: Sequence[int]) -> PrefixAndGrid:
-    """Return how many tokens come before the patches of a known grid."""
-    prefix = tokens - math.prod(grid)
-    if len(grid) != len(size) or prefix < 0:
-        raise ValueError(
-            f"grid={tuple(grid)} does not go with {tokens} tokens of an input of size {tuple(size)}; give the "
-            "numbers of patches along each of its axes"
-        )
-    return prefix, tuple(grid)
 
 
 def _square_patches(tokens: int, size: Sequence[int]) -> Iterator[list[PrefixAndGrid]]:

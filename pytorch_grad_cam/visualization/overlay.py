@@ -7,17 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
-from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
 from pytorch_grad_cam.visualization.sheet import blank_sheet, text_width, write_text
 
 _UNSEEN = 128  # middle gray
+_LINE_HEIGHT = 18  # of the legend, in pixels, at most
 
 
 def show_cam_on_image(
@@ -124,7 +123,7 @@ def _fitted_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.
     low = lowest_value(colormap)
     advice = "divide it by its largest absolute value" if low else "see scale_cam_image, or show_signed_cam_on_image"
     check_range(values, colormap, "mask", f"; {advice}")
-    resized: NDArray[np.float32] = maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
+    resized: NDArray[np.float32] = resize_arrays(values[None], size)[0]
     return np.clip(resized, low, 1)
 
 
@@ -160,9 +159,6 @@ def _draw_outline(
     middle_rows = (top + line <= down) & (down < bottom - line)
     middle_columns = (left + line <= across) & (across < right - line)
     image[np.outer(rows, columns) & ~np.outer(middle_rows, middle_columns)] = colour
-
-
-_LINE_HEIGHT = 18  # of the legend, in pixels, at most
 
 
 def create_labels_legend(concept_scores: Any, labels: Mapping[int, str] | Sequence[str], top_k: int = 2) -> list[str]:
@@ -225,7 +221,7 @@ def show_factorization_on_image(
     )
     if len(palette) != count or (concept_labels is not None and len(concept_labels) != count):
         raise ValueError(f"{count} concepts need {count} colors and concept_labels, one each")
-    strengths = maps.resize(torch.from_numpy(strengths), image.shape[:2]).clamp(0, 1).numpy()
+    strengths = resize_arrays(strengths, image.shape[:2]).clip(0, 1)
     unseen = np.asarray(np.isnan(strengths).any(axis=0))
     strengths[:, unseen] = 0
     strongest = strengths.argmax(0)  # (H, W)

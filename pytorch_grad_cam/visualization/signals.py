@@ -10,11 +10,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
 from pytorch_grad_cam.visualization.sheet import (
     GAP,
@@ -76,7 +74,7 @@ def show_cam_on_signal(
         raise ValueError(f"rate must be a positive number of samples per second, not {rate}")
     if min(size) < 4 * _MARGIN:
         raise ValueError(f"size={size} leaves no room for a curve; give at least {4 * _MARGIN} pixels each way")
-    resized = maps.resize(torch.from_numpy(values.astype(np.float32))[None], (channels.shape[1],))[0].numpy()
+    resized = resize_arrays(values.astype(np.float32)[None], (channels.shape[1],))[0]
     colours = _segment_colours(np.clip(resized, lowest_value(colormap), 1), colormap)
     panels = [_Panel(channel, (channels.shape[1] - 1) / (rate or 1), size) for channel in channels]
     unit = "sample" if rate is None else "seconds"

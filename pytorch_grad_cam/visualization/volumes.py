@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.overlay import overlay_map
 from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, colour_bar, contact_sheet, paste_pixels
@@ -70,7 +68,7 @@ def show_cam_on_volume(
     if values.ndim != 3 or 0 in values.shape:
         raise ValueError(f"map must have shape (d, h, w), not {values.shape}; give one map, e.g. maps[0]")
     axis = _checked_axis(axis, spacing, orientation)
-    heat = maps.resize(torch.from_numpy(values.astype(np.float32))[None], gray.shape)[0].numpy()
+    heat = resize_arrays(values.astype(np.float32)[None], gray.shape)[0]
     indices = _slice_indices(np.nan_to_num(heat), axis, slices, choose)
     down, right = _displayed_axes(axis, orientation)
 
@@ -79,7 +77,7 @@ def show_cam_on_volume(
         unit = min(spacing[down], spacing[right])  # pixels are squares of the smaller spacing
         lengths = zip(cut.shape, (spacing[down], spacing[right]), strict=True)
         shape = [max(1, round(length * space / unit)) for length, space in lengths]
-        resized: NDArray[np.float32] = maps.resize(torch.from_numpy(cut.copy())[None], shape)[0].numpy()
+        resized: NDArray[np.float32] = resize_arrays(cut.copy()[None], shape)[0]
         return resized
 
     overlays = [
