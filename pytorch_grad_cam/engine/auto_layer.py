@@ -175,15 +175,11 @@ def _start_of_scoring(executed: Sequence[ExecutedLayer], candidates: Sequence[_C
     if last.shape[1 if last.layout.order == CHANNELS_FIRST else -1] in classes:
         return last.order
     # Heads side by side, put together to one output per position or to boxes: all of that part scores.
-    if _holds_boxes(outputs) or any(tuple(tensor.shape[2:]) == last.layout.grid for tensor in tensors_in(outputs)):
+    records = outputs if isinstance(outputs, (list, tuple)) else []
+    has_boxes = any(isinstance(record, Mapping) and "boxes" in record for record in records)
+    if has_boxes or any(tuple(tensor.shape[2:]) == last.layout.grid for tensor in tensors_in(outputs)):
         return _start_of_part(last, candidates)
     return len(executed)
-
-
-def _holds_boxes(outputs: Any) -> bool:
-    """Say whether a model returns what detectors do: a list with a mapping per image that has boxes."""
-    records = outputs if isinstance(outputs, (list, tuple)) else []
-    return any(isinstance(record, Mapping) and "boxes" in record for record in records)
 
 
 def _start_of_part(last: _Candidate, candidates: Sequence[_Candidate]) -> int:

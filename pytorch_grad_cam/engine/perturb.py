@@ -93,8 +93,7 @@ class Positions(Channels):
     What ``reshape_transform`` leaves out (a class token) is kept.
 
     Args:
-        output: what the layer returns for one image, a tensor or a nest of them.
-        reshape_transform: to ``(1, C, *S)``, or None.
+        output, reshape_transform: as for `Channels`.
 
     Raises:
         ValueError: if the transform computes instead of rearranging; then a position has no place of its own.

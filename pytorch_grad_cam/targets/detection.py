@@ -15,6 +15,9 @@ from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.targets.classification import Target
 
 
+_SHOWN = 6  # classes in a message
+
+
 class Detections(NamedTuple):
     """Holds what a detector found in one image (or, with a batch axis in front, in several).
 
@@ -75,9 +78,6 @@ def are_detections(outputs: Any) -> bool:
     if not isinstance(outputs, (tuple, list)) or not outputs:
         return False
     return all(isinstance(image, Mapping) and {"boxes", "scores", "labels"} <= set(image) for image in outputs)
-
-
-_SHOWN = 6  # classes in a message
 
 
 class BoxTarget:
