@@ -14,7 +14,6 @@ from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.targets.classification import Target
 
-
 _SHOWN = 6  # classes in a message
 
 
