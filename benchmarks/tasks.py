@@ -29,12 +29,10 @@ from benchmarks.networks import SHARED
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.targets.classification import Target
-from pytorch_grad_cam.targets.detection import detected_objects
-from pytorch_grad_cam.targets.detector_output import overlaps
+from pytorch_grad_cam.targets.detection import detected_objects, overlaps
 from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget, predicted_classes
-from pytorch_grad_cam.visualization.boxes import draw_boxes
-from pytorch_grad_cam.visualization.grid import contact_sheet
-from pytorch_grad_cam.visualization.overlay import show_cam_on_image
+from pytorch_grad_cam.visualization.overlay import draw_boxes, show_cam_on_image
+from pytorch_grad_cam.visualization.sheet import contact_sheet
 
 RESULT = Path(__file__).parent / "results" / "tasks.md"
 METHODS = ("gradcam", "hirescam", "layercam", "ablationcam")

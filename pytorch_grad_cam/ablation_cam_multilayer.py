@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pytorch_grad_cam.ablation_cam import AblationCAM
 from pytorch_grad_cam.ablation_layer import AblationLayer
-from pytorch_grad_cam.engine.find_layers import replace_layer_recursive
+from pytorch_grad_cam.engine.layers import replace_layer_recursive
 
 __all__ = ["AblationCAM", "AblationLayer", "replace_layer_recursive"]

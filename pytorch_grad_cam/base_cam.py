@@ -310,7 +310,7 @@ class BaseCAM:
 
     def forward_augmentation_smoothing(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool = False) -> Arrays:
         """Average ``forward`` over changed views, each turned back: float32 ``(B, *S)``."""
-        from pytorch_grad_cam.engine.augment import augmentations  # only for who smooths
+        from pytorch_grad_cam.engine.perturb import augmentations  # only for who smooths
 
         turned_back = []
         for view in augmentations(self.tta_transforms):

@@ -15,8 +15,8 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.targets.classification import Targets
-from pytorch_grad_cam.visualization.grid import contact_sheet
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
+from pytorch_grad_cam.visualization.sheet import contact_sheet
 
 log = logging.getLogger(__name__)
 

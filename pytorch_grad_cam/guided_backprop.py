@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from pytorch_grad_cam.engine.find_layers import replace_all_layer_type_recursive
 from pytorch_grad_cam.engine.inputs import device_of
+from pytorch_grad_cam.engine.layers import replace_all_layer_type_recursive
 from pytorch_grad_cam.engine.relu_rules import Rule
 from pytorch_grad_cam.targets.classification import Targets
 from pytorch_grad_cam.vanilla_gradient import VanillaGradient

@@ -15,7 +15,7 @@ from pytorch_grad_cam.bases.replay_cam import ReplayCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.core.pipeline import WeightsAndMap
-from pytorch_grad_cam.engine.positions import BINOMIAL, SINGLE, Positions, position_masks
+from pytorch_grad_cam.engine.perturb import BINOMIAL, SINGLE, Positions, position_masks
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target

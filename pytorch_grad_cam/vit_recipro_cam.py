@@ -11,7 +11,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.attention import first_norm_of_last_block
 from pytorch_grad_cam.engine.layers import layer_at
-from pytorch_grad_cam.engine.positions import Positions
+from pytorch_grad_cam.engine.perturb import Positions
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.restore import replaced_forward
 from pytorch_grad_cam.engine.trees import tensors_in

@@ -245,7 +245,7 @@ def _batches(call: Call) -> Iterator[tuple[Call, int]]:
     if size is None or size == count:
         yield call, count
         return
-    from pytorch_grad_cam.engine.fixed_batch import split_rows  # few models are so
+    from pytorch_grad_cam.engine.inputs import split_rows  # few models are so
 
     for rows, wanted in split_rows(count, size):
         yield call.select_rows(rows), wanted
@@ -268,7 +268,7 @@ def _explain_once(method: CamMethod, call: Call) -> Explanation:
 
 def _explain_views(method: CamMethod, call: Call) -> Explanation:
     """Average the maps of several views, each turned back. The clean images decide what is explained."""
-    from pytorch_grad_cam.engine.augment import augmentations  # only for who smooths
+    from pytorch_grad_cam.engine.perturb import augmentations  # only for who smooths
 
     size = call.options.size
     call = call.with_options(size=tuple(call.inputs.shape[2:]))

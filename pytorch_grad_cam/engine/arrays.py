@@ -1,20 +1,28 @@
-"""NumPy arrays of tensors, and maps stretched and resized as arrays."""
+"""NumPy arrays of tensors, and what is done to maps and activations as arrays, under grad-cam's names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.kernel_pca import kernel_projection
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
     """Turn a tensor (on any device, with or without a graph), a list or an array into an array."""
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def resize_arrays(values: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
+    """Resize maps ``(B, *S)`` of floats linearly to ``(B, *size)``, as `maps.resize` does."""
+    resized: NDArray[Any] = maps.resize(torch.from_numpy(values), size).numpy()
+    return resized
 
 
 def scale_cam_image(cam: Any, target_size: Sequence[int] | None = None) -> NDArray[np.float32]:
@@ -40,3 +48,33 @@ def scale_accross_batch_and_channels(tensor: Any, target_size: Sequence[int]) ->
     array = to_numpy(tensor)
     scaled = scale_cam_image(array.reshape(-1, *array.shape[2:]), target_size)
     return scaled.reshape(*array.shape[:2], *scaled.shape[1:])
+
+
+def get_2d_projection(activation_batch: Any) -> NDArray[np.float32]:
+    """Project activations ``(B, C, *S)`` onto their first principal component, channels centred.
+
+    Args:
+        activation_batch: array or tensor; NaN counts as 0, and the caller's own stays as it is.
+
+    Returns:
+        float32 ``(B, *S)``, signed: it goes along with the plain channel sum.
+    """
+    return _projected(maps.principal_projection, activation_batch)
+
+
+def get_2d_projection_kernel(
+    activation_batch: Any, kernel: str = "sigmoid", gamma: float | None = None
+) -> NDArray[np.float32]:
+    """Project activations onto their first kernel principal component, see ``engine.kernel_pca``."""
+    return _projected(lambda values: kernel_projection(values, kernel, gamma), activation_batch)
+
+
+def get_2d_projection_with_sign_correction(activation_batch: Any) -> NDArray[np.float32]:
+    """Project activations as `get_2d_projection` does, whose sign needs no further correction."""
+    return get_2d_projection(activation_batch)
+
+
+def _projected(projection: Callable[[Tensor], Tensor], activation_batch: Any) -> NDArray[np.float32]:
+    values = np.nan_to_num(to_numpy(activation_batch).astype(np.float64), posinf=np.inf, neginf=-np.inf)
+    projected: NDArray[np.float32] = projection(torch.from_numpy(values)).float().numpy()
+    return projected

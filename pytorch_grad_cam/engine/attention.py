@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,8 +104,7 @@ def record_attentions(model: nn.Module, run: Callable[[], Any], batch: int) -> t
     with recorder.tracking_modules(), recorder:
         outputs = run()
     attentions = recorder.attentions()
-    token_counts = {attention.matrix.shape[-1] for attention in attentions}
-    if len(token_counts) == 1 and not recorder.reduces_tokens:
+    if len({attention.matrix.shape[-1] for attention in attentions}) == 1 and not recorder.reduces_tokens:
         return outputs, attentions
     matrices = list(dict.fromkeys(recorder.descriptions))
     shown = "; ".join(matrices[:_SHOWN]) or "no attention at all (no softmax over tokens, no fused attention)"
@@ -121,14 +121,7 @@ def first_norm_of_last_block(model: nn.Module, run: Callable[[], Any], batch: in
     Raises:
         ValueError: if there is no attention, or no norm in its block.
     """
-    attentions: list[Attention] = []
-
-    def recorded_run() -> Any:
-        outputs, recorded = record_attentions(model, run, batch)
-        attentions.extend(recorded)
-        return outputs
-
-    executed, _ = executed_layers(model, recorded_run)
+    executed, (_, attentions) = executed_layers(model, lambda: record_attentions(model, run, batch))
     block = attentions[-1].block
     inside = set(block.modules())
     for layer in executed:
@@ -180,20 +173,16 @@ class _AttentionRecorder(TorchFunctionMode):
     def tracking_modules(self) -> Iterator[None]:
         """Know which modules run, and what they return, while the block lasts; leaves of the tree are too many."""
 
-        def tracked(module: nn.Module) -> Callable[..., Any]:
-            def forward(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-                self._running.append(module)
-                output = original(*args, **kwargs)
-                self._running.pop()
-                self._returned[module] = output
-                return output
-
-            return forward
+        def tracked(module: nn.Module, original: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            self._running.append(module)
+            self._returned[module] = output = original(*args, **kwargs)
+            self._running.pop()
+            return output
 
         with ExitStack() as stack:
             for module in self._model.modules():
                 if next(module.children(), None) is not None and not isinstance(module, torch.jit.ScriptModule):
-                    stack.enter_context(replaced_forward(module, tracked(module)))
+                    stack.enter_context(replaced_forward(module, partial(tracked, module)))
             yield
 
     def __torch_function__(
@@ -275,11 +264,7 @@ class _AttentionRecorder(TorchFunctionMode):
         return output, func(*args, **kwargs)[1] if call.need_weights else None
 
     def _checked_against(self, func: Any, output: Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
-        """Return an explicitly computed output, if the function itself gives the same.
-
-        Raises:
-            RuntimeError: if it does not.
-        """
+        """Return an explicitly computed output, or raise a RuntimeError if the function itself gives another one."""
         with torch.no_grad():
             expected = next(tensors_in(func(*args, **kwargs)))
             tolerance = TOLERANCE.get(expected.dtype, 0.0) * float(expected.abs().max())

@@ -13,10 +13,26 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _AvgPoolNd
 
 from pytorch_grad_cam.engine.executed_layers import ExecutedLayer, executed_layers
-from pytorch_grad_cam.engine.families import AUXILIARY, FAMILY_LAYERS, PACKAGES, TOKEN_MIXERS
 from pytorch_grad_cam.engine.layers import layer_at
 from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, TOKENS, InferredReshapeTransform, TensorLayout, is_norm
 from pytorch_grad_cam.engine.trees import tensors_in
+
+# Names that families of networks give their parts. Names only: whoever reads them looks whether they are there.
+
+# Packages whose classes are meant: somebody's own ResNet may have a fifth layer.
+_PACKAGES = ("torchvision", "timm")
+# Class of a network -> the layers that people look at, the best first. All others are judged by their shapes.
+_FAMILY_LAYERS: dict[str, tuple[str, ...]] = {
+    "ResNet": ("layer4",),  # also those that end in attention pooling
+    "ByobNet": ("final_conv", "stages"),
+    "VGG": ("features",),
+    "AlexNet": ("features",),
+    "SqueezeNet": ("features",),
+}
+# Beginnings of the names of parts that help in training only: what they return is not what the score is made of.
+_AUXILIARY = ("aux",)
+# Parts of the names of modules that let tokens look at each other.
+_TOKEN_MIXERS = ("att", "mixer")
 
 _POOLING_AND_DROPOUT = (nn.Identity, _DropoutNd, _AvgPoolNd, _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd)
 _CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)
@@ -24,17 +40,11 @@ _CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Describes a layer with positions.
-
-    Attributes:
-        layer: as it ran.
-        order: its place in the order in which all layers finish.
-        layout: how its output is laid out.
-    """
+    """Describes a layer with positions."""
 
     layer: ExecutedLayer
-    order: int
-    layout: TensorLayout
+    order: int  # its place in the order in which all layers finish
+    layout: TensorLayout  # of its output
 
     @property
     def name(self) -> str:
@@ -101,12 +111,12 @@ def _candidates(executed: Sequence[ExecutedLayer], model: nn.Module, inputs: Ten
 def _family_layers(model: nn.Module) -> Iterator[str]:
     """Yield the names that the network's family gives such layers, also inside wrappers that add nothing."""
     prefix = ""
-    while type(model).__name__ not in FAMILY_LAYERS or type(model).__module__.partition(".")[0] not in PACKAGES:
+    while type(model).__name__ not in _FAMILY_LAYERS or type(model).__module__.partition(".")[0] not in _PACKAGES:
         children = [(name, child) for name, child in model.named_children() if any(True for _ in child.parameters())]
         if len(children) != 1 or any(True for _ in model.parameters(recurse=False)) or isinstance(model, _CONTAINERS):
             return
         prefix, model = f"{prefix}{children[0][0]}.", children[0][1]
-    for name in FAMILY_LAYERS[type(model).__name__]:
+    for name in _FAMILY_LAYERS[type(model).__name__]:
         yield prefix + name
 
 
@@ -128,11 +138,8 @@ def _trunk(
 ) -> list[_Candidate]:
     """Return the layers that make something of their input, up to where positions are pooled or scored."""
     pooling = _attention_pooling(model, executed, candidates)
-    maps = [
-        candidate
-        for candidate in candidates
-        if not _only_passes_on(candidate, candidates) and not candidate.name.startswith(pooling)
-    ]
+    makers = [candidate for candidate in candidates if not _only_passes_on(candidate, candidates)]
+    maps = [candidate for candidate in makers if not candidate.name.startswith(pooling)]
     scoring = _start_of_scoring(executed, candidates, outputs)
     return [candidate for candidate in maps if candidate.order < scoring] or maps
 
@@ -152,10 +159,9 @@ def _attention_pooling(
 
 
 def _start_of_scoring(executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate], outputs: Any) -> int:
-    """Find where maps become class scores: at the last weights, if those make one map per class.
+    """Find where in the order maps become class scores: at the last weights, if those make one map per class.
 
-    Returns:
-        The place in the order of layers; one after the last if the scores are made without positions.
+    It is one place after the last layer if the scores are made without positions.
     """
     weighted = [
         order
@@ -165,25 +171,15 @@ def _start_of_scoring(executed: Sequence[ExecutedLayer], candidates: Sequence[_C
     last = next((candidate for candidate in candidates if candidate.order in weighted[-1:]), None)
     if last is None:
         return len(executed)
-    if _makes_class_maps(last, outputs):
+    classes = {tensor.shape[1] for tensor in tensors_in(outputs) if tensor.ndim > 1}
+    if last.shape[1 if last.layout.order == CHANNELS_FIRST else -1] in classes:
         return last.order
     # Heads side by side, put together to one output per position or to boxes: all of that part scores.
-    if _holds_boxes(outputs) or any(tuple(tensor.shape[2:]) == last.layout.grid for tensor in tensors_in(outputs)):
+    records = outputs if isinstance(outputs, (list, tuple)) else []
+    has_boxes = any(isinstance(record, Mapping) and "boxes" in record for record in records)
+    if has_boxes or any(tuple(tensor.shape[2:]) == last.layout.grid for tensor in tensors_in(outputs)):
         return _start_of_part(last, candidates)
     return len(executed)
-
-
-def _makes_class_maps(candidate: _Candidate, outputs: Any) -> bool:
-    """Say whether a layer returns as many channels as the model has classes."""
-    classes = {tensor.shape[1] for tensor in tensors_in(outputs) if tensor.ndim > 1}
-    return candidate.shape[1 if candidate.layout.order == CHANNELS_FIRST else -1] in classes
-
-
-def _holds_boxes(outputs: Any) -> bool:
-    """Say whether a model returns what detectors do: a list with a mapping per image that has boxes."""
-    return isinstance(outputs, (list, tuple)) and any(
-        isinstance(image, Mapping) and "boxes" in image for image in outputs
-    )
 
 
 def _start_of_part(last: _Candidate, candidates: Sequence[_Candidate]) -> int:
@@ -202,9 +198,8 @@ def _before_last_attention(
 ) -> _Candidate | None:
     """Find the last tokens that still exchange information: the last block's attention is what follows them.
 
-    Returns:
-        In a block that begins with a norm, that norm; in one whose norm comes after attention, what the block before
-        returns; without norms in blocks, what the last block but one returns. None if there is no such layer.
+    In a block that begins with a norm it is that norm; in one whose norm comes after attention, what the block before
+    returns; without norms in blocks, what the last block but one returns. None if there is no such layer.
     """
     tokens = [candidate for candidate in candidates if candidate.layout.order == TOKENS]
     blocks = [layer.name for layer in executed if isinstance(_parent(model, layer.name), _CONTAINERS)]
@@ -236,11 +231,11 @@ def _attends_before(layer: ExecutedLayer, norm: _Candidate, block: str) -> bool:
 
 
 def _mixes_tokens(module: nn.Module, name: str) -> bool:
-    return any(part in text for part in TOKEN_MIXERS for text in (type(module).__name__.lower(), name.lower()))
+    return any(part in text for part in _TOKEN_MIXERS for text in (type(module).__name__.lower(), name.lower()))
 
 
 def _is_auxiliary(name: str) -> bool:
-    return any(part.lower().startswith(AUXILIARY) for part in name.split("."))
+    return any(part.lower().startswith(_AUXILIARY) for part in name.split("."))
 
 
 def _parent(model: nn.Module, name: str) -> nn.Module:

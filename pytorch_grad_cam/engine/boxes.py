@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import to_numpy
+from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 
 Components = Literal["largest", "all"]
 Threshold = float | str
@@ -35,10 +33,7 @@ class Box:
 
 
 def mask_from_map(
-    map: Any,
-    threshold: Threshold = 0.5,
-    components: Components = "all",
-    size: tuple[int, int] | None = None,
+    map: Any, threshold: Threshold = 0.5, components: Components = "all", size: tuple[int, int] | None = None
 ) -> NDArray[np.bool_]:
     """Say of each pixel whether the map points at it.
 
@@ -61,10 +56,7 @@ def mask_from_map(
 
 
 def boxes_from_map(
-    map: Any,
-    threshold: Threshold = 0.5,
-    components: Components = "all",
-    size: tuple[int, int] | None = None,
+    map: Any, threshold: Threshold = 0.5, components: Components = "all", size: tuple[int, int] | None = None
 ) -> list[Box]:
     """Draw a box around each region of `mask_from_map`, whose arguments these are; the largest region comes first."""
     return [box for _, box in _regions(_resized_map(map, size), threshold, components)[1]]
@@ -91,7 +83,7 @@ def _resized_map(map: Any, size: tuple[int, int] | None) -> NDArray[np.float64]:
     values = to_numpy(map).astype(np.float64)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"a map must have shape (h, w), not {values.shape}; give one map, e.g. maps[0]")
-    return values if size is None else maps.resize(torch.from_numpy(values)[None], size)[0].numpy()
+    return values if size is None else resize_arrays(values[None], size)[0]
 
 
 def _regions(

@@ -73,8 +73,8 @@ def finite(tensor: Tensor) -> list[bool]:
     # NaN and infinity spoil a sum, and a sum is far cheaper than asking each number; but sums may overflow.
     if math.isfinite(tensor.sum(dtype=torch.float32 if tensor.element_size() < 4 else None).item()):
         return [True] * len(tensor)
-    found: list[bool] = tensor.flatten(1).isfinite().all(1).tolist()
-    return found
+    all_finite: list[bool] = tensor.flatten(1).isfinite().all(1).tolist()
+    return all_finite
 
 
 def all_zero(tensor: Tensor) -> Tensor:

@@ -126,9 +126,7 @@ class ImageModel:
                 return tensor
             return tensor[self.row : self.row + 1].expand(count, *tensor.shape[1:])
 
-        return [map_tensors(item, fitted) for item in self.args], {
-            name: map_tensors(item, fitted) for name, item in self.keywords.items()
-        }
+        return map_tensors(list(self.args), fitted), map_tensors(dict(self.keywords), fitted)
 
 
 def prepare_inputs(
@@ -216,29 +214,21 @@ def select_output(outputs: Any, selector: OutputSelector) -> Any:
 
 
 def scores_inside(outputs: Any) -> tuple[OutputSelector, Tensor] | None:
-    """Return the part of a mapping, record or tuple that holds the scores, and where it is; None if there is none.
-
-    Args:
-        outputs: what a model returns, for a batch or for one image.
-    """
+    """Return where in a model's outputs, for a batch or one image, the scores are, and these; None if nowhere."""
     for name in _SCORES:
         part = outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
         if isinstance(part, Tensor):
             return name, part
-    if isinstance(outputs, (tuple, list)):
-        for index, part in enumerate(outputs):
-            if isinstance(part, Tensor):
-                return index, part
-    return None
+    parts = enumerate(outputs) if isinstance(outputs, (tuple, list)) else ()
+    return next(((index, part) for index, part in parts if isinstance(part, Tensor)), None)
 
 
 def embedding_inside(outputs: Any) -> str | None:
     """Return the name of an embedding in outputs whose parts have names and hold no scores; None if there is none."""
     names = list(outputs) if isinstance(outputs, Mapping) else list(getattr(outputs, "_fields", ()))
     names = names or list(getattr(outputs, "__dataclass_fields__", ()))
-    if any(name in names for name in _SCORES):
-        return None
-    return next((str(name) for name in names if any(word in str(name).lower() for word in _EMBEDDINGS)), None)
+    named = [str(name) for name in names if any(word in str(name).lower() for word in _EMBEDDINGS)]
+    return named[0] if named and not any(name in names for name in _SCORES) else None
 
 
 def _no_batch(images: Tensor) -> str:
@@ -264,9 +254,6 @@ def _stacked_images(model: nn.Module, inputs: Any) -> Any:
 
     Such a model, like torchvision's detectors, takes a batch ``(B, C, H, W)`` just as well: iterating over it gives the
     images. For other models a list holds several inputs.
-
-    Raises:
-        ValueError: for images of several sizes, which have no maps of one size.
     """
     if not isinstance(inputs, list) or not all(isinstance(item, Tensor) and item.ndim == 3 for item in inputs):
         return inputs
@@ -293,9 +280,8 @@ def _takes_list(model: nn.Module) -> bool:
 def _takes_keywords(model: nn.Module, names: Mapping[Any, Any]) -> bool:
     """Say whether the model's forward has all these names as keywords."""
     parameters = inspect.signature(model.forward).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return True
-    return all(name in parameters for name in names)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return takes_any or all(name in parameters for name in names)
 
 
 def _image_key(by_key: Mapping[Any, Any], image: InputKey | None) -> InputKey:
@@ -306,8 +292,7 @@ def _image_key(by_key: Mapping[Any, Any], image: InputKey | None) -> InputKey:
         return image
     for key, item in by_key.items():
         if isinstance(item, Tensor) and item.is_floating_point() and 3 <= item.ndim <= 5:
-            image_key: InputKey = key
-            return image_key
+            return key  # type: ignore[no-any-return]
     forms = {
         key: tuple(item.shape) if isinstance(item, Tensor) else type(item).__name__ for key, item in by_key.items()
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.diagnosis import finite, listed
+from pytorch_grad_cam.engine.trees import concatenate, select_rows
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -89,3 +92,22 @@ def input_channels(model: nn.Module) -> int | None:
 def _first_convolution(model: nn.Module) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | None:
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
     return next((module for module in model.modules() if isinstance(module, kinds)), None)
+
+
+def for_trial(model: nn.Module, image: Tensor) -> Tensor:
+    """Repeat one image ``(1, C, *S)`` as often as the model must have it."""
+    return image.expand(fixed_batch(model) or 1, *image.shape[1:])
+
+
+def split_rows(count: int, size: int) -> Iterator[tuple[Tensor, int]]:
+    """Share ``count`` images out: yield ``size`` indices at a time, and how many of them are no copies."""
+    for start in range(0, count, size):
+        yield torch.arange(start, start + size).clamp(max=count - 1), min(size, count - start)
+
+
+def run_in_batches(run: Callable[[Tensor], Any], count: int, size: int) -> Any:
+    """Run something on ``count`` images, ``size`` at a time, and join what it returns.
+
+    It takes the indices of ``size`` images, and returns values with a row for each.
+    """
+    return concatenate([select_rows(run(rows), torch.arange(wanted), size) for rows, wanted in split_rows(count, size)])

@@ -1,14 +1,40 @@
-"""Changed versions of one image's activations."""
+"""Changed versions of an input, and of one image's activations: augmented, channels silenced, positions masked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
+from pytorch_grad_cam.engine.trees import map_tensors, tensors_in, unflattened
+
+FACTORS = (1.0, 0.9, 1.1)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Changes an input, and turns what is computed from it back."""
+
+    apply: Callable[[Tensor], Tensor]  # on inputs (B, C, *S)
+    undo: Callable[[Tensor], Tensor]  # on anything (B, K, *S) that was computed from them
+
+
+def augmentations(transforms: Iterable[Any] | None) -> Sequence[Augmentation]:
+    """Turn ``ttach`` transforms into augmentations; None stands for flips of the last axis times three factors."""
+    if transforms is not None:
+        return [Augmentation(transform.augment_image, transform.deaugment_mask) for transform in transforms]
+    return [_flip_and_scale(flip, factor) for flip in (False, True) for factor in FACTORS]
+
+
+def _flip_and_scale(flip: bool, factor: float) -> Augmentation:
+    def flipped(tensor: Tensor) -> Tensor:
+        return tensor.flip(-1) if flip else tensor
+
+    return Augmentation(lambda inputs: flipped(inputs) * factor, flipped)
 
 
 class Channels:
@@ -28,8 +54,11 @@ class Channels:
     def __init__(self, output: Any, reshape_transform: Callable[[Any], Tensor] | None) -> None:
         self._output = output
         self._flat = torch.cat([tensor.flatten() for tensor in tensors_in(output)])  # (N,)
+        numbered = unflattened(
+            output, torch.arange(len(self._flat), dtype=torch.float64, device=self._flat.device)[None]
+        )
         reshape = reshape_transform or (lambda output: output)
-        reshaped, places = reshape(output), reshape(self._numbered()).long()
+        reshaped, places = reshape(output), reshape(numbered).long()
         known = places.shape == reshaped.shape and int(places.min()) >= 0 and int(places.max()) < len(self._flat)
         if not known or not torch.equal(self._flat[places].nan_to_num(), reshaped.nan_to_num()):
             raise ValueError(
@@ -40,29 +69,8 @@ class Channels:
 
     def without(self, channels: Tensor) -> Any:
         """Return the output once per entry of ``channels`` (``K`` indices), each time with that channel set to 0."""
-        count = len(channels)
-        flat = self._flat.repeat(count, 1).scatter_(1, self._places[channels], 0)  # (K, N)
-        start = 0
-
-        def part(tensor: Tensor) -> Tensor:
-            nonlocal start
-            piece = flat[:, start : start + tensor.numel()]
-            start += tensor.numel()
-            return piece.reshape(count * tensor.shape[0], *tensor.shape[1:])
-
-        return map_tensors(self._output, part)
-
-    def _numbered(self) -> Any:
-        """Return the output with every value replaced by its place in the flat one."""
-        start = 0
-
-        def number(tensor: Tensor) -> Tensor:
-            nonlocal start
-            places = torch.arange(start, start + tensor.numel(), dtype=torch.float64, device=tensor.device)
-            start += tensor.numel()
-            return places.reshape(tensor.shape)
-
-        return map_tensors(self._output, number)
+        flat = self._flat.repeat(len(channels), 1).scatter_(1, self._places[channels], 0)  # (K, N)
+        return unflattened(self._output, flat)
 
 
 def strongest(activations: Tensor, limit: int | None) -> Tensor:
@@ -73,3 +81,73 @@ def strongest(activations: Tensor, limit: int | None) -> Tensor:
     """
     energy = activations.flatten(1).abs().mean(1)  # (C,)
     return energy.topk(min(limit or len(energy), len(energy))).indices.sort().values
+
+
+# How much of a neighbour at a distance of 0 and of 1 along one axis is kept: a single place, or a binomial kernel.
+SINGLE, BINOMIAL = (1.0, 0.0), (0.5, 0.25)
+
+
+class Positions(Channels):
+    """Masks the positions of a layer's output for one image, in whatever layout the layer has.
+
+    What ``reshape_transform`` leaves out (a class token) is kept.
+
+    Args:
+        output, reshape_transform: as for `Channels`.
+
+    Raises:
+        ValueError: if the transform computes instead of rearranging; then a position has no place of its own.
+    """
+
+    def __init__(self, output: Any, reshape_transform: Callable[[Any], Tensor] | None) -> None:
+        try:
+            super().__init__(output, reshape_transform)
+        except ValueError as error:
+            raise ValueError(
+                "reshape_transform computes new values instead of rearranging the layer's output, so no position can "
+                "be lit alone in that output; give one that only rearranges, or choose another layer"
+            ) from error
+        # Of a plain (1, C, *s) one factor serves all channels; spelled out for each, it costs more than what follows.
+        self._is_plain = torch.equal(self._places.flatten(), torch.arange(len(self._flat), device=self._flat.device))
+
+    @cached_property
+    def _position_of_value(self) -> Tensor:
+        """Return the position of each value ``(N,)``; ``n`` for what is left out."""
+        count = self._places.shape[1]
+        positions = torch.full_like(self._flat, count, dtype=torch.long)
+        positions[self._places] = torch.arange(count, device=positions.device)
+        return positions
+
+    def factors(self, masks: Tensor) -> Any:
+        """Return per mask ``(K, n)`` what to multiply the output with: as the output, with ``K`` times as many rows."""
+        kept = torch.cat([masks, masks.new_ones(len(masks), 1)], 1)  # (K, n + 1), the last for what is left out
+        flat = kept.index_select(1, self._position_of_value)  # (K, N), four times as fast as an index in brackets
+        tensors = tensors_in(self._output)
+        return map_tensors(unflattened(self._output, flat), lambda factor: factor.to(next(tensors).dtype))
+
+    def masked(self, masks: Tensor) -> Any:
+        """Return the output once per mask ``(K, n)``, multiplied by it."""
+        if self._is_plain and isinstance(self._output, Tensor):
+            return self._output * masks.reshape(len(masks), 1, *self._output.shape[2:]).to(self._output.dtype)
+        factors = tensors_in(self.factors(masks))  # (K * r, ...) for each tensor (r, ...)
+        return map_tensors(self._output, lambda one: (one * next(factors).reshape(-1, *one.shape)).flatten(0, 1))
+
+
+def position_masks(grid: Sequence[int], chunk: slice, kernel: tuple[float, float], like: Tensor) -> Tensor:
+    """Return masks that keep one position each, or a kernel around it that is cut at the border.
+
+    Args:
+        grid: ``*s``, with ``n`` positions.
+        chunk: which positions, ``K`` of the ``n``.
+        kernel: SINGLE or BINOMIAL.
+        like: for device and type.
+
+    Returns:
+        ``(K, n)``.
+    """
+    axes = [torch.arange(length, device=like.device) for length in grid]
+    places = torch.cartesian_prod(*axes).reshape(-1, len(axes))  # (n, axes)
+    distance = (places[chunk, None] - places).abs()  # (K, n, axes)
+    centre, beside = kernel
+    kept = torch.where(distance == 0, centre, torch.where(distance == 1, beside, 0.0))
+    return kept.prod(2).to(like.dtype)

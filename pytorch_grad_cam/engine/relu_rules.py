@@ -58,13 +58,10 @@ def apply_relu_rule(scores: Tensor, rule: Rule) -> None:
 
 def _nodes(scores: Tensor) -> Iterator[Node]:
     """Yield every node of the graph once."""
-    waiting, seen = [scores.grad_fn], {None, scores.grad_fn}
+    waiting, seen = [scores.grad_fn], set[Node]()
     while waiting:
         node = waiting.pop()
-        if node is None:
-            continue
-        yield node
-        for following, _ in node.next_functions:
-            if following not in seen:
-                seen.add(following)
-                waiting.append(following)
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [following for following, _ in node.next_functions]
+            yield node

@@ -12,13 +12,13 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.fixed_batch import run_in_batches
-from pytorch_grad_cam.engine.inputs import fixed_batch
+from pytorch_grad_cam.engine.inputs import fixed_batch, run_in_batches
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import hooked, replaced_forward
 from pytorch_grad_cam.engine.trees import is_tree, map_tensors, select_rows, tensors_in
@@ -95,7 +95,7 @@ class Replay:
                 outputs = [call.repeated(count, self._copies or count == 1) for call in calls]
                 if module is self._layer:
                     outputs[-1] = activations
-                stack.enter_context(replaced_forward(module, _Playback(outputs)))
+                stack.enter_context(replaced_forward(module, partial(_play_back, iter(outputs))))
             return self._run(_repeated(self._image, count))
 
     def _difference(self) -> str:
@@ -109,15 +109,10 @@ class Replay:
 
 @dataclass(frozen=True)
 class _Call:
-    """What one call of a module returned for one image.
+    """What one call of a module returned for one image."""
 
-    Attributes:
-        output: a copy.
-        written: whether the model wrote over the original later, as in-place operations do, and so may need a copy.
-    """
-
-    output: Any
-    written: bool
+    output: Any  # a copy
+    written: bool  # whether the model wrote over the original later, as in-place operations do, and so may need a copy
 
     def repeated(self, count: int, copies: bool) -> Any:
         """Return the output for ``count`` equal images, as views, or as copies of what was written over."""
@@ -145,7 +140,7 @@ class Recording:
         versions = [(tensor, tensor._version) for tensor in tensors_in(output)]
         self._calls.setdefault(module, []).append((map_tensors(output, torch.clone), versions))
         if module is self._layer:
-            self._until = {each: len(calls) for each, calls in self._calls.items()}
+            self._until = {child: len(calls) for child, calls in self._calls.items()}
 
     def finished(self, copies: int = 1) -> dict[nn.Module, list[_Call]]:
         """Return per module the calls that finished before the layer's last one, and the layer's own.
@@ -178,16 +173,11 @@ def recording(model: nn.Module, layer: nn.Module) -> Iterator[Recording]:
         yield record
 
 
-class _Playback:
-    """A forward that hands out recorded outputs call by call and, when they are used up, runs for real."""
-
-    def __init__(self, outputs: list[Any]) -> None:
-        self._outputs = iter(outputs)
-
-    def __call__(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        for output in self._outputs:
-            return output
-        return original(*args, **kwargs)
+def _play_back(outputs: Iterator[Any], original: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Hand out the next recorded output or, when they are used up, run for real."""
+    for output in outputs:
+        return output
+    return original(*args, **kwargs)
 
 
 def _beside_the_path(model: nn.Module, layer: nn.Module) -> list[nn.Module]:
@@ -216,7 +206,5 @@ def _doubled(one: Any, two: Any) -> bool:
 
 
 def _alike(one: Tensor, two: Tensor) -> bool:
-    if one.shape != two.shape:
-        return False
     peak = float(one.abs().max()) if one.is_floating_point() and one.numel() else 0.0
-    return bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * peak).all())
+    return one.shape == two.shape and bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * peak).all())

@@ -80,9 +80,8 @@ def scores_of_variants(
     scores = []
     with torch.no_grad():
         for start in range(0, count, batch_size):
-            chunk = slice(start, min(start + batch_size, count))
-            size = chunk.stop - chunk.start
-            scores.append(scores_of(run(make(chunk)), [target] * size))
+            size = min(batch_size, count - start)
+            scores.append(scores_of(run(make(slice(start, start + size))), [target] * size))
             advance(size)
     return torch.cat(scores)  # (count,)
 

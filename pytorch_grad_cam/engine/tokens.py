@@ -17,10 +17,7 @@ PrefixAndGrid = tuple[int, Grid]  # tokens before the patches, and the grid of t
 
 
 def prefix_and_grid(
-    tokens: int,
-    size: Sequence[int],
-    grid: Sequence[int] | None = None,
-    embedded: Iterable[Grid] = (),
+    tokens: int, size: Sequence[int], grid: Sequence[int] | None = None, embedded: Iterable[Grid] = ()
 ) -> PrefixAndGrid:
     """Find how a transformer's tokens cover its input.
 
@@ -39,7 +36,13 @@ def prefix_and_grid(
         ValueError: if no grid fits, or if several do equally well; the message lists them.
     """
     if grid is not None:
-        return _prefix_before(tokens, size, grid)
+        prefix = tokens - math.prod(grid)
+        if len(grid) != len(size) or prefix < 0:
+            raise ValueError(
+                f"grid={tuple(grid)} does not go with {tokens} tokens of an input of size {tuple(size)}; give the "
+                "numbers of patches along each of its axes"
+            )
+        return prefix, tuple(grid)
     by_embedding = _fitting(tokens, embedded)
     if by_embedding:
         return by_embedding[0]
@@ -56,18 +59,14 @@ def prefix_and_grid(
 def embedded_grids(model: nn.Module, channels: int, size: Sequence[int]) -> list[Grid]:
     """List the grids that a network's patch embedding makes of an input: a convolution that can take it and strides.
 
-    Networks that merge patches go on with every second of them, along all axes or, in videos, all but the first.
-
-    Args:
-        model: the network.
-        channels: of the input, ``C``.
-        size: of the input, ``*S``.
+    The input has ``C`` channels and the size ``*S``. Networks that merge patches go on with every second of them, along
+    all axes or, in videos, all but the first.
     """
     grids: dict[Grid, None] = {}
     for module in model.modules():
-        if not isinstance(module, _ConvNd) or module.in_channels != channels or len(module.stride) != len(size):
+        if not isinstance(module, _ConvNd) or module.in_channels != channels:
             continue
-        if max(module.stride) == 1:
+        if len(module.stride) != len(size) or max(module.stride) == 1:
             continue
         for grid, merged, unmerged_axes in itertools.product(
             _convolved_sizes(module, size), (1, 2, 4, 8), range(min(2, len(size) - 1))
@@ -78,23 +77,13 @@ def embedded_grids(model: nn.Module, channels: int, size: Sequence[int]) -> list
     return list(grids)
 
 
-def _prefix_before(tokens: int, size: Sequence[int], grid: Sequence[int]) -> PrefixAndGrid:
-    """Return how many tokens come before the patches of a known grid."""
-    prefix = tokens - math.prod(grid)
-    if len(grid) != len(size) or prefix < 0:
-        raise ValueError(
-            f"grid={tuple(grid)} does not go with {tokens} tokens of an input of size {tuple(size)}; give the "
-            "numbers of patches along each of its axes"
-        )
-    return prefix, tuple(grid)
-
-
 def _square_patches(tokens: int, size: Sequence[int]) -> Iterator[list[PrefixAndGrid]]:
     """Yield what can be with patches as long as wide, the likeliest first: usual prefixes, then whole patches."""
     patches = range(1, min(size) + 1)
-    whole = [_whole_patches(size, patch) for patch in patches if not any(length % patch for length in size)]
-    rest = [_whole_patches(size, patch) for patch in patches] + [_covering_patches(size, patch) for patch in patches]
-    by_size = [_fitting(tokens, whole), _fitting(tokens, rest)]
+    cut = [tuple(length // patch for length in size) for patch in patches]  # without the patches that end outside
+    filled = [tuple(-(-length // patch) for length in size) for patch in patches]  # with the input filled up for them
+    whole = [grid for grid, other in zip(cut, filled, strict=True) if grid == other]
+    by_size = [_fitting(tokens, whole), _fitting(tokens, cut + filled)]
     for candidates in by_size:
         yield [(prefix, grid) for prefix, grid in candidates if prefix in USUAL_PREFIX_TOKENS]
     yield from by_size
@@ -131,13 +120,3 @@ def _convolved_sizes(convolution: _ConvNd, size: Sequence[int]) -> tuple[Grid, G
     )
     filled = tuple(-(-length // stride) for length, stride in zip(size, convolution.stride, strict=True))
     return exact, filled
-
-
-def _whole_patches(size: Sequence[int], patch: int) -> Grid:
-    """Return the grid of the patches that lie in the input as a whole."""
-    return tuple(length // patch for length in size)
-
-
-def _covering_patches(size: Sequence[int], patch: int) -> Grid:
-    """Return the grid of the patches that cover the input, filled up at its ends."""
-    return tuple(-(-length // patch) for length in size)

@@ -97,6 +97,12 @@ def select_rows(value: Any, rows: Tensor, batch: int, blocks: bool = False) -> A
     return map_tensors(value, selected)
 
 
+def unflattened(value: Any, flat: Tensor) -> Any:
+    """Return ``value`` with its numbers taken from ``K`` flat rows ``(K, N)``: with ``K`` times as many rows each."""
+    parts = iter(torch.split(flat, [tensor.numel() for tensor in tensors_in(value)], dim=1))
+    return map_tensors(value, lambda tensor: next(parts).reshape(len(flat) * len(tensor), *tensor.shape[1:]))
+
+
 def concatenate(values: Sequence[Any]) -> Any:
     """Join values of one structure along the first axis of their tensors; those without axes are the first's."""
     tensors = zip(*map(tensors_in, values), strict=True)

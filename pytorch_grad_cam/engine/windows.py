@@ -63,10 +63,7 @@ def resize_antialiased(image: Tensor, size: tuple[int, ...]) -> Tensor:
 def gaussian_blur(values: Tensor, width: float, radius: int) -> Tensor:
     """Smooth a map ``(*S)`` by a Gaussian along every axis, mirrored at its ends.
 
-    Args:
-        values: the map.
-        width: standard deviation, in pixels.
-        radius: how far the Gaussian reaches, in pixels.
+    Its standard deviation ``width`` and the ``radius`` that it reaches are in pixels.
     """
     steps = torch.arange(-radius, radius + 1, device=values.device)
     kernel = [math.exp(-(step**2) / (2 * width**2)) for step in range(-radius, radius + 1)]

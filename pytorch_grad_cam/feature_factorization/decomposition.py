@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.perturb import Channels
 from pytorch_grad_cam.engine.replay import Replay
-from pytorch_grad_cam.engine.trees import map_tensors
+from pytorch_grad_cam.engine.trees import unflattened
 from pytorch_grad_cam.feature_factorization.nmf import nmf
 
 
@@ -94,16 +94,7 @@ class _UniformActivations(Channels):
 
     def with_vectors(self, vectors: Tensor) -> Any:
         """Return the output once per vector ``(K, C)``."""
-        count = len(vectors)
         values = vectors.to(self._flat)[:, :, None].expand(-1, -1, self._places.shape[1])  # (K, C, n)
-        places = self._places.flatten().expand(count, -1)
-        flat = self._flat.repeat(count, 1).scatter_(1, places, values.flatten(1))  # (K, N)
-        start = 0
-
-        def next_tensor(tensor: Tensor) -> Tensor:
-            nonlocal start
-            values = flat[:, start : start + tensor.numel()]
-            start += tensor.numel()
-            return values.reshape(count * tensor.shape[0], *tensor.shape[1:])
-
-        return map_tensors(self._output, next_tensor)
+        places = self._places.flatten().expand(len(vectors), -1)
+        flat = self._flat.repeat(len(vectors), 1).scatter_(1, places, values.flatten(1))  # (K, N)
+        return unflattened(self._output, flat)

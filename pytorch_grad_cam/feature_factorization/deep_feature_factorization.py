@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.fixed_batch import for_trial, run_in_batches
-from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch
+from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch, for_trial, run_in_batches
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.layout import InferredReshapeTransform
 from pytorch_grad_cam.engine.restore import evaluating, undisturbed
@@ -195,7 +194,7 @@ def run_dff_on_image(
         uint8 RGB: the picture, the picture with the concepts, and the legend, side by side.
     """
     from pytorch_grad_cam.data.pixels import unit_picture
-    from pytorch_grad_cam.visualization.factorization import create_labels_legend, show_factorization_on_image
+    from pytorch_grad_cam.visualization.overlay import create_labels_legend, show_factorization_on_image
 
     factorization = DeepFeatureFactorization(model, target_layer, reshape_transform, classifier)
     concepts = factorization.concepts(img_tensor[None], n_components)

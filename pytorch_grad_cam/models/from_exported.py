@@ -20,7 +20,7 @@ from torch.export import ExportedProgram, unflatten
 from torch.export.unflatten import UnflattenedModule
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.fixed_batch import run_in_batches
+from pytorch_grad_cam.engine.inputs import run_in_batches
 from pytorch_grad_cam.engine.trees import select_rows, tensors_in
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 from pytorch_grad_cam.models.weights_file import check_file, first_line, forbidden_object

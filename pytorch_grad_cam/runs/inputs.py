@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.fixed_batch import for_trial
+from pytorch_grad_cam.engine.inputs import for_trial
 from pytorch_grad_cam.models.loaded import LoadedModel
 
 USUAL_SIDE = 224  # pixels of the image that the network is tried with, where it does not say its size

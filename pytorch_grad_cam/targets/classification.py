@@ -102,9 +102,7 @@ class FinerWeightedTarget:
     """
 
     def __init__(self, main_category: int, comparison_categories: Sequence[int], alpha: float) -> None:
-        self.main_category = main_category
-        self.comparison_categories = comparison_categories
-        self.alpha = alpha
+        self.main_category, self.comparison_categories, self.alpha = main_category, comparison_categories, alpha
 
     @property
     def category(self) -> int:

@@ -1,19 +1,82 @@
-"""Targets for detectors: networks that return boxes."""
+"""Targets for detectors, and what these return: boxes, scores and classes of one image, in whatever form."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.boxes import Box
-from pytorch_grad_cam.targets.detector_output import Detections, Reader, as_detections, overlaps
+from pytorch_grad_cam.targets.classification import Target
 
 _SHOWN = 6  # classes in a message
+
+
+class Detections(NamedTuple):
+    """Holds what a detector found in one image (or, with a batch axis in front, in several).
+
+    Attributes:
+        boxes: ``(D, 4)``: left, top, right, bottom.
+        scores: ``(D,)``, or ``(D, M)`` with one per class, as heads give before boxes are suppressed; from 0.
+        labels: ``(D,)`` the class of each box; None where the scores have classes.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor | None = None
+
+
+Reader = Callable[[Any], Detections]
+
+
+def as_detections(model_output: Any) -> Detections:
+    """Read one image's ``boxes``, ``scores`` and, where there are any, ``labels``: of a mapping or a record.
+
+    Raises:
+        ValueError: for anything else; a reader of your own (``read=``) can turn it into `Detections`.
+    """
+    boxes, scores, labels = (_field(model_output, name) for name in Detections._fields)
+    if not isinstance(boxes, Tensor) or not isinstance(scores, Tensor) or (labels is None and scores.ndim < 2):
+        is_tensor = isinstance(model_output, Tensor)
+        form = f"a tensor {tuple(model_output.shape)}" if is_tensor else type(model_output).__name__
+        keys = f" with {', '.join(map(repr, model_output))}" if isinstance(model_output, Mapping) else ""
+        raise NoScoresError(
+            f"the model returns {form}{keys} for an image, not boxes (D, 4), scores and labels",
+            "give read=, a callable from that to pytorch_grad_cam.utils.detection_targets.Detections",
+        )
+    return Detections(boxes, scores, labels)
+
+
+def _field(model_output: Any, name: str) -> Any:
+    if isinstance(model_output, Tensor):
+        return None
+    return model_output.get(name) if isinstance(model_output, Mapping) else getattr(model_output, name, None)
+
+
+def corners_of(boxes: Tensor) -> Tensor:
+    """Turn ``(..., 4)`` boxes from centre x, centre y, width, height into left, top, right, bottom."""
+    centres, halves = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([centres - halves, centres + halves], -1)
+
+
+def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+    """Return the intersection over union of ``(4,)`` with each of ``(D, 4)``: ``(D,)``; 0 where both are empty."""
+    sides = torch.minimum(box[2:], boxes[:, 2:]) - torch.maximum(box[:2], boxes[:, :2])  # (D, 2)
+    intersection = sides.clamp_min(0).prod(1)
+    union = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - intersection
+    return intersection / torch.where(union > 0, union, 1)
+
+
+def are_detections(outputs: Any) -> bool:
+    """Say whether a model's outputs for a batch are what torchvision's detectors return: a list with one dict each."""
+    if not isinstance(outputs, (tuple, list)) or not outputs:
+        return False
+    return all(isinstance(image, Mapping) and {"boxes", "scores", "labels"} <= set(image) for image in outputs)
 
 
 class BoxTarget:
@@ -100,10 +163,7 @@ class StrongestDetectionTarget:
 
     def __call__(self, model_output: Any) -> Tensor:
         strongest = self._strongest(model_output)
-        if strongest is None:
-            boxes, scores, _ = self.read(model_output)
-            return _zero(boxes, scores)
-        return strongest.target(model_output)
+        return _zero(*self.read(model_output)[:2]) if strongest is None else strongest.target(model_output)
 
     def fixed_on(self, model_output: Any) -> BoxTarget:
         """Return the target of the box that is the strongest now.
@@ -115,11 +175,9 @@ class StrongestDetectionTarget:
         if strongest is not None:
             return strongest.target
         others = detected_objects(model_output, 0.0, read=self.read)
-        classes = list(dict.fromkeys(other.category for other in others))[:_SHOWN]
+        classes = ", ".join(list(dict.fromkeys(str(other.category) for other in others))[:_SHOWN])
         what = "" if self.category is None else f" of class {self.category}"
-        hint = "it finds nothing; lower its score threshold"
-        if classes:
-            hint = f"it finds classes {', '.join(map(str, classes))}"
+        hint = f"it finds classes {classes}" if classes else "it finds nothing; lower its score threshold"
         raise ValueError(f"the detector finds no object{what} in this image, so there is none to explain; {hint}")
 
     def _strongest(self, model_output: Any) -> DetectedObject | None:
@@ -183,12 +241,28 @@ def detected_objects(
         if scores[index] < least_score or len(objects) == at_most:
             break
         box, category = boxes[index], int(labels[index])
-        rivals = [surer.box for surer in objects if surer.category == category]
-        if not bool((box[2:] > box[:2]).all()) or (suppress and _covered(box, rivals, most_overlap)):
+        rivals = box.new_tensor([surer.box for surer in objects if surer.category == category]).reshape(-1, 4)
+        if not bool((box[2:] > box[:2]).all()) or (suppress and bool((overlaps(box, rivals) > most_overlap).any())):
             continue
         left, top, right, bottom = box.tolist()
         objects.append(DetectedObject((left, top, right, bottom), category, float(scores[index]), read))
     return objects
+
+
+@dataclass(frozen=True)
+class DetectorOutput:
+    """Outputs of a detector like torchvision's: a list with one dict per image."""
+
+    outputs: Any
+
+    def top(self) -> list[Target]:
+        return [StrongestDetectionTarget() for _ in self.outputs]
+
+    def of_class(self, category: int) -> Target:
+        return StrongestDetectionTarget(category)
+
+    def contrast(self, first: int, second: int, batch: int) -> None:
+        return None
 
 
 class FasterRCNNBoxScoreTarget:
@@ -208,9 +282,7 @@ class FasterRCNNBoxScoreTarget:
     def __init__(self, labels: Sequence[int] | Tensor, bounding_boxes: Any, iou_threshold: float = 0.5) -> None:
         if len(labels) != len(bounding_boxes):
             raise ValueError(f"{len(labels)} labels for {len(bounding_boxes)} boxes; give one label per box")
-        self.labels = labels
-        self.bounding_boxes = bounding_boxes
-        self.iou_threshold = iou_threshold
+        self.labels, self.bounding_boxes, self.iou_threshold = labels, bounding_boxes, iou_threshold
 
     def __call__(self, model_outputs: Mapping[str, Tensor]) -> Tensor:
         boxes, scores = model_outputs["boxes"], model_outputs["scores"]
@@ -235,7 +307,3 @@ def _checked_category(category: int, scores: Tensor) -> int:
             f"class {category} does not exist: the detector has {scores.shape[1]} classes, 0 to {scores.shape[1] - 1}"
         )
     return category
-
-
-def _covered(box: Tensor, others: Sequence[tuple[float, ...]], most: float) -> bool:
-    return bool(others) and bool((overlaps(box, box.new_tensor(others)) > most).any())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn import functional
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import scores_inside
 from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.targets.classification import Target
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +162,44 @@ def main_class(scores: Tensor) -> int:
     areas = predicted_classes(scores).flatten().bincount(minlength=2)
     areas[0] = 0
     return int(areas.argmax())  # the first of equal ones: 0 if nothing else is predicted
+
+
+@dataclass(frozen=True)
+class DenseOutput:
+    """Outputs of a segmentation network, with scores ``(B, M, *S)`` in them."""
+
+    scores: Tensor
+
+    def top(self) -> list[Target]:
+        return [SemanticSegmentationTarget(main_class(scores)) for scores in self.scores]
+
+    def of_class(self, category: int) -> Target:
+        if category < 0:
+            raise IndexError(f"class {category} does not exist; classes count from 0")
+        return SemanticSegmentationTarget(category)
+
+    def contrast(self, first: int, second: int, batch: int) -> list[Target]:
+        return [_RegionContrast(SemanticSegmentationTarget(first), second) for _ in range(batch)]
+
+
+@dataclass(frozen=True)
+class _RegionContrast:
+    """What makes it the first class rather than the second, where the first is predicted."""
+
+    first: SemanticSegmentationTarget
+    other: int
+
+    @property
+    def category(self) -> int:
+        return self.first.category
+
+    def fixed_on(self, model_output: Any) -> _RegionContrast:
+        """Return the same contrast in the region where the first class is predicted now."""
+        return _RegionContrast(self.first.fixed_on(model_output), self.other)
+
+    def __call__(self, model_output: Any) -> Tensor:
+        second = SemanticSegmentationTarget(self.other, self.first.mask)
+        return self.first(model_output) - second(model_output)
 
 
 def _scores_of_class(scores: Tensor, category: int) -> Tensor:

@@ -139,13 +139,13 @@ def kind_of(outputs: Any) -> OutputKind:
     """Say what kind of network returned these outputs: a classifier, a segmentation network or a detector."""
     # Imported here: a classifier needs nothing of the others.
     if isinstance(outputs, (tuple, list)):
-        from pytorch_grad_cam.targets.structured_outputs import DetectorOutput, are_detections
+        from pytorch_grad_cam.targets.detection import DetectorOutput, are_detections
 
         if are_detections(outputs):
             return DetectorOutput(outputs)
     scores = _dense_scores(outputs)
     if scores is not None:
-        from pytorch_grad_cam.targets.structured_outputs import DenseOutput
+        from pytorch_grad_cam.targets.segmentation import DenseOutput
 
         return DenseOutput(scores)
     return ClassifierOutput(outputs)

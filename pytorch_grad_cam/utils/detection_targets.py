@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pytorch_grad_cam.targets.detection import BoxTarget as BoxTarget
 from pytorch_grad_cam.targets.detection import DetectedObject as DetectedObject
+from pytorch_grad_cam.targets.detection import Detections as Detections
 from pytorch_grad_cam.targets.detection import FasterRCNNBoxScoreTarget as FasterRCNNBoxScoreTarget
+from pytorch_grad_cam.targets.detection import Reader as Reader
 from pytorch_grad_cam.targets.detection import StrongestDetectionTarget as StrongestDetectionTarget
+from pytorch_grad_cam.targets.detection import are_detections as are_detections
+from pytorch_grad_cam.targets.detection import as_detections as as_detections
+from pytorch_grad_cam.targets.detection import corners_of as corners_of
 from pytorch_grad_cam.targets.detection import detected_objects as detected_objects
-from pytorch_grad_cam.targets.detector_output import Detections as Detections
-from pytorch_grad_cam.targets.detector_output import Reader as Reader
-from pytorch_grad_cam.targets.detector_output import are_detections as are_detections
-from pytorch_grad_cam.targets.detector_output import as_detections as as_detections
-from pytorch_grad_cam.targets.detector_output import corners_of as corners_of
-from pytorch_grad_cam.targets.detector_output import overlaps as overlaps
+from pytorch_grad_cam.targets.detection import overlaps as overlaps

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pytorch_grad_cam.engine.reshape_transforms import fasterrcnn_reshape_transform as fasterrcnn_reshape_transform
-from pytorch_grad_cam.engine.reshape_transforms import swinT_reshape_transform as swinT_reshape_transform
-from pytorch_grad_cam.engine.reshape_transforms import vit_reshape_transform as vit_reshape_transform
+from pytorch_grad_cam.engine.layout import fasterrcnn_reshape_transform as fasterrcnn_reshape_transform
+from pytorch_grad_cam.engine.layout import swinT_reshape_transform as swinT_reshape_transform
+from pytorch_grad_cam.engine.layout import vit_reshape_transform as vit_reshape_transform

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytorch_grad_cam.engine.projections import get_2d_projection as get_2d_projection
-from pytorch_grad_cam.engine.projections import get_2d_projection_kernel as get_2d_projection_kernel
-from pytorch_grad_cam.engine.projections import (
+from pytorch_grad_cam.engine.arrays import get_2d_projection as get_2d_projection
+from pytorch_grad_cam.engine.arrays import get_2d_projection_kernel as get_2d_projection_kernel
+from pytorch_grad_cam.engine.arrays import (
     get_2d_projection_with_sign_correction as get_2d_projection_with_sign_correction,
 )

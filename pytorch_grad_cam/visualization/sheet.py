@@ -1,12 +1,16 @@
-"""A white sheet, and what is put on it: pixels and lines of text."""
+"""White sheets: text and pictures laid out on them, labelled grids, contact sheets, and bars of colours."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pytorch_grad_cam.data.pixels import unit_picture
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, lowest_value
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 
 TEXT_HEIGHT = 14  # pixels
 GAP = 6  # pixels between neighbours
-_INK = (20, 20, 20)
+_INK, _EMPTY = (20, 20, 20), (225, 225, 225)
 
 
 def blank_sheet(width: int, height: int) -> Image:
@@ -49,7 +53,133 @@ def text_width(text: str, height: int = TEXT_HEIGHT) -> int:
     return math.ceil(_font(height).getlength(text))
 
 
+def colour_bar(
+    height: int = 224, colormap: int = JET, ticks: Sequence[str] | None = None, width: int = 14
+) -> NDArray[np.uint8]:
+    """Show which colour stands for which value.
+
+    Args:
+        height: in pixels.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`.
+        ticks: written beside the bar at equal distances, the first at the bottom; None: the lowest, middle and highest
+            value of a map.
+        width: of the bar alone; the ticks are added to it.
+
+    Returns:
+        uint8 RGB ``(height, W, 3)``, on white.
+    """
+    if ticks is None:
+        ticks = ("-1", "0", "1") if colormap == DIVERGING else ("0", "0.5", "1")
+    colours = apply_colormap(np.linspace(1, lowest_value(colormap), height)[:, None], colormap)
+    bar = blank_sheet(width + GAP + max(map(text_width, ticks), default=0), height)
+    paste_pixels(bar, 0, 0, np.repeat(colours, width, axis=1))
+    for index, tick in enumerate(ticks):
+        share = index / max(len(ticks) - 1, 1)
+        write_text(bar, width + GAP // 2, round((1 - share) * max(height - TEXT_HEIGHT - 2, 0)), tick)
+    return np.array(bar)
+
+
 def _font(height: int) -> FreeTypeFont | ImageFont:
     from PIL import ImageFont
 
     return ImageFont.load_default(height)
+
+
+def labelled_grid(
+    cells: Sequence[Sequence[Any | None]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    side: int = 224,
+    colormap: int | None = None,
+) -> NDArray[np.uint8]:
+    """Put pictures into a table with a name for each row and column, e.g. methods x classes.
+
+    Args:
+        cells: rows of pictures, of any kind that `show_cam_on_image` takes; None leaves a cell empty, and says so.
+        rows: a label for each row, written on its left.
+        columns: a label for each column, written above it.
+        side: a picture is scaled, its shape kept, to fit into this many pixels each way.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`: its colour bar is drawn on the right; None draws
+            none.
+
+    Returns:
+        uint8 RGB ``(H, W, 3)``, on white.
+
+    Raises:
+        ValueError: if the numbers of labels and pictures differ.
+    """
+    if not cells or len(cells) != len(rows) or any(len(row) != len(columns) for row in cells):
+        raise ValueError(
+            f"{len(rows)} row labels and {len(columns)} column labels do not go with rows of "
+            f"{[len(row) for row in cells]} pictures"
+        )
+    tiles = [[None if cell is None else _tile(cell, side) for cell in row] for row in cells]
+    pictures = [tile for row in tiles for tile in row if tile is not None]
+    cell_width = max((tile.width for tile in pictures), default=side)
+    cell_height = max((tile.height for tile in pictures), default=side)
+    left = GAP + max(map(text_width, rows)) + (GAP if any(rows) else 0)
+    above = GAP + (TEXT_HEIGHT + GAP if any(columns) else 0)
+    bar = None if colormap is None else colour_bar(cell_height, colormap)
+    right = left + len(columns) * (cell_width + GAP)
+    sheet = blank_sheet(right + (0 if bar is None else bar.shape[1] + GAP), above + len(rows) * (cell_height + GAP))
+    for index, label in enumerate(columns):
+        write_text(sheet, left + index * (cell_width + GAP), GAP, label, cell_width)
+    for row, (label, row_tiles) in enumerate(zip(rows, tiles, strict=True)):
+        top = above + row * (cell_height + GAP)
+        write_text(sheet, GAP, top + (cell_height - TEXT_HEIGHT) // 2, label)
+        for column, tile in enumerate(row_tiles):
+            _fill_cell(sheet, tile, left + column * (cell_width + GAP), top, cell_width, cell_height)
+    if bar is not None:
+        paste_pixels(sheet, right, above, bar)
+    return np.array(sheet)
+
+
+def contact_sheet(
+    pictures: Sequence[Any], captions: Sequence[str], columns: int | None = None, side: int = 192
+) -> NDArray[np.uint8]:
+    """Lay many pictures out line by line, each with a caption below it.
+
+    Args:
+        pictures: of any kind that `show_cam_on_image` takes.
+        captions: one for each; too long ones are shortened.
+        columns: pictures per line; None makes the sheet about square.
+        side: a picture is scaled, its shape kept, to fit into this many pixels each way.
+
+    Returns:
+        uint8 RGB ``(H, W, 3)``, on white.
+
+    Raises:
+        ValueError: if there are no pictures, or another number of captions.
+    """
+    if not pictures or len(pictures) != len(captions):
+        raise ValueError(
+            f"{len(pictures)} pictures and {len(captions)} captions: give at least one, and as many of each"
+        )
+    across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
+    down = math.ceil(len(pictures) / across)
+    step = side + TEXT_HEIGHT + 2 * GAP
+    sheet = blank_sheet(GAP + across * (side + GAP), GAP + down * step)
+    for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        x, y = GAP + index % across * (side + GAP), GAP + index // across * step
+        _fill_cell(sheet, _tile(picture, side), x, y, side, side)
+        write_text(sheet, x, y + side + GAP // 2, caption, side)
+    return np.array(sheet)
+
+
+def _tile(picture: Any, side: int) -> Image:
+    """Return a picture, scaled so that its longer side has ``side`` pixels."""
+    from PIL import Image
+
+    pixels = np.round(255 * unit_picture(picture)).astype(np.uint8)
+    scale = side / max(pixels.shape[:2])
+    height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
+    return Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _fill_cell(sheet: Image, tile: Image | None, x: int, y: int, width: int, height: int) -> None:
+    """Paste a tile into the middle of its cell, or say that there is none."""
+    if tile is not None:
+        sheet.paste(tile, (x + (width - tile.width) // 2, y + (height - tile.height) // 2))
+        return
+    sheet.paste(_EMPTY, (x, y, x + width, y + height))
+    write_text(sheet, x + (width - text_width("no map")) // 2, y + (height - TEXT_HEIGHT) // 2, "no map")

@@ -10,20 +10,19 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import to_numpy
-from pytorch_grad_cam.visualization.colormaps import (
-    DIVERGING,
-    JET,
-    apply_colormap,
-    check_range,
+from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
+from pytorch_grad_cam.visualization.sheet import (
+    GAP,
+    TEXT_HEIGHT,
+    blank_sheet,
     colour_bar,
-    lowest_value,
+    paste_pixels,
+    text_width,
+    write_text,
 )
-from pytorch_grad_cam.visualization.sheet import GAP, TEXT_HEIGHT, blank_sheet, paste_pixels, text_width, write_text
 
 _INK = (60, 60, 60)
 _GRID_LINE = (225, 225, 225)
@@ -75,7 +74,7 @@ def show_cam_on_signal(
         raise ValueError(f"rate must be a positive number of samples per second, not {rate}")
     if min(size) < 4 * _MARGIN:
         raise ValueError(f"size={size} leaves no room for a curve; give at least {4 * _MARGIN} pixels each way")
-    resized = maps.resize(torch.from_numpy(values.astype(np.float32))[None], (channels.shape[1],))[0].numpy()
+    resized = resize_arrays(values.astype(np.float32)[None], (channels.shape[1],))[0]
     colours = _segment_colours(np.clip(resized, lowest_value(colormap), 1), colormap)
     panels = [_Panel(channel, (channels.shape[1] - 1) / (rate or 1), size) for channel in channels]
     unit = "sample" if rate is None else "seconds"
@@ -105,17 +104,11 @@ def _segment_colours(values: NDArray[np.float32], colormap: int) -> NDArray[np.u
 
 @dataclass(frozen=True)
 class _Panel:
-    """Shows one channel in a frame, time to the right and values upwards.
+    """Shows one channel in a frame, time to the right and values upwards."""
 
-    Attributes:
-        channel: ``(T,)``, NaN where there is no curve.
-        duration: the time of the last sample; that of the first is 0.
-        size: height and width in pixels.
-    """
-
-    channel: NDArray[np.float64]
-    duration: float
-    size: tuple[int, int]
+    channel: NDArray[np.float64]  # (T,), NaN where there is no curve
+    duration: float  # the time of the last sample; that of the first is 0
+    size: tuple[int, int]  # height and width in pixels
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -166,9 +159,8 @@ def _chart(
     sheet = blank_sheet(left + width + 2 * GAP + bar.shape[1] + GAP, below + 2 * TEXT_HEIGHT + 2 * GAP)
     paste_pixels(sheet, left + width + 2 * GAP, GAP + name_height, bar)
     for index, panel in enumerate(panels):
-        paste_pixels(sheet, left, GAP + index * step + name_height, panel.pixels(colours))
-    for index, panel in enumerate(panels):
         top = GAP + index * step + name_height
+        paste_pixels(sheet, left, top, panel.pixels(colours))
         for value, text in panel.value_ticks:
             write_text(sheet, left - GAP - text_width(text), top + panel.y(value) - TEXT_HEIGHT // 2 - 2, text)
         if names is not None:

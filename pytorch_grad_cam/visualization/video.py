@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.images import write_bytes
 from pytorch_grad_cam.data.pixels import unit_picture
-from pytorch_grad_cam.engine.arrays import to_numpy
-from pytorch_grad_cam.engine.maps import resize
+from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.overlay import overlay_map
 
@@ -22,12 +20,7 @@ _SHORTEST_FRAME = 2  # hundredths of a second: browsers show less than that as 1
 
 
 def show_cam_on_video(
-    frames: Any,
-    maps: Any,
-    *,
-    signed: bool = False,
-    colormap: int = JET,
-    image_weight: float = 0.5,
+    frames: Any, maps: Any, *, signed: bool = False, colormap: int = JET, image_weight: float = 0.5
 ) -> NDArray[np.uint8]:
     """Blend each frame with its map.
 
@@ -54,7 +47,7 @@ def show_cam_on_video(
     if len(sizes) != 1:
         raise ValueError(f"the frames have the sizes {sorted(sizes)}; give at least one frame, and all of one size")
     ((height, width),) = sizes
-    resized = resize(torch.from_numpy(values.astype(np.float32))[None], (len(images), height, width))[0].numpy()
+    resized = resize_arrays(values.astype(np.float32)[None], (len(images), height, width))[0]
     colormap = DIVERGING if signed else colormap
     pairs = zip(images, resized, strict=True)
     return np.stack([overlay_map(image, frame_map, True, colormap, image_weight) for image, frame_map in pairs])

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.arrays import to_numpy
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, colour_bar
-from pytorch_grad_cam.visualization.grid import contact_sheet
+from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.overlay import overlay_map
-from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, paste_pixels
+from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, colour_bar, contact_sheet, paste_pixels
 
 _PLANES = {"LR": "sagittal", "AP": "coronal", "IS": "axial"}  # by the direction that is looked along
 _TOP, _LEFT = "SA", "RA"  # what is shown there, the first that the slice has
@@ -67,24 +64,32 @@ def show_cam_on_volume(
         IndexError: for a slice that the volume does not have.
     """
     colormap = DIVERGING if signed else colormap
-    gray, heat = _gray_volume(volume, window), _checked_map(map)
+    gray, values = _gray_volume(volume, window), to_numpy(map)
+    if values.ndim != 3 or 0 in values.shape:
+        raise ValueError(f"map must have shape (d, h, w), not {values.shape}; give one map, e.g. maps[0]")
     axis = _checked_axis(axis, spacing, orientation)
-    heat = maps.resize(torch.from_numpy(heat)[None], gray.shape)[0].numpy()
+    heat = resize_arrays(values.astype(np.float32)[None], gray.shape)[0]
     indices = _slice_indices(np.nan_to_num(heat), axis, slices, choose)
     down, right = _displayed_axes(axis, orientation)
 
     def displayed(array: NDArray[np.float32], index: int) -> NDArray[np.float32]:
         cut = _oriented(np.take(array, index, axis), axis, orientation)
-        shape = _shape_in_square_pixels(cut.shape, (spacing[down], spacing[right]))
-        resized: NDArray[np.float32] = maps.resize(torch.from_numpy(cut.copy())[None], shape)[0].numpy()
+        unit = min(spacing[down], spacing[right])  # pixels are squares of the smaller spacing
+        lengths = zip(cut.shape, (spacing[down], spacing[right]), strict=True)
+        shape = [max(1, round(length * space / unit)) for length, space in lengths]
+        resized: NDArray[np.float32] = resize_arrays(cut.copy()[None], shape)[0]
         return resized
 
     overlays = [
         overlay_map(displayed(gray, index), displayed(heat, index), True, colormap, image_weight) for index in indices
     ]
     name = f"axis {axis}" if orientation is None else _PLANES[_opposites(orientation[axis])]
-    sheet = contact_sheet(overlays, [f"{name}: {index}" for index in indices], columns, side)
-    return _with_colour_bar(sheet, colormap, side)
+    slides = contact_sheet(overlays, [f"{name}: {index}" for index in indices], columns, side)
+    bar = colour_bar(min(side, len(slides) - GAP), colormap)
+    sheet = blank_sheet(slides.shape[1] + bar.shape[1] + GAP, len(slides))
+    paste_pixels(sheet, 0, 0, slides)
+    paste_pixels(sheet, slides.shape[1], GAP, bar)
+    return np.array(sheet)
 
 
 def _gray_volume(volume: Any, window: tuple[float, float] | None) -> NDArray[np.float32]:
@@ -103,13 +108,6 @@ def _gray_volume(volume: Any, window: tuple[float, float] | None) -> NDArray[np.
     spread = high - low if high > low else 1.0
     scaled: NDArray[np.float32] = np.nan_to_num((values - low) / spread, nan=0.0, posinf=1.0, neginf=0.0)
     return np.clip(scaled, 0, 1)
-
-
-def _checked_map(map: Any) -> NDArray[np.float32]:
-    array = to_numpy(map)
-    if array.ndim != 3 or 0 in array.shape:
-        raise ValueError(f"map must have shape (d, h, w), not {array.shape}; give one map, e.g. maps[0]")
-    return array.astype(np.float32)
 
 
 def _checked_axis(axis: int, spacing: Sequence[float], orientation: str | None) -> int:
@@ -163,20 +161,6 @@ def _oriented(cut: NDArray[np.float32], axis: int, orientation: str | None) -> N
     return cut[:, ::-1] if orientation[right] in _LEFT else cut
 
 
-def _shape_in_square_pixels(shape: tuple[int, ...], spacing: tuple[float, float]) -> tuple[int, int]:
-    """Return height and width in square pixels of the smaller spacing."""
-    unit = min(spacing)
-    return max(1, round(shape[0] * spacing[0] / unit)), max(1, round(shape[1] * spacing[1] / unit))
-
-
 def _opposites(letter: str) -> str:
     """Return both directions along an axis, of which one is given: "LR", "AP" or "IS"; anything else as it is."""
     return next((pair for pair in _PLANES if letter in pair), letter)
-
-
-def _with_colour_bar(pixels: NDArray[np.uint8], colormap: int, height: int) -> NDArray[np.uint8]:
-    bar = colour_bar(min(height, len(pixels) - GAP), colormap)
-    sheet = blank_sheet(pixels.shape[1] + bar.shape[1] + GAP, len(pixels))
-    paste_pixels(sheet, 0, 0, pixels)
-    paste_pixels(sheet, pixels.shape[1], GAP, bar)
-    return np.array(sheet)

@@ -15,7 +15,7 @@ from helpers.paths import ROOT
 from torch import Tensor, nn
 
 from pytorch_grad_cam.cli.main import main
-from pytorch_grad_cam.engine.layer_reports import report_layers
+from pytorch_grad_cam.engine.executed_layers import report_layers
 from pytorch_grad_cam.methods import METHODS
 
 

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from pytorch_grad_cam import AblationCAM, AblationLayerFasterRCNN, GuidedBackpropReLUModel
 from pytorch_grad_cam.ablation_layer import AblationLayer
-from pytorch_grad_cam.engine import find_layers
-from pytorch_grad_cam.engine import projections as svd
-from pytorch_grad_cam.engine.reshape_transforms import fasterrcnn_reshape_transform
+from pytorch_grad_cam.engine import arrays as svd
+from pytorch_grad_cam.engine import layers
+from pytorch_grad_cam.engine.layout import fasterrcnn_reshape_transform
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLU, GuidedBackpropReLUasModule
 from pytorch_grad_cam.sess import sliding_window
 from pytorch_grad_cam.sobel_cam import sobel_cam
@@ -37,18 +37,18 @@ class Tree(nn.Module):
 
 def test_layers_are_found() -> None:
     net = Tree()
-    assert find_layers.find_layer_types_recursive(net, [nn.ReLU]) == [net.act, net.inner[2][0], net.act]
-    assert find_layers.find_layer_types_recursive(net, (nn.Hardtanh,)) == []  # ReLU6 is one, but not exactly
-    found = find_layers.find_layer_predicate_recursive(net, lambda layer: isinstance(layer, nn.Sequential))
+    assert layers.find_layer_types_recursive(net, [nn.ReLU]) == [net.act, net.inner[2][0], net.act]
+    assert layers.find_layer_types_recursive(net, (nn.Hardtanh,)) == []  # ReLU6 is one, but not exactly
+    found = layers.find_layer_predicate_recursive(net, lambda layer: isinstance(layer, nn.Sequential))
     assert found == [net.inner, net.inner[2]]
 
 
 def test_layers_are_replaced() -> None:
     net, new = Tree(), nn.Identity()
-    assert find_layers.replace_layer_recursive(net, net.inner[2][0], new)
+    assert layers.replace_layer_recursive(net, net.inner[2][0], new)
     assert net.inner[2][0] is new
-    assert not find_layers.replace_layer_recursive(net, nn.ReLU(), new)
-    find_layers.replace_all_layer_type_recursive(net, nn.ReLU, new)
+    assert not layers.replace_layer_recursive(net, nn.ReLU(), new)
+    layers.replace_all_layer_type_recursive(net, nn.ReLU, new)
     assert net.act is net.again is new
     assert isinstance(net.inner[1], nn.ReLU6)
 

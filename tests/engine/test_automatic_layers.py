@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, LayerCAM, ReciproCAM, ScoreCAM
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.layer_reports import report_layers
+from pytorch_grad_cam.engine.executed_layers import report_layers
 
 METHODS = (GradCAM, LayerCAM, EigenCAM, ScoreCAM, AblationCAM, ReciproCAM)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.boxes import Box, Threshold, boxes_from_map, mask_from_map
-from pytorch_grad_cam.visualization.boxes import draw_boxes
+from pytorch_grad_cam.visualization.overlay import draw_boxes
 
 
 @pytest.fixture

@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, CHANNELS_LAST, TOKENS, InferredReshapeTransform, TensorLayout
+from pytorch_grad_cam.engine.layout import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    TOKENS,
+    InferredReshapeTransform,
+    TensorLayout,
+)
 from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
 
 

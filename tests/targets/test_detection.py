@@ -16,9 +16,17 @@ from helpers.tiny_nets import build, inputs
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM, HiResCAM, LayerCAM, ScoreCAM
-from pytorch_grad_cam.targets.detection import BoxTarget, DetectedObject, StrongestDetectionTarget, detected_objects
-from pytorch_grad_cam.targets.detector_output import Detections, as_detections, corners_of, overlaps
-from pytorch_grad_cam.visualization.boxes import draw_boxes
+from pytorch_grad_cam.targets.detection import (
+    BoxTarget,
+    DetectedObject,
+    Detections,
+    StrongestDetectionTarget,
+    as_detections,
+    corners_of,
+    detected_objects,
+    overlaps,
+)
+from pytorch_grad_cam.visualization.overlay import draw_boxes
 
 SIGNED: dict[str, Any] = {"relu": False, "normalize": "none"}
 

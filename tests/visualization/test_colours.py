@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, apply_colormap, colour_bar
-from pytorch_grad_cam.visualization.grid import labelled_grid
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, apply_colormap
 from pytorch_grad_cam.visualization.overlay import heat_map, show_signed_cam_on_image
+from pytorch_grad_cam.visualization.sheet import colour_bar, labelled_grid
 
 HAND = [(-1, (0, 0, 255)), (-0.5, (128, 128, 255)), (0, (255, 255, 255)), (0.2, (255, 204, 204)), (1, (255, 0, 0))]
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.visualization.colormaps import colour_bar
-from pytorch_grad_cam.visualization.factorization import create_labels_legend, show_factorization_on_image
-from pytorch_grad_cam.visualization.grid import contact_sheet, labelled_grid
+from pytorch_grad_cam.visualization.overlay import create_labels_legend, show_factorization_on_image
+from pytorch_grad_cam.visualization.sheet import colour_bar, contact_sheet, labelled_grid
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM, LayerCAM
-from pytorch_grad_cam.engine.reshape_transforms import frames_reshape_transform
+from pytorch_grad_cam.engine.layout import frames_reshape_transform
 from pytorch_grad_cam.engine.restore import differentiable_rnns, without_cudnn
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
 from pytorch_grad_cam.visualization.video import save_gif, show_cam_on_video

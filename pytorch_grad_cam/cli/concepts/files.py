@@ -18,7 +18,7 @@ from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.data.samples import Sample
 from pytorch_grad_cam.feature_factorization.decomposition import Concepts
 from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.visualization.factorization import concept_colours, show_factorization_on_image
+from pytorch_grad_cam.visualization.overlay import concept_colours, show_factorization_on_image
 
 ConceptClasses = list[tuple[int, float]] | None  # class and share, the highest first; None if nothing can be named
 

@@ -14,9 +14,8 @@ from pytorch_grad_cam.cli.explain.targets import DetectedObjectTarget
 from pytorch_grad_cam.data.pixels import deprocess_image
 from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
 from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.visualization.boxes import draw_boxes
 from pytorch_grad_cam.visualization.colormaps import DIVERGING
-from pytorch_grad_cam.visualization.overlay import heat_map, show_cam_on_image, show_signed_cam_on_image
+from pytorch_grad_cam.visualization.overlay import draw_boxes, heat_map, show_cam_on_image, show_signed_cam_on_image
 
 
 @dataclass(frozen=True)

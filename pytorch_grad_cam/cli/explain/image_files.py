@@ -18,7 +18,7 @@ from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, tar
 from pytorch_grad_cam.cli.output_files import json_file
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.methods import method_class
-from pytorch_grad_cam.visualization.boxes import draw_boxes
+from pytorch_grad_cam.visualization.overlay import draw_boxes
 
 GRID = "grid.jpg"
 ENDINGS = {

@@ -11,7 +11,7 @@ from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
 from pytorch_grad_cam.cli.explain.targets import ImageTarget, target_label
 from pytorch_grad_cam.visualization.colormaps import DIVERGING
-from pytorch_grad_cam.visualization.grid import contact_sheet, labelled_grid
+from pytorch_grad_cam.visualization.sheet import contact_sheet, labelled_grid
 
 MANY = 8  # methods of one class in a column; more are laid out line by line, to fit on a screen
 Overlays = dict[str, list[NDArray[np.uint8] | None]]  # by method and column; None for a map that means nothing

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.images import write_image
-from pytorch_grad_cam.visualization.grid import contact_sheet
+from pytorch_grad_cam.visualization.sheet import contact_sheet
 
 PER_SHEET = 100  # more would not fit on a screen
 SIDE = 192  # pixels

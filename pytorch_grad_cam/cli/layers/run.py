@@ -11,7 +11,7 @@ from pytorch_grad_cam.cli.network import chosen_device, load_network
 from pytorch_grad_cam.cli.text_table import aligned_columns
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.layer_reports import LayerReport, report_layers
+from pytorch_grad_cam.engine.executed_layers import LayerReport, report_layers
 from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.models.load import is_downloaded
