@@ -41,7 +41,7 @@ class BaseCAM:
     Args:
         model: the network. It is never changed: training flags, ``.grad``, hooks and parameters stay as they were.
         target_layers: a module, a dotted name, or a list of these; None takes the last layer with positions that
-            matter, found on the first input by one extra forward pass, and logs it; see ``engine.choice``.
+            matter, found on the first input by one extra forward pass, and logs it; see ``engine.auto_layer``.
         reshape_transform: from a layer's output to ``(B, C, *S)``; None: found by shapes, see ``engine.layout``.
         compute_input_gradient: the input that overrides receive carries its gradient in ``.grad``.
         uses_gradients: replaces the class's own statement; for subclasses written elsewhere.
