@@ -16,17 +16,11 @@ _HEADER = re.compile(r"(?P<name>.+?)(?:__(?P<index>\d+))?(?::(?P<label>.*))?", r
 
 @dataclass(frozen=True)
 class Column:
-    """One cell of the header, ``NAME[__INDEX][:LABEL]``.
+    """One cell of the header, ``NAME[__INDEX][:LABEL]``."""
 
-    Attributes:
-        name: of the variable; empty for a column that does not count (``#...``).
-        index: of the element, for a variable that is spread over several columns; None for a column of its own.
-        label: what the column shows, for people.
-    """
-
-    name: str
-    index: int | None
-    label: str
+    name: str  # of the variable; empty for a column that does not count (``#...``)
+    index: int | None  # of the element, for a variable that is spread over several columns
+    label: str  # what the column shows, for people
 
     @classmethod
     def parse(cls, cell: str) -> Column:
@@ -39,17 +33,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row below the header.
+    """One row below the header."""
 
-    Attributes:
-        index: its number, from 0; empty lines do not count.
-        line: the line of the file that it ends on, from 1; the header's is 1.
-        cells: one text per column.
-    """
-
-    index: int
-    line: int
-    cells: tuple[str, ...]
+    index: int  # its number, from 0; empty lines do not count
+    line: int  # of the file that it ends on, from 1; the header's is 1
+    cells: tuple[str, ...]  # one text per column
 
 
 class DatasetCsv:

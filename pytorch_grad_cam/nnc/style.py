@@ -17,13 +17,9 @@ CLIPPED = (1, 99)  # percentiles of a sensitivity map beyond which it is black o
 
 
 def coloured(maps: Tensor) -> Tensor:
-    """Colour maps from dark blue (0) over cyan and yellow to dark red (1).
+    """Colour maps ``(B, *S)`` from dark blue (0) over cyan and yellow to dark red (1).
 
-    Args:
-        maps: ``(B, *S)`` in [0, 1].
-
-    Returns:
-        float64 ``(B, 3, *S)``, RGB in 0..255.
+    Returns float64 ``(B, 3, *S)``, RGB in 0..255.
     """
     values = maps.double()
     after = torch.bucketize(values, _KNOTS.to(maps.device)).clamp(1, len(_KNOTS) - 1)
@@ -57,13 +53,9 @@ def overlay(maps: Tensor, pictures: Tensor, size: tuple[int, int] | None = None)
 
 
 def sensitivity(maps: Tensor) -> Tensor:
-    """Draw maps of squared gradients in gray, between their 1st and 99th percentile.
+    """Draw maps ``(B, H, W)`` of squared gradients in gray, uint8, between their 1st and 99th percentile.
 
-    Args:
-        maps: ``(B, H, W)``, the sum over the input's channels.
-
-    Returns:
-        uint8 ``(B, H, W)``; where both percentiles are equal, what exceeds them is white and the rest black.
+    Where both percentiles are equal, what exceeds them is white and the rest black.
     """
     values = maps.double()
     limits = np.percentile(values.flatten(1).numpy(), CLIPPED, axis=1)  # torch's quantile refuses large pictures

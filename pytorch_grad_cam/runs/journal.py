@@ -15,19 +15,12 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Batch:
-    """A number of rows that are done: everything that was to be written about them is written.
+    """A number of rows that are done: everything that was to be written about them is written."""
 
-    Attributes:
-        stop: the number of the row after the last one.
-        failed: rows that could not be done, and why.
-        notes: rows that were done, and what to know about them.
-        saturated: rows whose probability was so close to 1 that its gradient vanishes.
-    """
-
-    stop: int
-    failed: tuple[tuple[int, str], ...] = ()
-    notes: tuple[tuple[int, str], ...] = ()
-    saturated: tuple[int, ...] = ()
+    stop: int  # the number of the row after the last one
+    failed: tuple[tuple[int, str], ...] = ()  # rows that could not be done, and why
+    notes: tuple[tuple[int, str], ...] = ()  # rows that were done, and what to know about them
+    saturated: tuple[int, ...] = ()  # rows whose probability was so close to 1 that its gradient vanishes
 
 
 class Journal:

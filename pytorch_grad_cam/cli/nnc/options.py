@@ -7,9 +7,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pytorch_grad_cam.cli.arguments import fraction, number_type, whole_number
-from pytorch_grad_cam.cli.network_arguments import add_network_arguments
-from pytorch_grad_cam.cli.parser import CommandParser
+from pytorch_grad_cam.cli.arguments import CommandParser, add_network_arguments, fraction, number_type, whole_number
 from pytorch_grad_cam.nnc.options import CONSOLE_COMMANDS, ConsoleCommand, NncOptions
 
 _BATCH = """Writes the rows of --input with one column added first, {column!r}, which names the row's picture,
@@ -111,15 +109,10 @@ def _add_plug_in_arguments(group: Any, command: ConsoleCommand) -> None:
 
 def _add_own_arguments(group: Any, command: ConsoleCommand) -> None:
     """Add the options that the plug-in does not have."""
-    group.add_argument(
-        "--style", choices=("paper", "nnc"), default="paper", help="the published method (default) or the plug-in's"
-    )
-    group.add_argument(
-        "--score",
-        choices=("output", "logit"),
-        default="output",
-        help="what is explained; logit: .nnp only (default: output)",
-    )
+    what = "the published method (default) or the plug-in's"
+    group.add_argument("--style", choices=("paper", "nnc"), default="paper", help=what)
+    what = "what is explained; logit: .nnp only (default: output)"
+    group.add_argument("--score", choices=("output", "logit"), default="output", help=what)
     if command.smooth:
         _add(group, "seed", type=whole_number, default=0, metavar="N", help="of the noise")
     else:
