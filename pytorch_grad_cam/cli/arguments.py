@@ -76,16 +76,10 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     add = parser.add_argument_group("network").add_argument
     networks = sentence((source.help for source in SOURCES), "or")
     add(*short, "--model", default=default, metavar="NAME", help=f"{networks} (default: {default})")
-    add(
-        "--weights",
-        metavar="FILE",
-        help="state dict (.pth, .safetensors), published ones by name (IMAGENET1K_V2), or random",
-    )
-    add(
-        "--trust-pickle",
-        action="store_true",
-        help="unpickle Python objects in --weights or a .pt2; that can run any code in the file",
-    )
+    what = "state dict (.pth, .safetensors), published ones by name (IMAGENET1K_V2), or random"
+    add("--weights", metavar="FILE", help=what)
+    what = "unpickle Python objects in --weights or a .pt2; that can run any code in the file"
+    add("--trust-pickle", action="store_true", help=what)
     add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
     size = positive_number("pixels")
     add("--size", type=size, metavar="N", help="the network sees N x N pixels (default: as it was trained)")

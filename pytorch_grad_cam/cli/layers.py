@@ -35,7 +35,7 @@ def parse(program: str, arguments: Sequence[str]) -> LayersOptions:
 
 def run(options: LayersOptions) -> int:
     """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
-    from pytorch_grad_cam.cli.network import chosen_device, load_network
+    from pytorch_grad_cam.cli.network import load_network
     from pytorch_grad_cam.data.images import read_image
     from pytorch_grad_cam.engine.layer_reports import report_layers
     from pytorch_grad_cam.engine.restore import undisturbed
@@ -44,10 +44,9 @@ def run(options: LayersOptions) -> int:
     from pytorch_grad_cam.runs.inputs import trial_input
 
     image = None if options.image_path is None else read_image(options.image_path)
-    device = chosen_device(options)
     if options.weights is None and is_downloaded(options.model):
         options = replace(options, weights=RANDOM)  # shapes do not depend on them
-    loaded = load_network(options, device)
+    loaded, device = load_network(options)
     inputs = trial_input(loaded, device, image)
     with undisturbed(loaded.model, device):
         reports = report_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
@@ -78,5 +77,4 @@ def _default_layers(loaded: LoadedModel, inputs: Tensor) -> set[str]:
 def _can_be_target(report: LayerReport, is_default: bool) -> str:
     if report.problem and not is_default:
         return f"no: {report.problem}"
-    words = ["yes", *(["the automatic choice"] if is_default else []), *([report.layout] if report.layout else [])]
-    return ", ".join(words)
+    return ", ".join(filter(None, ["yes", "the automatic choice" if is_default else "", report.layout]))

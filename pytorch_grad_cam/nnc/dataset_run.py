@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -137,11 +136,11 @@ class DatasetRun:
         report(batch, {row.index: row.line for row, _ in outcomes})
 
     def _rows_with_pictures(self) -> Iterator[list[str]]:
-        failed = chain.from_iterable(batch.failed for batch in self.journal.batches())
-        next_failed, _ = next(failed, (-1, ""))
+        failed = (index for batch in self.journal.batches() for index, _ in batch.failed)
+        next_failed = next(failed, None)
         for row, cells in self.plan.dataset.copied(self.plan.output.parent):
             if row.index == next_failed:
-                next_failed, _ = next(failed, (-1, ""))
+                next_failed = next(failed, None)
                 yield ["", *cells]
             else:
                 yield [f"{self.plan.folder.name}/{_picture_name(row.index)}", *cells]

@@ -48,7 +48,7 @@ class MapRequest:
 class DrawnMap:
     """The map of one request."""
 
-    draw: Callable[[], Pixels]  # makes the picture, RGB (H, W, 3) or gray (H, W)
+    draw: Callable[[], Pixels]  # makes the picture, RGB (H, W, 3) or gray (H, W), or returns it if it is drawn already
     notes: tuple[str, ...]  # why the map means nothing; mostly none
     score: float  # that was explained
 
@@ -101,10 +101,10 @@ class GradCAMExplainer:
         if self._console:
             pixels = _pixels(inputs, self._preprocessing)
             overlays = nnc_style.overlay(explanation.raw[0].cpu(), pixels, (seen[0], seen[1])).numpy()
-            return _drawn_maps(explanation, [partial(_drawn, overlay) for overlay in overlays])
+            return _drawn_maps(explanation, [partial(np.asarray, overlay) for overlay in overlays])
         maps = _framed(explanation.numpy(), inputs.shape[2:])
         if all(request.inputs is None for request in requests):
-            return _drawn_maps(explanation, [partial(_drawn, overlay) for overlay in _overlays(requests, maps)])
+            return _drawn_maps(explanation, [partial(np.asarray, overlay) for overlay in _overlays(requests, maps)])
         drawings = [partial(self._overlay, request.image, map) for request, map in zip(requests, maps, strict=True)]
         return _drawn_maps(explanation, drawings)
 
@@ -149,7 +149,7 @@ class SmoothGradExplainer:
         explanation = self._method.explain(inputs, _targets(requests))
         raw = resize(explanation.raw[0], inputs.shape[2:]).cpu()  # a layer's gradients are coarser than the input
         if self._noise is not None:
-            return _drawn_maps(explanation, [partial(_drawn, gray) for gray in nnc_style.sensitivity(raw).numpy()])
+            return _drawn_maps(explanation, [partial(np.asarray, gray) for gray in nnc_style.sensitivity(raw).numpy()])
         maps = _capped(raw.numpy())
         drawings = [partial(self._gray, request.image, map) for request, map in zip(requests, maps, strict=True)]
         return _drawn_maps(explanation, drawings)
@@ -180,11 +180,6 @@ def _drawn_maps(explanation: Explanation, drawings: Sequence[Callable[[], Pixels
             drawings, explanation.notes, explanation.scores.tolist(), constant, strict=True
         )
     ]
-
-
-def _drawn(pixels: Pixels) -> Pixels:
-    """Draw a picture that is drawn already."""
-    return pixels
 
 
 def _overlays(requests: Sequence[MapRequest], maps: NDArray[np.float32]) -> Pixels:

@@ -29,7 +29,7 @@ def coloured(maps: Tensor) -> Tensor:
 
 
 def overlay(maps: Tensor, pictures: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-    """Lay the colours of maps over the pictures, half and half, in the pictures' size.
+    """Lay the colours of maps over the pictures, half and half: uint8 RGB ``(B, H, W, 3)``.
 
     The colours are resized, not the map: between two cells the picture shows a mixture of their colours.
 
@@ -37,9 +37,6 @@ def overlay(maps: Tensor, pictures: Tensor, size: tuple[int, int] | None = None)
         maps: ``(B, h, w)`` of any range; each is stretched to [0, 1], a constant one becomes 0.
         pictures: ``(B, 1 | 3, H, W)`` in 0..255, gray or RGB.
         size: height and width of the centred part that the maps cover; the rest has no colour, black. None: all of it.
-
-    Returns:
-        uint8 ``(B, H, W, 3)``, RGB.
     """
     height, width = pictures.shape[2:]
     colours = coloured(unit_range(maps))  # (B, 3, h, w)

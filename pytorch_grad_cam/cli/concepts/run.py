@@ -16,7 +16,7 @@ from torch import Tensor
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.classes import check_categories, class_label, class_name, class_shares
 from pytorch_grad_cam.cli.concepts.options import ConceptsOptions
-from pytorch_grad_cam.cli.network import chosen_device, load_network, network_summary
+from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import headed_lines, json_file, refuse_existing, written_files
 from pytorch_grad_cam.data.images import check_writable, encoded_image, read_image, write_bytes
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
@@ -56,8 +56,7 @@ def run(options: ConceptsOptions) -> int:
     check_writable(folder)
     if names_many(options.image_path) and not options.overwrite:
         refuse_existing(folder, [*map(_file_name, samples), TABLE])
-    device = chosen_device(options)
-    loaded = load_network(options, device)
+    loaded, device = load_network(options)
     images, unread = _read_images(samples, loaded)
     if not images:
         raise ValueError("; ".join(unread))
@@ -80,11 +79,9 @@ def run(options: ConceptsOptions) -> int:
         write_bytes(folder / file, content)
     print(f"model:      {network_summary(loaded, (int(inputs.shape[2]), int(inputs.shape[3])))}")
     print(f"layer:      {name}{'' if layer else ' (chosen automatically)'}")
-    for line in headed_lines("concepts", [text.replace("\n", ", ") for text in legend]):
-        print(line)
+    print(*headed_lines("concepts", [text.replace("\n", ", ") for text in legend]), sep="\n")
     print(f"explained:  {100 * (1 - concepts.error**2):.1f} % of the activations' energy")
-    for line in written_files([folder / file for file in files]):
-        print(line)
+    print(*written_files([folder / file for file in files]), sep="\n")
     for problem in [*problems, *unread]:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems or unread else 0

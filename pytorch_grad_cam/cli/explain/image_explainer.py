@@ -159,7 +159,9 @@ class ImageExplainer:
         ignored = " and ".join(name for name, value in values.items() if value)
         if classless and ignored:
             verb = "are" if " " in ignored else "is"
-            print(f"warning: {_methods_look(classless)} at no class; {ignored} {verb} ignored", file=sys.stderr)
+            *names, last = classless
+            methods = f"{', '.join(names)} and {last} look" if names else f"{last} looks"
+            print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
 
 
 def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions, progress: bool) -> BaseCAM:
@@ -178,7 +180,3 @@ def _notes_text(notes: Sequence[str], advice: str) -> str:
     return "; ".join(
         f"{note.problem}{advice}" if isinstance(note, Note) and note.code == NEGATIVE else note for note in notes
     )
-
-
-def _methods_look(names: list[str]) -> str:
-    return f"{names[0]} looks" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} look"

@@ -16,13 +16,7 @@ from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.classes import class_name
 from pytorch_grad_cam.cli.explain.drawing import ImageDrawing, map_grid
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
-from pytorch_grad_cam.cli.explain.targets import (
-    MOST_PREDICTIONS,
-    ClassContrast,
-    ImageTarget,
-    predictions,
-    target_label,
-)
+from pytorch_grad_cam.cli.explain.targets import MOST_PREDICTIONS, ClassContrast, ImageTarget, predictions, target_label
 from pytorch_grad_cam.cli.output import json_file
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.methods import method_class

@@ -114,14 +114,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
     add = parser.add_argument_group("explanation").add_argument
-    add(
-        "--method",
-        type=argument_type(method_or_all),
-        nargs="+",
-        action="extend",
-        metavar="NAME",
-        help="see below; several, or all that ask for no special network (default: gradcam)",
-    )
+    what = "see below; several, or all that ask for no special network (default: gradcam)"
+    add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
     add(
         "--target",
         nargs="+",
@@ -131,12 +125,8 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         help="index or name of a class to explain, or top-3 for the three predicted first; several, too "
         "(default: the top class)",
     )
-    add(
-        "--contrast",
-        nargs=2,
-        metavar=("A", "B"),
-        help="what speaks for class A rather than class B: red for A, blue for B; takes the place of --target",
-    )
+    what = "what speaks for class A rather than class B: red for A, blue for B; takes the place of --target"
+    add("--contrast", nargs=2, metavar=("A", "B"), help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
     add(
         "--task",
@@ -144,12 +134,8 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
         "detection each object that is found, with its box (default: what the network is known for)",
     )
-    add(
-        "--target-layers",
-        nargs="+",
-        metavar="LAYER",
-        help="dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)",
-    )
+    what = "dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)"
+    add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
     what = "changed inputs per forward pass, at most, for scorecam, ablationcam and the like"

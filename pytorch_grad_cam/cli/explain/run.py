@@ -19,7 +19,7 @@ from pytorch_grad_cam.cli.explain.image_files import GRID, GuidedGradients, Imag
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.sheets import ContactSheets
 from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, target_label
-from pytorch_grad_cam.cli.network import chosen_device, load_network, network_summary
+from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import refuse_existing, written_files
 from pytorch_grad_cam.data.images import check_writable, read_image, write_bytes
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
@@ -55,8 +55,7 @@ def run(options: ExplainOptions) -> int:
     check_writable(options.output_dir)
     many = names_many(options.image_path)
     image = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
-    device = chosen_device(options)
-    loaded = load_network(options, device)
+    loaded, device = load_network(options)
     if options.task is not None:
         loaded = replace(loaded, task=options.task)
     explainer = ImageExplainer(loaded, options, device, progress=not many and sys.stderr.isatty())
@@ -76,10 +75,7 @@ def _print_result(explainer: ImageExplainer, source: str, result: ImageResult) -
     print(f"picture:    {source}")
     print(f"model:      {network_summary(loaded, result.input_size)}")
     automatic_layer = not (explainer.options.target_layers or loaded.target_layers)
-    for line in report.in_full(result.maps, loaded, automatic_layer):
-        print(line)
-    for line in written_files(result.files):
-        print(line)
+    print(*report.in_full(result.maps, loaded, automatic_layer), *written_files(result.files), sep="\n")
     for remark in result.remarks:
         print(f"not drawn:  {remark}")
     for note in report.notes(result.maps):

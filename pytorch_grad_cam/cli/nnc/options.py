@@ -41,24 +41,20 @@ def parse(program: str, arguments: Sequence[str]) -> NncOptions:
 
 def _refuse_command(program: str, arguments: Sequence[str]) -> NoReturn:
     """Show the commands if that is asked for, else say what to do about a first word that is none."""
-    parser = _overview(program)
-    parser.parse_known_args([word for word in arguments[:1] if word in ("-h", "--help")])
-    word = arguments[0] if arguments else ""
-    close = difflib.get_close_matches(word, CONSOLE_COMMANDS, n=1)
-    known = ", ".join(CONSOLE_COMMANDS)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {known}"
-    parser.error(f"there is no command {word!r}; {hint}" if word else f"name a command: {known}")
-
-
-def _overview(program: str) -> argparse.ArgumentParser:
     commands = "\n".join(f"  {command.name:20}{command.summary}" for command in CONSOLE_COMMANDS.values())
-    return CommandParser(
+    parser = CommandParser(
         prog=program,
         usage="%(prog)s COMMAND [options]",
         description="The XAI plug-ins of Neural Network Console, with their options, for a .nnp or any other network.",
         epilog=f"commands:\n{commands}\n\n%(prog)s COMMAND --help lists the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.parse_known_args([word for word in arguments[:1] if word in ("-h", "--help")])
+    word = arguments[0] if arguments else ""
+    close = difflib.get_close_matches(word, CONSOLE_COMMANDS, n=1)
+    known = ", ".join(CONSOLE_COMMANDS)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {known}"
+    parser.error(f"there is no command {word!r}; {hint}" if word else f"name a command: {known}")
 
 
 def _command_parser(program: str, command: ConsoleCommand) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pytorch_grad_cam.cli.classes import class_label
-from pytorch_grad_cam.cli.network import chosen_device, load_network, network_summary
+from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.data.images import FORMATS, check_writable, encoded_image, read_image, write_bytes
 from pytorch_grad_cam.nnc.dataset_csv import Labels
@@ -45,8 +45,7 @@ def _explain_picture(options: NncOptions) -> int:
     check_writable(output.parent)
     assert options.image is not None
     image = read_image(options.image)  # before the network is loaded, which takes longer
-    device = chosen_device(options)
-    loaded = load_network(options, device)
+    loaded, device = load_network(options)
     network = console_network(loaded, options, device, progress=sys.stderr.isatty())
     request = network.request(image, options.class_index)
     (drawn,) = network.explainer([request])
@@ -65,8 +64,8 @@ def _explain_picture(options: NncOptions) -> int:
 def _explain_dataset(options: NncOptions) -> int:
     """Draw a picture for every row of a dataset CSV and write the CSV with the column that names them."""
     plan = plan_dataset(options)
-    device = chosen_device(options)
-    network = console_network(load_network(options, device), options, device)
+    loaded, device = load_network(options)
+    network = console_network(loaded, options, device)
     labels = Labels(plan.dataset, options.label_variable, network.classes)
     with folder_lock(plan.folder):
         return _explain_rows(DatasetRun(options, plan, labels, network))
