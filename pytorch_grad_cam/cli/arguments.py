@@ -1,12 +1,38 @@
-"""What the options of several commands share: types that check what was typed, and options of one meaning."""
+"""What the options of all commands share: the parser, types that check what was typed, options of one meaning.
+
+Importing this costs nothing.
+"""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
+import re
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
+
+from pytorch_grad_cam.models.sources import SOURCES, sentence
 
 T = TypeVar("T")
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, with the closest option for one that does not exist."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and exit with 2."""
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        close = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1) if unknown else []
+        hint = f"; did you mean {close[0]}?" if close else ""
+        self.exit(2, f"error: {message}{hint} (--help shows the options)\n")
+
+
+def program_name() -> str:
+    """Return what people type to start the program."""
+    name = os.path.basename(sys.argv[0])
+    return "python -m pytorch_grad_cam" if name == "__main__.py" else name
 
 
 def argument_type(convert: Callable[[str], T]) -> Callable[[str], T]:
@@ -22,13 +48,7 @@ def argument_type(convert: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def number_type(kind: Callable[[str], T], wanted: str, is_allowed: Callable[[T], bool]) -> Callable[[str], T]:
-    """Return a type of argument for the numbers that are allowed.
-
-    Args:
-        kind: ``int`` or ``float``.
-        wanted: for the message, what such a number is called.
-        is_allowed: says whether a number is one.
-    """
+    """Return a type of argument for the allowed ``int`` or ``float`` numbers, which messages call ``wanted``."""
 
     def converted(text: str) -> T:
         try:
@@ -51,16 +71,31 @@ whole_number = number_type(int, "a whole number from 0", lambda value: value >= 
 fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
 
 
+def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:
+    """Add what describes the network, and --debug; ``short`` are other names of --model."""
+    add = parser.add_argument_group("network").add_argument
+    networks = sentence((source.help for source in SOURCES), "or")
+    add(*short, "--model", default=default, metavar="NAME", help=f"{networks} (default: {default})")
+    what = "state dict (.pth, .safetensors), published ones by name (IMAGENET1K_V2), or random"
+    add("--weights", metavar="FILE", help=what)
+    what = "unpickle Python objects in --weights or a .pt2; that can run any code in the file"
+    add("--trust-pickle", action="store_true", help=what)
+    add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
+    size = positive_number("pixels")
+    add("--size", type=size, metavar="N", help="the network sees N x N pixels (default: as it was trained)")
+    add("--squash", action="store_true", help="squash the whole picture to that size instead of cropping its centre")
+    what = "per channel, of values in 0..1 (default: as it was trained)"
+    add("--mean", type=float, nargs="+", metavar="X", help=what)
+    add("--std", type=float, nargs="+", metavar="X", help="likewise; one number each for gray pictures")
+    add("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: cpu)")
+    add("--use-cuda", action="store_true", help="use the GPU if there is one, else the CPU")
+    add("--debug", action="store_true", help="show the full traceback of an error")
+
+
 def add_image_path(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the pictures."""
-    parser.add_argument(
-        "--image-path",
-        required=True,
-        nargs="+",
-        action="extend",
-        metavar="PICTURE",
-        help="files, folders or patterns ('photos/**/*.jpg'); can be repeated",
-    )
+    what = "files, folders or patterns ('photos/**/*.jpg'); can be repeated"
+    parser.add_argument("--image-path", required=True, nargs="+", action="extend", metavar="PICTURE", help=what)
 
 
 def add_output_dir(group: Any) -> None:
@@ -70,17 +105,11 @@ def add_output_dir(group: Any) -> None:
 
 def add_image_weight(group: Any, default: float) -> None:
     """Add the option that says how much of the picture an overlay shows."""
-    group.add_argument(
-        "--image-weight",
-        type=fraction,
-        default=default,
-        metavar="W",
-        help=f"share of the picture in the overlay, 0 to 1 (default: {default})",
-    )
+    what = f"share of the picture in the overlay, 0 to 1 (default: {default})"
+    group.add_argument("--image-weight", type=fraction, default=default, metavar="W", help=what)
 
 
 def add_overwrite(group: Any) -> None:
     """Add the option that lets files be replaced."""
-    group.add_argument(
-        "--overwrite", action="store_true", help="replace files of an earlier run (one picture's always are)"
-    )
+    what = "replace files of an earlier run (one picture's always are)"
+    group.add_argument("--overwrite", action="store_true", help=what)

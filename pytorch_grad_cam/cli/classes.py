@@ -47,11 +47,7 @@ def may_be_several(choices: Sequence[ClassChoice]) -> bool:
 
 
 def class_indices(choices: Sequence[ClassChoice], outputs: Any) -> list[int]:
-    """Return the indices of the chosen classes for one picture, each once.
-
-    Args:
-        choices: the classes.
-        outputs: the network's for that picture, ``(1, classes)``; needed for the top classes only.
+    """Return the indices of the chosen classes for one picture, each once; ``outputs`` ``(1, M)`` decide on the top.
 
     Raises:
         ValueError: if the top classes are chosen of something else than a classification.
@@ -82,11 +78,7 @@ def check_categories(outputs: Any, categories: tuple[str, ...] | None) -> None:
 
 
 def find_class(text: str, categories: tuple[str, ...] | None) -> int:
-    """Turn what was typed, an index or a class name, into an index.
-
-    Args:
-        text: an index from 0, or a name; quotes around it, case and ``_`` for a blank do not count.
-        categories: the names of all classes, or None if there are none.
+    """Turn what was typed, an index from 0 or a name, into an index; quotes, case and ``_`` for a blank do not count.
 
     Raises:
         ValueError: if there is no such class, or if several have that name; the message lists the candidates.
@@ -135,16 +127,10 @@ def _candidates(indices: list[int], categories: tuple[str, ...]) -> str:
 
 
 def class_shares(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
-    """Return the classes that the network sees, and their shares in 0..1.
+    """Return the classes that the network sees in one picture, and their shares in 0..1, the highest first.
 
-    Args:
-        outputs: of one picture.
-        loaded: says whether one class wins (then the ``count`` first are returned) or each is a yes or no of its own
-            (then those above 0.5).
-        count: how many at most, where one class wins.
-
-    Returns:
-        Index and share, the highest first; None if the network is no classifier.
+    Where one class wins these are the ``count`` first, where each is a yes or no of its own those above 0.5; None if
+    the network is no classifier.
     """
     if not isinstance(outputs, Tensor) or outputs.ndim != 2:
         return None
@@ -158,9 +144,15 @@ def class_shares(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[in
     return [(index, float(shares[index])) for index in indices]
 
 
+def class_name(index: int, categories: tuple[str, ...] | None) -> str | None:
+    """Return the name of a class, if it has one."""
+    return categories[index] if categories and 0 <= index < len(categories) else None
+
+
 def class_label(index: int, categories: tuple[str, ...] | None) -> str:
     """Write a class for people: its index and, if it has one, its name."""
-    return f"{index} {categories[index]}" if categories and 0 <= index < len(categories) else f"{index}"
+    name = class_name(index, categories)
+    return f"{index}" if name is None else f"{index} {name}"
 
 
 def _sum_to_one(scores: Tensor) -> bool:

@@ -6,10 +6,10 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from pytorch_grad_cam.cli.commands import COMMANDS, DEFAULT, Command, CommandOptions
-from pytorch_grad_cam.cli.parser import CommandParser, program_name
+from pytorch_grad_cam.cli.arguments import CommandParser, program_name
+from pytorch_grad_cam.cli.commands import COMMANDS, DEFAULT, Command
 from pytorch_grad_cam.runs.error_text import in_one_line
 
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parse(argv: Sequence[str]) -> tuple[Command, CommandOptions]:
+def _parse(argv: Sequence[str]) -> tuple[Command, Any]:
     """Return the command that is named first, or the default one, and its options."""
     name, arguments = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else (DEFAULT, argv)
     if name == DEFAULT and arguments and not arguments[0].startswith("-"):

@@ -13,27 +13,14 @@ from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 
-def chosen_device(options: NetworkOptions) -> torch.device:
-    """Return the device that was asked for.
+def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
+    """Load the network to its device; return both.
 
     Raises:
-        ValueError: if it cannot be used here.
+        ValueError: if the device cannot be used here.
+        Exception: as `models.load.load_model` does.
     """
-    if options.use_cuda:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        print("warning: --use-cuda: there is no usable CUDA device, using the CPU", file=sys.stderr)
-        return torch.device("cpu")
-    try:
-        device = torch.device(options.device)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"the device {options.device!r} cannot be used here; --device cpu always can") from error
-    return device
-
-
-def load_network(options: NetworkOptions, device: torch.device) -> LoadedModel:
-    """Load the network; errors are those of `models.load.load_model`."""
+    device = _chosen_device(options)
     categories = None if options.categories is None else read_categories(options.categories)
     loaded = load_model(
         options.model,
@@ -45,7 +32,7 @@ def load_network(options: NetworkOptions, device: torch.device) -> LoadedModel:
         std=options.std,
         squash=options.squash,
     )
-    return loaded if categories is None else replace(loaded, categories=categories)
+    return (loaded if categories is None else replace(loaded, categories=categories)), device
 
 
 def network_summary(loaded: LoadedModel, size: tuple[int, int]) -> str:
@@ -56,3 +43,17 @@ def network_summary(loaded: LoadedModel, size: tuple[int, int]) -> str:
         for numbers in (loaded.preprocessing.mean, loaded.preprocessing.std)
     )
     return f"{loaded.source}; sees {part} at {size[1]} x {size[0]}, mean {mean}, std {std}"
+
+
+def _chosen_device(options: NetworkOptions) -> torch.device:
+    if options.use_cuda:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        print("warning: --use-cuda: there is no usable CUDA device, using the CPU", file=sys.stderr)
+        return torch.device("cpu")
+    try:
+        device = torch.device(options.device)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"the device {options.device!r} cannot be used here; --device cpu always can") from error
+    return device

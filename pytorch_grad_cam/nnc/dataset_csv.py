@@ -16,17 +16,11 @@ _HEADER = re.compile(r"(?P<name>.+?)(?:__(?P<index>\d+))?(?::(?P<label>.*))?", r
 
 @dataclass(frozen=True)
 class Column:
-    """One cell of the header, ``NAME[__INDEX][:LABEL]``.
+    """One cell of the header, ``NAME[__INDEX][:LABEL]``."""
 
-    Attributes:
-        name: of the variable; empty for a column that does not count (``#...``).
-        index: of the element, for a variable that is spread over several columns; None for a column of its own.
-        label: what the column shows, for people.
-    """
-
-    name: str
-    index: int | None
-    label: str
+    name: str  # of the variable; empty for a column that does not count (``#...``)
+    index: int | None  # of the element, for a variable that is spread over several columns
+    label: str  # what the column shows, for people
 
     @classmethod
     def parse(cls, cell: str) -> Column:
@@ -39,24 +33,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row below the header.
+    """One row below the header."""
 
-    Attributes:
-        index: its number, from 0; empty lines do not count.
-        line: the line of the file that it ends on, from 1; the header's is 1.
-        cells: one text per column.
-    """
-
-    index: int
-    line: int
-    cells: tuple[str, ...]
+    index: int  # its number, from 0; empty lines do not count
+    line: int  # of the file that it ends on, from 1; the header's is 1
+    cells: tuple[str, ...]  # one text per column
 
 
 class DatasetCsv:
-    """A dataset CSV that is read row by row, so that its length does not matter.
-
-    Args:
-        path: the file, UTF-8 with or without a byte order mark.
+    """A dataset CSV, UTF-8 with or without a byte order mark, read row by row, so that its length does not matter.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if there is no such file to read.
@@ -80,9 +65,7 @@ class DatasetCsv:
         """Read the rows from number ``start`` on."""
         lines = self._lines()
         next(lines)
-        for index, (line, cells) in enumerate(lines):
-            if index >= start:
-                yield Row(index, line, cells)
+        yield from (Row(index, line, cells) for index, (line, cells) in enumerate(lines) if index >= start)
 
     def count(self) -> int:
         """Count the rows."""
@@ -133,13 +116,11 @@ class DatasetCsv:
         here = os.path.realpath(folder) == os.path.realpath(self.folder)
         for row in self.rows():
             columns = [*self.columns, *[None] * len(row.cells)]
-            yield (
-                row,
-                [
-                    cell if here or (column is not None and not column.name) else self._moved(cell, folder)
-                    for cell, column in zip(row.cells, columns, strict=False)
-                ],
-            )
+            cells = [
+                cell if here or (column is not None and not column.name) else self._moved(cell, folder)
+                for cell, column in zip(row.cells, columns, strict=False)
+            ]
+            yield row, cells
 
     def _moved(self, cell: str, folder: Path) -> str:
         path = self.file(cell)
@@ -167,13 +148,10 @@ class DatasetCsv:
 class Labels:
     """The class of each row: an integer, one column per class, or a file with a vector.
 
-    Args:
-        dataset: the CSV.
-        variable: whose columns hold the label; e.g. ``y``.
-        classes: number of the network's outputs. With a single one there is nothing to choose: class 0.
+    Of a network with a single output there is nothing to choose: class 0.
 
     Raises:
-        ValueError: if there is no such variable.
+        ValueError: if the dataset has no such variable, which holds the label; e.g. ``y``.
     """
 
     def __init__(self, dataset: DatasetCsv, variable: str, classes: int) -> None:
@@ -228,9 +206,7 @@ class Labels:
 
 
 def write_dataset(path: str | Path, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Write a CSV file as Neural Network Console does (UTF-8, lines end in a newline), as a whole or not at all.
-
-    The rows are written as they come, so their number does not matter.
+    """Write a CSV file as Neural Network Console does, as a whole or not at all; the rows are written as they come.
 
     Raises:
         OSError: if the folder cannot be made or written to.

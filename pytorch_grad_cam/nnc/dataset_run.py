@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ from PIL import Image
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.data.images import check_writable, read_image
 from pytorch_grad_cam.nnc.dataset_csv import DatasetCsv, Labels, Row, write_dataset
-from pytorch_grad_cam.nnc.map_request import DrawnMap, MapRequest, Pixels, explain_by_size
+from pytorch_grad_cam.nnc.explainers import DrawnMap, MapRequest, Pixels, explain_by_size
 from pytorch_grad_cam.nnc.network import ConsoleNetwork
 from pytorch_grad_cam.nnc.options import NncOptions
 from pytorch_grad_cam.runs.error_text import in_one_line
@@ -34,19 +33,12 @@ Report = Callable[[Batch, Mapping[int, int]], None]
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """What a run reads and where it writes.
-
-    Attributes:
-        dataset: the CSV.
-        column: position of the column that names the pictures.
-        rows: number of rows.
-        output: the CSV to write.
-    """
+    """What a run reads and where it writes."""
 
     dataset: DatasetCsv
-    column: int
-    rows: int
-    output: Path
+    column: int  # position of the column that names the pictures
+    rows: int  # their number
+    output: Path  # the CSV to write
 
     @property
     def folder(self) -> Path:
@@ -80,11 +72,7 @@ def plan_dataset(options: NncOptions) -> DatasetPlan:
 class DatasetRun:
     """Draws a picture for every row of a dataset CSV, and writes the CSV with the column that names them.
 
-    Args:
-        options: of the plug-in; those that decide on the result must be the same for a run to be continued.
-        plan: what is read and written. The caller holds the lock of its folder.
-        labels: the class of each row.
-        network: explains and draws.
+    A run is continued if the options that decide on the result are the same. The caller holds the lock of the folder.
     """
 
     def __init__(self, options: NncOptions, plan: DatasetPlan, labels: Labels, network: ConsoleNetwork) -> None:
@@ -92,11 +80,9 @@ class DatasetRun:
         self._options, self._labels, self._network = options, labels, network
         self._preprocessing = BatchPreprocessing(network.loaded.preprocessing)
         settings = {name: value for name, value in asdict(options).items() if name not in _WITHOUT_EFFECT}
-        settings |= {
-            "dataset": plan.dataset.digest(),
-            "model": fingerprint(network.loaded, options.model, options.weights),
-            "version": f"{__version__}, torch {torch.__version__}",
-        }
+        model = fingerprint(network.loaded, options.model, options.weights)
+        settings |= {"dataset": plan.dataset.digest(), "model": model}
+        settings["version"] = f"{__version__}, torch {torch.__version__}"
         self.journal = Journal(plan.folder / ".progress.jsonl", settings)
 
     def start(self) -> None:
@@ -106,11 +92,7 @@ class DatasetRun:
         self.journal.start()
 
     def explain_rows(self, report: Report) -> None:
-        """Draw the rows that are not finished yet.
-
-        Args:
-            report: is told of each batch when it is finished, and on which line of the file each of its rows ends.
-        """
+        """Draw the rows that are not finished yet; report each batch, and on which line of the file its rows end."""
         rows = SMOOTH_ROWS if self._options.smooth else self._network.rows
         explain = partial(explain_by_size, self._network.explainer)
         runner = BatchRunner(self._request, explain, self._draw, partial(self._commit, report), rows)
@@ -154,11 +136,11 @@ class DatasetRun:
         report(batch, {row.index: row.line for row, _ in outcomes})
 
     def _rows_with_pictures(self) -> Iterator[list[str]]:
-        failed = chain.from_iterable(batch.failed for batch in self.journal.batches())
-        next_failed, _ = next(failed, (-1, ""))
+        failed = (index for batch in self.journal.batches() for index, _ in batch.failed)
+        next_failed = next(failed, None)
         for row, cells in self.plan.dataset.copied(self.plan.output.parent):
             if row.index == next_failed:
-                next_failed, _ = next(failed, (-1, ""))
+                next_failed = next(failed, None)
                 yield ["", *cells]
             else:
                 yield [f"{self.plan.folder.name}/{_picture_name(row.index)}", *cells]

@@ -63,15 +63,10 @@ class LayerGradients(BaseCAM):
 
 
 class LayerSmoothGrad(SmoothGrad):
-    """SmoothGrad of a layer: ``explain`` takes the gradients by its output, at noisy copies of the input.
+    """SmoothGrad of a layer: ``explain`` takes the gradients by its output ``(B, C, H, W)``, at noisy inputs.
 
-    Args:
-        model: the network.
-        layer: one of its modules, whose output is ``(B, C, H, W)``.
-        squared: sum the mean squares over the channels; else take the largest magnitude of the means.
-        **options: as for ``SmoothGrad``, whose noise and statistic it shares.
-
-    Note: what else ``SmoothGrad`` offers, such as ``attributions``, is of the input still.
+    ``squared`` sums the mean squares over the channels; else the largest magnitude of the means counts.
+    What else ``SmoothGrad`` offers, such as ``attributions``, is of the input still.
     """
 
     def __init__(self, model: nn.Module, layer: nn.Module, squared: bool, **options: Any) -> None:

@@ -14,10 +14,15 @@ from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.restore import undisturbed
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.models.nnp import NnpNetwork
-from pytorch_grad_cam.nnc.grad_cam_explainer import GradCAMExplainer
-from pytorch_grad_cam.nnc.map_request import BatchExplainer, DrawnMap, MapRequest, Pixels
+from pytorch_grad_cam.nnc.explainers import (
+    BatchExplainer,
+    DrawnMap,
+    GradCAMExplainer,
+    MapRequest,
+    Pixels,
+    SmoothGradExplainer,
+)
 from pytorch_grad_cam.nnc.options import NncOptions
-from pytorch_grad_cam.nnc.smooth_grad_explainer import SmoothGradExplainer
 from pytorch_grad_cam.runs.inputs import USUAL_SIDE, BatchPreprocessing, trial_input
 
 SATURATED = 0.999999  # beyond this a probability's gradient is mostly rounding
@@ -27,21 +32,13 @@ ROWS, MOST_ROWS = 32, 128  # per forward pass, of pictures of the usual size and
 
 @dataclass(frozen=True)
 class ConsoleNetwork:
-    """A network that is ready to be explained.
-
-    Attributes:
-        loaded: the network with its preprocessing.
-        classes: number of outputs.
-        probability: whether they are probabilities, whose gradient may vanish.
-        explainer: explains and draws a batch.
-        rows: how many pictures, or noisy copies of one, to run at once.
-    """
+    """A network that is ready to be explained."""
 
     loaded: LoadedModel
-    classes: int
-    probability: bool
+    classes: int  # number of outputs
+    probability: bool  # whether they are probabilities, whose gradient may vanish
     explainer: BatchExplainer
-    rows: int
+    rows: int  # how many pictures, or noisy copies of one, to run at once
 
     def is_saturated(self, drawn: DrawnMap) -> bool:
         """Say whether the score is a probability so close to 1 that its gradient vanishes."""
@@ -63,13 +60,7 @@ class ConsoleNetwork:
 def console_network(
     loaded: LoadedModel, options: NncOptions, device: torch.device, progress: bool = False
 ) -> ConsoleNetwork:
-    """Prepare what explains a network as the options ask for.
-
-    Args:
-        loaded: the network, on its device.
-        options: of the plug-in.
-        device: where the network is.
-        progress: let slow methods show a bar.
+    """Prepare what explains a network, on its device, as the options ask for; ``progress`` lets slow ones show a bar.
 
     Raises:
         ValueError: if the options ask for something that this network does not have.
@@ -90,12 +81,12 @@ def console_network(
             part.model,
             loaded.preprocessing,
             console,
+            part.variable,
+            progress,
             noise_level=options.noise_level,
             num_samples=options.num_samples,
             batch_size=rows,
             seed=options.seed,
-            layer=part.variable,
-            progress=progress,
         )
     else:
         explainer = GradCAMExplainer(

@@ -9,28 +9,23 @@ from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 @dataclass(frozen=True)
 class ConsoleCommand:
-    """One of the plug-ins.
+    """One of the plug-ins."""
 
-    Attributes:
-        name: what it is called on the command line.
-        summary: what it does, in one line.
-        smooth: whether it takes gradients of noisy inputs, instead of Grad-CAM.
-        batch: whether it works on a dataset CSV, instead of one picture.
-    """
-
-    name: str
-    summary: str
-    smooth: bool
-    batch: bool
+    name: str  # on the command line
+    summary: str  # what it does, in one line
+    smooth: bool  # whether it takes gradients of noisy inputs, instead of Grad-CAM
+    batch: bool  # whether it works on a dataset CSV, instead of one picture
 
 
-_ROWS = (
-    ConsoleCommand("gradcam", "Grad-CAM of one picture", smooth=False, batch=False),
-    ConsoleCommand("gradcam-batch", "Grad-CAM of every row of a dataset CSV", smooth=False, batch=True),
-    ConsoleCommand("smoothgrad", "SmoothGrad of one picture", smooth=True, batch=False),
-    ConsoleCommand("smoothgrad-batch", "SmoothGrad of every row of a dataset CSV", smooth=True, batch=True),
-)
-CONSOLE_COMMANDS = {command.name: command for command in _ROWS}
+CONSOLE_COMMANDS = {
+    command.name: command
+    for command in (
+        ConsoleCommand("gradcam", "Grad-CAM of one picture", smooth=False, batch=False),
+        ConsoleCommand("gradcam-batch", "Grad-CAM of every row of a dataset CSV", smooth=False, batch=True),
+        ConsoleCommand("smoothgrad", "SmoothGrad of one picture", smooth=True, batch=False),
+        ConsoleCommand("smoothgrad-batch", "SmoothGrad of every row of a dataset CSV", smooth=True, batch=True),
+    )
+}
 
 
 @dataclass(frozen=True)

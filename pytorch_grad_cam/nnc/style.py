@@ -17,13 +17,9 @@ CLIPPED = (1, 99)  # percentiles of a sensitivity map beyond which it is black o
 
 
 def coloured(maps: Tensor) -> Tensor:
-    """Colour maps from dark blue (0) over cyan and yellow to dark red (1).
+    """Colour maps ``(B, *S)`` from dark blue (0) over cyan and yellow to dark red (1).
 
-    Args:
-        maps: ``(B, *S)`` in [0, 1].
-
-    Returns:
-        float64 ``(B, 3, *S)``, RGB in 0..255.
+    Returns float64 ``(B, 3, *S)``, RGB in 0..255.
     """
     values = maps.double()
     after = torch.bucketize(values, _KNOTS.to(maps.device)).clamp(1, len(_KNOTS) - 1)
@@ -33,7 +29,7 @@ def coloured(maps: Tensor) -> Tensor:
 
 
 def overlay(maps: Tensor, pictures: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-    """Lay the colours of maps over the pictures, half and half, in the pictures' size.
+    """Lay the colours of maps over the pictures, half and half: uint8 RGB ``(B, H, W, 3)``.
 
     The colours are resized, not the map: between two cells the picture shows a mixture of their colours.
 
@@ -41,9 +37,6 @@ def overlay(maps: Tensor, pictures: Tensor, size: tuple[int, int] | None = None)
         maps: ``(B, h, w)`` of any range; each is stretched to [0, 1], a constant one becomes 0.
         pictures: ``(B, 1 | 3, H, W)`` in 0..255, gray or RGB.
         size: height and width of the centred part that the maps cover; the rest has no colour, black. None: all of it.
-
-    Returns:
-        uint8 ``(B, H, W, 3)``, RGB.
     """
     height, width = pictures.shape[2:]
     colours = coloured(unit_range(maps))  # (B, 3, h, w)
@@ -57,13 +50,9 @@ def overlay(maps: Tensor, pictures: Tensor, size: tuple[int, int] | None = None)
 
 
 def sensitivity(maps: Tensor) -> Tensor:
-    """Draw maps of squared gradients in gray, between their 1st and 99th percentile.
+    """Draw maps ``(B, H, W)`` of squared gradients in gray, uint8, between their 1st and 99th percentile.
 
-    Args:
-        maps: ``(B, H, W)``, the sum over the input's channels.
-
-    Returns:
-        uint8 ``(B, H, W)``; where both percentiles are equal, what exceeds them is white and the rest black.
+    Where both percentiles are equal, what exceeds them is white and the rest black.
     """
     values = maps.double()
     limits = np.percentile(values.flatten(1).numpy(), CLIPPED, axis=1)  # torch's quantile refuses large pictures

@@ -19,11 +19,7 @@ _SIZES = 64  # that are remembered
 
 
 class BatchPreprocessing:
-    """Prepares images in two steps: those that are resized one by one, in any thread, and the rest of a batch at once.
-
-    Args:
-        preprocessing: of the network.
-    """
+    """Prepares images in two steps: those to be resized one by one, in any thread, and the rest of a batch at once."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing

@@ -10,24 +10,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-Settings = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Batch:
-    """A number of rows that are done: everything that was to be written about them is written.
+    """A number of rows that are done: everything that was to be written about them is written."""
 
-    Attributes:
-        stop: the number of the row after the last one.
-        failed: rows that could not be done, and why.
-        notes: rows that were done, and what to know about them.
-        saturated: rows whose probability was so close to 1 that its gradient vanishes.
-    """
-
-    stop: int
-    failed: tuple[tuple[int, str], ...] = ()
-    notes: tuple[tuple[int, str], ...] = ()
-    saturated: tuple[int, ...] = ()
+    stop: int  # the number of the row after the last one
+    failed: tuple[tuple[int, str], ...] = ()  # rows that could not be done, and why
+    notes: tuple[tuple[int, str], ...] = ()  # rows that were done, and what to know about them
+    saturated: tuple[int, ...] = ()  # rows whose probability was so close to 1 that its gradient vanishes
 
 
 class Journal:
@@ -41,7 +32,7 @@ class Journal:
         settings: everything that decides on the result, as JSON can write it.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
         self._settings = json.loads(json.dumps(settings))
         self._length = 0  # bytes that count
@@ -82,11 +73,9 @@ class Journal:
         before = head.get("settings")
         if before is None:
             return
-        names = [*self._settings, *(name for name in before if name not in self._settings)]
+        names = dict.fromkeys([*self._settings, *before])
         self.changed = [name for name in names if before.get(name) != self._settings.get(name)]
-        if self.changed:
-            return
-        for record, length in self._records():
+        for record, length in () if self.changed else self._records():
             self._length += length
             self.done = record.get("stop", 0)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Which network, and how it sees a picture; `cli.network_arguments` says what each means."""
+    """Which network, and how it sees a picture; `cli.arguments` says what each means."""
 
     model: str
     weights: str | None

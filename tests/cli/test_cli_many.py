@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.explain.arguments import COLORMAPS, KINDS
+from pytorch_grad_cam.cli.explain.drawing import MANY
 from pytorch_grad_cam.cli.explain.image_files import ENDINGS
-from pytorch_grad_cam.cli.explain.map_grid import MANY
+from pytorch_grad_cam.cli.explain.options import COLORMAPS, KINDS
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.cli.method_names import ALL, chosen_methods, special_methods
 from pytorch_grad_cam.data.images import read_image

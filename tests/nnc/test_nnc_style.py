@@ -12,8 +12,7 @@ from numpy.random import RandomState
 from torch import nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.nnc.grad_cam_explainer import GradCAMExplainer
-from pytorch_grad_cam.nnc.map_request import MapRequest
+from pytorch_grad_cam.nnc.explainers import GradCAMExplainer, MapRequest
 from pytorch_grad_cam.nnc.methods import ChannelReluGradCAM, ConsoleNoise, LayerSmoothGrad
 from pytorch_grad_cam.nnc.style import coloured, overlay, sensitivity
 from pytorch_grad_cam.smooth_grad import SmoothGrad

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytorch_grad_cam.cli.arguments import (
+    CommandParser,
     add_image_path,
     add_image_weight,
+    add_network_arguments,
     add_output_dir,
     add_overwrite,
     positive_number,
 )
-from pytorch_grad_cam.cli.network_arguments import add_network_arguments
-from pytorch_grad_cam.cli.parser import CommandParser
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 _DESCRIPTION = """Split what a layer tells apart in the pictures into concepts, without asking for a class (Deep
@@ -40,24 +40,13 @@ def parse(program: str, arguments: Sequence[str]) -> ConceptsOptions:
     parser = CommandParser(prog=program, description=_DESCRIPTION)
     add_image_path(parser)
     add_network_arguments(parser)
-    group = parser.add_argument_group("concepts")
-    group.add_argument(
-        "--components", type=positive_number(), default=5, metavar="K", help="number of concepts (default: 5)"
-    )
-    group.add_argument(
-        "--top-k",
-        type=positive_number(),
-        default=2,
-        metavar="N",
-        help="classes that are named per concept (default: 2)",
-    )
-    group.add_argument(
-        "--target-layer",
-        "--target-layers",
-        metavar="LAYER",
-        help="dotted name, e.g. layer4 or features.-1 (default: the last with positions)",
-    )
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the factorisation's start (default: 0)")
+    add = parser.add_argument_group("concepts").add_argument
+    count = positive_number()
+    add("--components", type=count, default=5, metavar="K", help="number of concepts (default: 5)")
+    add("--top-k", type=count, default=2, metavar="N", help="classes that are named per concept (default: 2)")
+    what = "dotted name, e.g. layer4 or features.-1 (default: the last with positions)"
+    add("--target-layer", "--target-layers", metavar="LAYER", help=what)
+    add("--seed", type=int, default=0, metavar="N", help="of the factorisation's start (default: 0)")
     group = parser.add_argument_group("output")
     add_output_dir(group)
     add_image_weight(group, default=0.3)

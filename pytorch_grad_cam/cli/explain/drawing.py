@@ -1,7 +1,8 @@
-"""How the maps of one picture are drawn: placed on its pixels, blended with it, with boxes around what they show."""
+"""How the maps of one picture are drawn: each blended with it or alone, and all of them in a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,27 +11,24 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
-from pytorch_grad_cam.cli.explain.targets import DetectedObjectTarget
+from pytorch_grad_cam.cli.explain.targets import DetectedObjectTarget, ImageTarget, target_label
 from pytorch_grad_cam.data.pixels import deprocess_image
 from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.visualization.colormaps import DIVERGING
 from pytorch_grad_cam.visualization.overlay import draw_boxes, heat_map, show_cam_on_image, show_signed_cam_on_image
+from pytorch_grad_cam.visualization.sheet import contact_sheet, labelled_grid
+
+MANY = 8  # methods of one class in a column; more are laid out line by line, to fit on a screen
+Overlays = dict[str, list[NDArray[np.uint8] | None]]  # by method and column; None for a map that means nothing
 
 
 @dataclass(frozen=True)
 class ImageDrawing:
-    """One picture and how its maps are drawn.
+    """One picture and how its maps are drawn."""
 
-    Attributes:
-        source: the picture's path, as it was given.
-        image: uint8 RGB ``(H, W, 3)``.
-        loaded: the network.
-        options: colours and thresholds.
-    """
-
-    source: str
-    image: NDArray[np.uint8]
+    source: str  # the picture's path, as it was given
+    image: NDArray[np.uint8]  # RGB (H, W, 3)
     loaded: LoadedModel
     options: ExplainOptions
 
@@ -85,3 +83,30 @@ class ImageDrawing:
         bands = np.stack([self.on_image(band) for band in np.moveaxis(pixels, 2, 0)], axis=2)
         placed = np.round(np.nan_to_num(bands, nan=127)).astype(np.uint8)
         return np.repeat(placed, 3, axis=2) if placed.shape[2] == 1 else placed
+
+
+def map_grid(drawing: ImageDrawing, results: Sequence[MapResult]) -> NDArray[np.uint8]:
+    """Draw all maps of a picture, at least one: methods x targets; of many methods and one target a sheet."""
+    targets = list(dict.fromkeys(result.target for result in results if result.category is not None)) or [None]
+    top = next((result.category for result in results if result.category is not None), None)
+    labels = [target_label(top if target is None else target, drawing.loaded.categories) for target in targets]
+    overlays = _overlays(drawing, results, targets)
+    if len(targets) == 1 and len(overlays) > MANY:
+        tiles = {name: row[0] for name, row in overlays.items() if row[0] is not None}
+        return contact_sheet([drawing.image, *tiles.values()], [labels[0] or "picture", *tiles], side=224)
+    colormap = DIVERGING if any(result.signed for result in results) else drawing.colormap
+    cells = [[drawing.image, *row] for row in overlays.values()]
+    return labelled_grid(cells, list(overlays), ["picture", *labels], colormap=colormap)
+
+
+def _overlays(drawing: ImageDrawing, results: Sequence[MapResult], targets: Sequence[ImageTarget]) -> Overlays:
+    """Draw the overlays of each method, named as people shall read it; one that looks at no class repeats its map."""
+    by_request = {(result.method, result.target): result for result in results}
+    overlays: Overlays = {}
+    for method in dict.fromkeys(result.method for result in results):
+        classless = all(result.category is None for result in results if result.method == method)
+        row = [by_request[method, None if classless else target] for target in targets]
+        overlays[f"{method} (no class)" if classless else method] = [
+            None if result.map is None else drawing.overlay(result) for result in row
+        ]
+    return overlays

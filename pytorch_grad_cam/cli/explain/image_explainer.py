@@ -16,10 +16,10 @@ from torch import Tensor
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.cli.classes import check_categories, parse_classes
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
-from pytorch_grad_cam.cli.explain.predictions import check_task
 from pytorch_grad_cam.cli.explain.targets import (
     ClassContrast,
     ImageTarget,
+    check_task,
     image_targets,
     method_target,
     parse_contrast,
@@ -35,29 +35,17 @@ from pytorch_grad_cam.runs.error_text import in_one_line
 
 @dataclass(frozen=True)
 class MapResult:
-    """One map of one picture.
-
-    Attributes:
-        method: its name.
-        target: what was asked for; None for the top class, or for a method that looks at no class.
-        map: ``(h, w)`` in [0, 1], of a contrast in [-1, 1], at the network's resolution; None if it means nothing.
-        notes: what is wrong with it, if anything.
-        category: index of the class that is explained; None for a method that looks at no class.
-        score: of that class.
-        layers: their names.
-        outputs: what the network returned.
-        against: whether the map shows what speaks against it.
-    """
+    """One map of one picture."""
 
     method: str
-    target: ImageTarget
-    map: NDArray[np.float32] | None
-    notes: str
-    category: int | None
-    score: float | None
+    target: ImageTarget  # None for the top class, or for a method that looks at no class
+    map: NDArray[np.float32] | None  # (h, w) in [0, 1], of a contrast in [-1, 1]; None if it means nothing
+    notes: str  # what is wrong with it, if anything
+    category: int | None  # of the class that is explained; None for a method that looks at no class
+    score: float | None  # of that class
     layers: tuple[str, ...]
-    outputs: Any
-    against: bool = False
+    outputs: Any  # the network's
+    against: bool  # whether the map shows what speaks against the class
 
     @property
     def signed(self) -> bool:
@@ -66,21 +54,14 @@ class MapResult:
 
 
 class ImageExplainer:
-    """The network and the methods of a run, ready for one picture after the other.
-
-    Args:
-        loaded: the network, on its device.
-        options: which methods, classes and layers.
-        device: where the network is.
-        progress: let slow methods show a bar.
+    """The network, on its device, and the methods of a run, ready for one picture after the other.
 
     Raises:
         ValueError: for a layer or class that the network does not have.
     """
 
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, progress: bool) -> None:
-        self.loaded, self.options = loaded, options
-        self._device = device
+        self.loaded, self.options, self._device = loaded, options, device
         self.choices = parse_classes(options.target, loaded.categories)
         self._contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
         if options.aug_smooth and loaded.task == "detection":
@@ -178,7 +159,9 @@ class ImageExplainer:
         ignored = " and ".join(name for name, value in values.items() if value)
         if classless and ignored:
             verb = "are" if " " in ignored else "is"
-            print(f"warning: {_methods_look(classless)} at no class; {ignored} {verb} ignored", file=sys.stderr)
+            *names, last = classless
+            methods = f"{', '.join(names)} and {last} look" if names else f"{last} looks"
+            print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
 
 
 def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions, progress: bool) -> BaseCAM:
@@ -197,7 +180,3 @@ def _notes_text(notes: Sequence[str], advice: str) -> str:
     return "; ".join(
         f"{note.problem}{advice}" if isinstance(note, Note) and note.code == NEGATIVE else note for note in notes
     )
-
-
-def _methods_look(names: list[str]) -> str:
-    return f"{names[0]} looks" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} look"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
+from pytorch_grad_cam import __version__
+from pytorch_grad_cam.cli.classes import class_name
+from pytorch_grad_cam.cli.explain.drawing import ImageDrawing, map_grid
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
-from pytorch_grad_cam.cli.explain.map_grid import map_grid
-from pytorch_grad_cam.cli.explain.map_record import map_record
-from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, target_label
-from pytorch_grad_cam.cli.output_files import json_file
+from pytorch_grad_cam.cli.explain.targets import MOST_PREDICTIONS, ClassContrast, ImageTarget, predictions, target_label
+from pytorch_grad_cam.cli.output import json_file
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.visualization.overlay import draw_boxes
@@ -35,17 +37,11 @@ GuidedGradients = dict[ImageTarget, NDArray[np.float32] | str]  # by target; or 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """The files of one picture's maps.
-
-    Attributes:
-        drawing: draws the maps.
-        kinds: what to save, of `arguments.KINDS`.
-        several: whether the names of classes belong into those of files.
-    """
+    """The files of one picture's maps."""
 
     drawing: ImageDrawing
-    kinds: Sequence[str]
-    several: bool
+    kinds: Sequence[str]  # what to save, of `options.KINDS`
+    several: bool  # whether the names of classes belong into those of files
 
     def names(self, method: str, target: ImageTarget) -> list[str]:
         """Return the names of all files of one map."""
@@ -80,7 +76,7 @@ class ImageFiles:
             "heatmap": lambda: [encoded_image("a.png", drawing.heat_map(result))],
             "npy": lambda: [_array(heat)],
             "boxes": lambda: self._boxes(result),
-            "json": lambda: [json_file(map_record(drawing, result))],
+            "json": lambda: [json_file(_map_record(drawing, result))],
         }
         return {
             self._stem(result.method, result.target) + ending: content
@@ -102,3 +98,35 @@ def _array(values: NDArray[np.float32]) -> bytes:
     file = BytesIO()
     np.save(file, values)
     return file.getvalue()
+
+
+def _map_record(drawing: ImageDrawing, result: MapResult) -> dict[str, Any]:
+    """Return everything that is known about a map, as JSON can write it."""
+    loaded, options = drawing.loaded, drawing.options
+    seen = predictions(result.outputs, loaded, MOST_PREDICTIONS) or []
+    box = drawing.object_box(result)
+
+    def named_class(index: int) -> dict[str, Any]:
+        return {"index": index, "name": class_name(index, loaded.categories)}
+
+    return {
+        "picture": drawing.source,
+        "height": drawing.image.shape[0],
+        "width": drawing.image.shape[1],
+        "model": loaded.source,
+        "predicted": [named_class(index) | {"share": round(share, 6)} for index, share in seen],
+        "method": result.method,
+        "class": None if result.category is None else named_class(result.category),
+        "rather_than": named_class(result.target.second) if isinstance(result.target, ClassContrast) else None,
+        "against": result.against,
+        "score": result.score if result.score is not None and math.isfinite(result.score) else None,
+        "object": None if box is None else {side: getattr(box, side) for side in ("left", "top", "right", "bottom")},
+        "layers": list(result.layers),
+        "aug_smooth": options.aug_smooth,
+        "eigen_smooth": options.eigen_smooth,
+        "seed": options.seed,
+        "box_threshold": options.box_threshold,
+        "boxes": [asdict(box) for box in drawing.boxes(result)],
+        "notes": result.notes,
+        "version": __version__,
+    }

@@ -1,4 +1,4 @@
-"""The options of the command without a verb. Importing this costs nothing: no torch, no pictures."""
+"""The options of the command without a verb: names, what they take, what they mean. Importing this costs nothing."""
 
 from __future__ import annotations
 
@@ -7,20 +7,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.cli.arguments import add_image_path
-from pytorch_grad_cam.cli.commands import COMMANDS
-from pytorch_grad_cam.cli.explain.arguments import (
-    FILES,
-    add_explanation_arguments,
-    add_output_arguments,
-    check_explanation,
+from pytorch_grad_cam.cli.arguments import (
+    CommandParser,
+    add_image_path,
+    add_image_weight,
+    add_network_arguments,
+    add_output_dir,
+    add_overwrite,
+    argument_type,
+    fraction,
+    positive_number,
+    whole_number,
 )
-from pytorch_grad_cam.cli.method_names import chosen_methods
-from pytorch_grad_cam.cli.network_arguments import add_network_arguments
-from pytorch_grad_cam.cli.parser import CommandParser
+from pytorch_grad_cam.cli.commands import COMMANDS
+from pytorch_grad_cam.cli.method_names import chosen_methods, method_or_all
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
+TASKS = ("classification", "segmentation", "detection")
+# What can be saved, and what for.
+KINDS = {
+    "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
+    "contact_sheet.jpg",
+    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map",
+    "heatmap": "<name>_heatmap.png, the map alone; gray where the network never looked",
+    "npy": "<name>_cam.npy, float32 (H, W) in the picture's pixels; NaN where the network never looked",
+    "boxes": "<name>_boxes.jpg and <name>_boxes.json, around what the map points at",
+    "json": "<name>.json, what was found, in numbers",
+}
+FILES = """  <name> is <method> or, if several classes are asked for, <method>_<index>_<class>. One picture's files
+  lie in the output folder itself; a folder, a pattern or several pictures get a folder for each picture.
+  --save takes:
+""" + "\n".join(f"  {kind:10}{what}" for kind, what in KINDS.items())
+# OpenCV's, in lower case and without COLORMAP_.
+COLORMAPS = (
+    "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "parula", "hot", "bone", "rainbow", "ocean",
+    "winter", "summer", "autumn", "spring", "cool", "hsv", "pink", "twilight", "twilight_shifted", "deepgreen",
+)  # fmt: skip
 EXAMPLES = """examples:
   %(prog)s --image-path dog.jpg
   %(prog)s --image-path dog.jpg --model resnet18 --method layercam --target "tiger cat"
@@ -34,7 +57,7 @@ EXAMPLES = """examples:
 
 @dataclass(frozen=True)
 class ExplainOptions(NetworkOptions):
-    """What to draw of what; `cli.explain.arguments` says what each means."""
+    """What to draw of what; `_add_explanation_arguments` and `_add_output_arguments` say what each means."""
 
     image_path: list[str]
     method: list[str]
@@ -61,7 +84,12 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
     parser = _parser(program)
     options = vars(parser.parse_args(arguments))
-    check_explanation(parser, options)
+    if options["contrast"] and options["target"]:
+        parser.error("--contrast takes the place of --target; give one of the two")
+    if options["contrast"] and options["against"]:
+        parser.error("--contrast with --against is the contrast the other way round; exchange its two classes")
+    if "guided" in (options["save"] or []) and (options["contrast"] or options["against"]):
+        parser.error("--save guided shows what speaks for one class; it goes with neither --contrast nor --against")
     return ExplainOptions(**options | {"method": chosen_methods(options["method"])})
 
 
@@ -78,6 +106,83 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)
     add_network_arguments(parser)
-    add_explanation_arguments(parser)
-    add_output_arguments(parser)
+    _add_explanation_arguments(parser)
+    _add_output_arguments(parser)
     return parser
+
+
+def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what decides on the map."""
+    add = parser.add_argument_group("explanation").add_argument
+    what = "see below; several, or all that ask for no special network (default: gradcam)"
+    add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
+    add(
+        "--target",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="CLASS",
+        help="index or name of a class to explain, or top-3 for the three predicted first; several, too "
+        "(default: the top class)",
+    )
+    what = "what speaks for class A rather than class B: red for A, blue for B; takes the place of --target"
+    add("--contrast", nargs=2, metavar=("A", "B"), help=what)
+    add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
+    add(
+        "--task",
+        choices=TASKS,
+        help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
+        "detection each object that is found, with its box (default: what the network is known for)",
+    )
+    what = "dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)"
+    add("--target-layers", nargs="+", metavar="LAYER", help=what)
+    add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
+    add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
+    what = "changed inputs per forward pass, at most, for scorecam, ablationcam and the like"
+    add("--batch-size", type=positive_number("inputs"), metavar="N", help=what)
+    what = "noisy copies for smoothgrad and the like (default: 25), masks for rise (default: 1000)"
+    add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
+    what = "noise for smoothgrad and the like, as a share of the picture's range (default: 0.15)"
+    add("--noise-level", type=fraction, metavar="X", help=what)
+    add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what decides on the files."""
+    group = parser.add_argument_group("output")
+    add_output_dir(group)
+    what = "what to write: " + ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
+    group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
+    what = f"{', '.join(COLORMAPS[:4])} or another of OpenCV's (default: jet)"
+    group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
+    add_image_weight(group, default=0.5)
+    group.add_argument(
+        "--box-threshold",
+        type=argument_type(_threshold),
+        default=0.5,
+        metavar="T",
+        help="boxes lie around what exceeds this share of the map's maximum, or p90: its 90th percentile, or otsu "
+        "(default: 0.5)",
+    )
+    add_overwrite(group)
+
+
+def _colormap(text: str) -> str:
+    name = text.lower().removeprefix("colormap_")
+    if name not in COLORMAPS:
+        raise ValueError(f"unknown colormap {text!r}; known: {', '.join(COLORMAPS)}")
+    return name
+
+
+def _threshold(text: str) -> float | str:
+    """Check the form only; `engine.boxes` says what it means."""
+    if text.lower() == "otsu":
+        return "otsu"
+    percentile = text[:1].lower() == "p"
+    try:
+        number = float(text[1:] if percentile else text)
+    except ValueError:
+        number = -1.0
+    if not (0 <= number < 100 if percentile else 0 < number <= 1):
+        raise ValueError(f"{text!r} is no threshold; give a share such as 0.4, a percentile such as p90, or otsu")
+    return text.lower() if percentile else number

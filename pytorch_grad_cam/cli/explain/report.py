@@ -8,10 +8,15 @@ from pathlib import Path
 from pytorch_grad_cam.bases.input_cam import INPUT
 from pytorch_grad_cam.cli.classes import class_label
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
-from pytorch_grad_cam.cli.explain.predictions import MOST_PREDICTIONS, predictions
-from pytorch_grad_cam.cli.explain.targets import ClassContrast, DetectedObjectTarget, target_label
+from pytorch_grad_cam.cli.explain.targets import (
+    MOST_PREDICTIONS,
+    ClassContrast,
+    DetectedObjectTarget,
+    predictions,
+    target_label,
+)
 from pytorch_grad_cam.cli.method_names import ALL, chosen_methods, special_methods
-from pytorch_grad_cam.cli.text_table import headed_lines
+from pytorch_grad_cam.cli.output import headed_lines
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.models.loaded import LoadedModel
 
@@ -19,13 +24,7 @@ _MOST_NAMES = 8  # in a line
 
 
 def in_full(maps: Sequence[MapResult], loaded: LoadedModel, automatic_layer: bool) -> Iterator[str]:
-    """Say what the network predicted and what was explained where.
-
-    Args:
-        maps: of one picture, at least one.
-        loaded: the network.
-        automatic_layer: whether the layer was chosen automatically.
-    """
+    """Say what the network predicted in one picture and what was explained where, by at least one map."""
     yield from _predicted(maps[0], loaded)
     yield from _explained(maps, loaded)
     yield from _methods(maps)

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pytorch_grad_cam.cli.classes import may_be_several
 from pytorch_grad_cam.cli.explain import report
-from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
-from pytorch_grad_cam.cli.explain.one_image import ImageResult, explain_image
+from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
+from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
+from pytorch_grad_cam.cli.explain.image_files import GRID, GuidedGradients, ImageFiles
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.sheets import ContactSheets
-from pytorch_grad_cam.cli.explain.targets import ClassContrast, target_label
-from pytorch_grad_cam.cli.network import chosen_device, load_network, network_summary
-from pytorch_grad_cam.cli.text_table import written_files
-from pytorch_grad_cam.data.images import check_writable, read_image
+from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, target_label
+from pytorch_grad_cam.cli.network import load_network, network_summary
+from pytorch_grad_cam.cli.output import refuse_existing, written_files
+from pytorch_grad_cam.data.images import check_writable, read_image, write_bytes
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.runs.error_text import in_one_line
 
 _MOST_NAMES = 5  # in a line
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """What came of one picture."""
+
+    drawing: ImageDrawing
+    maps: Sequence[MapResult]  # also those that mean nothing
+    files: Sequence[Path]  # that were written
+    input_size: tuple[int, int]  # height and width of what the network saw
+    problems: Sequence[str]  # a sentence for each thing that was asked for and could not be drawn
+    remarks: Sequence[str]  # a sentence for what would have been welcome
 
 
 def run(options: ExplainOptions) -> int:
@@ -37,8 +55,7 @@ def run(options: ExplainOptions) -> int:
     check_writable(options.output_dir)
     many = names_many(options.image_path)
     image = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
-    device = chosen_device(options)
-    loaded = load_network(options, device)
+    loaded, device = load_network(options)
     if options.task is not None:
         loaded = replace(loaded, task=options.task)
     explainer = ImageExplainer(loaded, options, device, progress=not many and sys.stderr.isatty())
@@ -47,7 +64,7 @@ def run(options: ExplainOptions) -> int:
     source, folder = str(samples[0].path), Path(options.output_dir)
     one_class = loaded.task == "classification" and not (options.contrast or options.against)
     kinds = options.save or (["overlay", "guided"] if one_class else ["overlay"])
-    result = explain_image(explainer, source, image, folder, kinds, replace=True)
+    result = _explain_image(explainer, source, image, folder, kinds, overwrite=True)
     _print_result(explainer, source, result)
     return 1 if result.problems else 0
 
@@ -58,10 +75,7 @@ def _print_result(explainer: ImageExplainer, source: str, result: ImageResult) -
     print(f"picture:    {source}")
     print(f"model:      {network_summary(loaded, result.input_size)}")
     automatic_layer = not (explainer.options.target_layers or loaded.target_layers)
-    for line in report.in_full(result.maps, loaded, automatic_layer):
-        print(line)
-    for line in written_files(result.files):
-        print(line)
+    print(*report.in_full(result.maps, loaded, automatic_layer), *written_files(result.files), sep="\n")
     for remark in result.remarks:
         print(f"not drawn:  {remark}")
     for note in report.notes(result.maps):
@@ -114,7 +128,7 @@ def _one_of_many(
     options, source = explainer.options, str(sample.path)
     kinds = options.save or ["overlay"]
     try:
-        result = explain_image(explainer, source, read_image(sample.path), folder, kinds, options.overwrite)
+        result = _explain_image(explainer, source, read_image(sample.path), folder, kinds, options.overwrite)
     except Exception as error:  # the next picture may well do
         if options.debug:
             raise
@@ -137,3 +151,53 @@ def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str) -> Non
     label = target_label(target, result.drawing.loaded.categories)
     what = "" if target is None else f"{'not ' if first.against else ''}{label}: "
     sheets.add(result.drawing.overlay(first), f"{what}{name}")  # the class first: long captions are cut
+
+
+def _explain_image(
+    explainer: ImageExplainer,
+    source: str,
+    image: NDArray[np.uint8],
+    folder: Path,
+    kinds: Sequence[str],
+    overwrite: bool,
+) -> ImageResult:
+    """Explain one picture and, when everything is ready, write its files.
+
+    Raises:
+        FileExistsError: if a file exists that must not be replaced; nothing has been computed then.
+        Exception: from the network or the method, with a message for people.
+    """
+    several = may_be_several(explainer.choices) or explainer.loaded.task == "detection"
+    drawing = ImageDrawing(source, image, explainer.loaded, explainer.options)
+    files = ImageFiles(drawing, kinds, several)
+    inputs = explainer.inputs(image)
+    targets = explainer.targets(inputs)
+    if not overwrite:
+        names = [name for method, target in explainer.requests(targets) for name in files.names(method, target)]
+        refuse_existing(folder, [*names, GRID] if len(explainer.options.method) * len(targets) > 1 else names)
+    maps, failed = explainer.maps(inputs, targets)
+    problems = [*failed, *report.problems(maps, explainer.loaded)]
+    guided = _guided_gradients(explainer, inputs, maps, targets) if "guided" in kinds else {}
+    missing = [f"guided backpropagation: {why}" for why in {why for why in guided.values() if isinstance(why, str)}]
+    contents = files.contents(maps, guided)
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    was_named = "guided" in (explainer.options.save or [])
+    return ImageResult(
+        drawing,
+        maps,
+        [folder / name for name in contents],
+        (int(inputs.shape[2]), int(inputs.shape[3])),
+        problems + (missing if was_named else []),
+        [] if was_named else missing,
+    )
+
+
+def _guided_gradients(
+    explainer: ImageExplainer, inputs: Tensor, maps: Sequence[MapResult], targets: Sequence[ImageTarget]
+) -> GuidedGradients:
+    """Run guided backpropagation once per target; a method that looks at no class gets that of the first one."""
+    return {
+        target: explainer.guided_gradients(inputs, targets[0] if target is None else target)
+        for target in dict.fromkeys(result.target for result in maps if result.map is not None)
+    }

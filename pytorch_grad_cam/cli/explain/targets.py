@@ -1,4 +1,4 @@
-"""What can be explained of a picture, whatever the network does: classes, contrasts, predicted regions, objects."""
+"""What a network sees in a picture, whatever its task, and what can be explained of it: classes, regions, objects."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from pytorch_grad_cam.cli.classes import ClassChoice, TopClasses, class_indices, class_label, find_class
-from pytorch_grad_cam.cli.explain.predictions import MIN_SCORE, area_shares, check_task
+from pytorch_grad_cam.cli.classes import (
+    ClassChoice,
+    TopClasses,
+    class_indices,
+    class_label,
+    class_name,
+    class_shares,
+    find_class,
+)
+from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.detection import DetectedObject, detected_objects
+from pytorch_grad_cam.targets.segmentation import dense_scores, predicted_classes
 
+MOST_PREDICTIONS = 5  # classes that are listed
 MOST_OBJECTS = 8  # that are explained without being asked for one by one
+MIN_SCORE = 0.5  # of an object that counts without being asked for
 
 
 @dataclass(frozen=True)
@@ -34,27 +46,19 @@ class ClassContrast:
 
 @dataclass(frozen=True)
 class DetectedObjectTarget:
-    """One object that a detector found in a picture.
+    """One object that a detector found in a picture."""
 
-    Attributes:
-        number: from 1, the surest first.
-        detected: where it is and what it is.
-    """
-
-    number: int
+    number: int  # from 1, the surest first
     detected: DetectedObject
 
     def name(self, categories: tuple[str, ...] | None) -> str:
         """Write it for people: its number and class."""
-        return f"{self.number} {_class_name(self.detected.category, categories)}"
+        return f"{self.number} {_class_in_words(self.detected.category, categories)}"
 
     def box_on_image(self, preprocessing: Preprocessing, seen: tuple[int, int], size: tuple[int, int]) -> Box | None:
         """Return its box in the image's pixels; None if none of it is there.
 
-        Args:
-            preprocessing: from the image to what the network sees.
-            seen: height and width of the latter.
-            size: height and width of the image.
+        ``seen`` and ``size`` are height and width of what the network sees and of the image.
         """
         left, top, right, bottom = self.detected.box
         height, width = seen
@@ -89,12 +93,7 @@ def parse_contrast(texts: Sequence[str] | None, categories: tuple[str, ...] | No
 
 
 def image_targets(loaded: LoadedModel, choices: Sequence[ClassChoice], outputs: Any) -> list[ImageTarget]:
-    """Return what is explained of one picture.
-
-    Args:
-        loaded: the network.
-        choices: the classes that were named.
-        outputs: the network's for the picture.
+    """Return what is explained of one picture, by the network's outputs for it.
 
     Raises:
         ValueError: if the network does not do its task, or finds nothing of what was named.
@@ -126,7 +125,7 @@ def target_label(target: ImageTarget, categories: tuple[str, ...] | None) -> str
 
 def _predicted_regions(outputs: Any, choices: Sequence[ClassChoice], categories: tuple[str, ...] | None) -> list[int]:
     """Return the chosen classes that are predicted somewhere; one that was named must be, if the network has it."""
-    shares = area_shares(outputs)
+    shares = _area_shares(outputs)
     indices = class_indices(choices, shares[None])
     named = {choice for choice in choices if isinstance(choice, int)}
     for index in named:
@@ -158,9 +157,51 @@ def _chosen_objects(
 
 def _absent(who: str, index: int, present: Sequence[int], categories: tuple[str, ...] | None) -> ValueError:
     """Say that a class is not in the picture, and which are."""
-    seen = ", ".join(dict.fromkeys(_class_name(other, categories) for other in present))
-    return ValueError(f"the {who} finds no {_class_name(index, categories)} in the picture; it finds {seen}")
+    seen = ", ".join(dict.fromkeys(_class_in_words(other, categories) for other in present))
+    return ValueError(f"the {who} finds no {_class_in_words(index, categories)} in the picture; it finds {seen}")
 
 
-def _class_name(index: int, categories: tuple[str, ...] | None) -> str:
-    return categories[index] if categories and 0 <= index < len(categories) else f"class {index}"
+def _class_in_words(index: int, categories: tuple[str, ...] | None) -> str:
+    name = class_name(index, categories)
+    return f"class {index}" if name is None else name
+
+
+def predictions(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
+    """Return what the network sees: classes with their probabilities or areas, or objects with their scores.
+
+    At most ``count``, index and share in 0..1, the highest first; None if there is nothing of that kind.
+    """
+    return _regions_or_objects(outputs, loaded.task, count) or class_shares(outputs, loaded, count)
+
+
+def check_task(outputs: Any, task: str) -> None:
+    """Refuse a task that the network was not made for.
+
+    Raises:
+        ValueError: if its outputs are others.
+    """
+    try:
+        _regions_or_objects(outputs, task, 1)
+    except NoScoresError as error:
+        raise ValueError(
+            f"this network does no {task}: {error.problem}; leave out --task, or choose a network for it with --model"
+        ) from error
+
+
+def _area_shares(outputs: Any) -> Tensor:
+    """Return the share of one picture in which each class is predicted, ``(M,)``."""
+    scores = dense_scores(one_image(outputs, 0, 1))
+    predicted = predicted_classes(scores).flatten()
+    return predicted.bincount(minlength=max(2, len(scores))) / len(predicted)
+
+
+def _regions_or_objects(outputs: Any, task: str, count: int) -> list[tuple[int, float]] | None:
+    """Return what a segmentation network or detector sees; None if it is no such network."""
+    if task == "segmentation":
+        shares = _area_shares(outputs)
+        largest = shares.topk(min(count, len(shares))).indices.tolist()
+        return [(index, float(shares[index])) for index in largest if shares[index] > 0]
+    if task == "detection":
+        objects = detected_objects(one_image(outputs, 0, 1), MIN_SCORE, count)
+        return [(detected.category, detected.score) for detected in objects]
+    return None

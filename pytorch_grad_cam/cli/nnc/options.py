@@ -7,9 +7,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pytorch_grad_cam.cli.arguments import fraction, number_type, whole_number
-from pytorch_grad_cam.cli.network_arguments import add_network_arguments
-from pytorch_grad_cam.cli.parser import CommandParser
+from pytorch_grad_cam.cli.arguments import CommandParser, add_network_arguments, fraction, number_type, whole_number
 from pytorch_grad_cam.nnc.options import CONSOLE_COMMANDS, ConsoleCommand, NncOptions
 
 _BATCH = """Writes the rows of --input with one column added first, {column!r}, which names the row's picture,
@@ -43,24 +41,20 @@ def parse(program: str, arguments: Sequence[str]) -> NncOptions:
 
 def _refuse_command(program: str, arguments: Sequence[str]) -> NoReturn:
     """Show the commands if that is asked for, else say what to do about a first word that is none."""
-    parser = _overview(program)
-    parser.parse_known_args([word for word in arguments[:1] if word in ("-h", "--help")])
-    word = arguments[0] if arguments else ""
-    close = difflib.get_close_matches(word, CONSOLE_COMMANDS, n=1)
-    known = ", ".join(CONSOLE_COMMANDS)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {known}"
-    parser.error(f"there is no command {word!r}; {hint}" if word else f"name a command: {known}")
-
-
-def _overview(program: str) -> argparse.ArgumentParser:
     commands = "\n".join(f"  {command.name:20}{command.summary}" for command in CONSOLE_COMMANDS.values())
-    return CommandParser(
+    parser = CommandParser(
         prog=program,
         usage="%(prog)s COMMAND [options]",
         description="The XAI plug-ins of Neural Network Console, with their options, for a .nnp or any other network.",
         epilog=f"commands:\n{commands}\n\n%(prog)s COMMAND --help lists the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.parse_known_args([word for word in arguments[:1] if word in ("-h", "--help")])
+    word = arguments[0] if arguments else ""
+    close = difflib.get_close_matches(word, CONSOLE_COMMANDS, n=1)
+    known = ", ".join(CONSOLE_COMMANDS)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {known}"
+    parser.error(f"there is no command {word!r}; {hint}" if word else f"name a command: {known}")
 
 
 def _command_parser(program: str, command: ConsoleCommand) -> argparse.ArgumentParser:
@@ -111,15 +105,10 @@ def _add_plug_in_arguments(group: Any, command: ConsoleCommand) -> None:
 
 def _add_own_arguments(group: Any, command: ConsoleCommand) -> None:
     """Add the options that the plug-in does not have."""
-    group.add_argument(
-        "--style", choices=("paper", "nnc"), default="paper", help="the published method (default) or the plug-in's"
-    )
-    group.add_argument(
-        "--score",
-        choices=("output", "logit"),
-        default="output",
-        help="what is explained; logit: .nnp only (default: output)",
-    )
+    what = "the published method (default) or the plug-in's"
+    group.add_argument("--style", choices=("paper", "nnc"), default="paper", help=what)
+    what = "what is explained; logit: .nnp only (default: output)"
+    group.add_argument("--score", choices=("output", "logit"), default="output", help=what)
     if command.smooth:
         _add(group, "seed", type=whole_number, default=0, metavar="N", help="of the noise")
     else:

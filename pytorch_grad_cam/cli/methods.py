@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Sequence
+
+from pytorch_grad_cam.cli.arguments import CommandParser
+from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.method_names import special_methods
-from pytorch_grad_cam.cli.methods.options import MethodsOptions
-from pytorch_grad_cam.cli.text_table import aligned_columns
+from pytorch_grad_cam.cli.output import aligned_columns
 from pytorch_grad_cam.methods import METHODS
 
 LEGEND = """
@@ -14,11 +18,17 @@ passes per picture: F, B: forward and backward through the network; Ft, Bt: only
 for networks with what is in brackets only: {special}"""
 
 
-def run(_: MethodsOptions) -> int:
+def parse(program: str, arguments: Sequence[str]) -> Namespace:
+    """Refuse all arguments but --help."""
+    parser = CommandParser(prog=program, description=COMMANDS["methods"].description)
+    parser.set_defaults(debug=False)
+    return parser.parse_args(arguments)
+
+
+def run(_: Namespace) -> int:
     """Print every method: name, what is highlighted, passes, source."""
     rows = [("method", "highlights", "passes", "source")]
     rows += [(method.name, method.summary, method.passes, method.source) for method in METHODS.values()]
-    for line in aligned_columns(rows):
-        print(line)
+    print(aligned_columns(rows))
     print(LEGEND.format(special=special_methods()))
     return 0
