@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import warnings
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pytorch_grad_cam.data.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,41 +70,6 @@ def encoded_image(path: str | Path, image: NDArray[np.uint8]) -> bytes:
     options = {"quality": 95, "subsampling": 0} if FORMATS[path.suffix.lower()] == "JPEG" else {}
     Image.fromarray(image).save(encoded, FORMATS[path.suffix.lower()], **options)
     return encoded.getvalue()
-
-
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file under another name in the same folder, then give it its own: nobody meets half a file.
-
-    Raises:
-        OSError: if the folder cannot be made or written to.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "xb") as file:
-            file.write(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise type(error)(f"cannot write {path}: {_lower_reason(error)}; choose another folder") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def check_writable(folder: str | Path) -> None:
-    """Raise at once, before any work, what writing into a folder would raise. The folder may be missing; it stays so.
-
-    Raises:
-        OSError: if a file is in the way, or the permission is missing.
-    """
-    nearest = Path(folder).absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise NotADirectoryError(f"cannot write to {folder}: {nearest} is not a folder; choose another folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(f"cannot write to {folder}: no permission in {nearest}; choose another folder")
 
 
 def _file_bytes(path: Path) -> bytes:

@@ -9,8 +9,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import StringIO
+from itertools import chain
 from pathlib import Path
 
+from pytorch_grad_cam.data.files import write_bytes
+
+_CHUNK = 1 << 16  # characters that are written at once
 _HEADER = re.compile(r"(?P<name>.+?)(?:__(?P<index>\d+))?(?::(?P<label>.*))?", re.DOTALL)
 
 
@@ -62,9 +67,14 @@ class DatasetCsv:
         self.columns = tuple(map(Column.parse, header))
 
     def rows(self, start: int = 0) -> Iterator[Row]:
-        """Read the rows from number ``start`` on."""
+        """Read the rows from number ``start`` on.
+
+        Raises:
+            ValueError: if the header is not the one of before.
+        """
         lines = self._lines()
-        next(lines)
+        if next(lines, (0, ()))[1] != self.header:
+            raise ValueError(f"the header of {self.path} was changed while it was being read; give the command again")
         yield from (Row(index, line, cells) for index, (line, cells) in enumerate(lines) if index >= start)
 
     def count(self) -> int:
@@ -180,6 +190,10 @@ class Labels:
             self._of_file[cells[0]] = self._from_file(Path(self.dataset.file(cells[0])))
         return self._of_file[cells[0]]
 
+    def forget_files(self) -> None:
+        """Read files of labels again from now on."""
+        self._of_file.clear()
+
     def _from_file(self, path: Path) -> int:
         if not path.is_file():
             raise ValueError(f"its label {path} is neither a number nor a file")
@@ -208,20 +222,26 @@ class Labels:
 def write_dataset(path: str | Path, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Write a CSV file as Neural Network Console does, as a whole or not at all; the rows are written as they come.
 
+    Nobody else may write it meanwhile. If the rows raise an exception, the file that was there before stays.
+
     Raises:
         OSError: if the folder cannot be made or written to.
+        Exception: what ``rows`` raised.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")  # always the same name: what a kill left behind is written over
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-        os.replace(part, path)
-    except OSError as error:
-        raise type(error)(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
+    write_bytes(path, _encoded(header, rows), durable=True, sole_writer=True)
+
+
+def _encoded(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[bytes]:
+    """Yield the lines of a CSV file, many at once."""
+    text = StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    for cells in chain([header], rows):
+        writer.writerow(cells)
+        if text.tell() > _CHUNK:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
 
 
 def _is_number(cell: str) -> bool:

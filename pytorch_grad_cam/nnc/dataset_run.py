@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -13,22 +15,42 @@ import torch
 from PIL import Image
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.data.images import check_writable, read_image
+from pytorch_grad_cam.data.files import check_writable, make_durable, write_bytes
+from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.nnc.dataset_csv import DatasetCsv, Labels, Row, write_dataset
 from pytorch_grad_cam.nnc.explainers import DrawnMap, MapRequest, Pixels, explain_by_size
 from pytorch_grad_cam.nnc.network import ConsoleNetwork
 from pytorch_grad_cam.nnc.options import NncOptions
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.file_state import FileState, digest, regular_file
 from pytorch_grad_cam.runs.fingerprint import fingerprint
 from pytorch_grad_cam.runs.inputs import BatchPreprocessing
-from pytorch_grad_cam.runs.journal import Batch, Journal
+from pytorch_grad_cam.runs.journal import Batch, Journal, RowState
 from pytorch_grad_cam.runs.runner import BatchRunner
 
 PER_FOLDER = 1000  # pictures
+ROUNDS = 3  # in which rows that something else has changed meanwhile are drawn again
 SMOOTH_ROWS = 8  # rows between two entries of the journal; each takes num_samples passes
 # What does not decide on the result.
 _WITHOUT_EFFECT = ("input", "output", "debug", "image", "class_index", "model", "weights", "categories")
 Report = Callable[[Batch, Mapping[int, int]], None]
+
+
+@dataclass
+class Changes:
+    """Rows, by their numbers, that are no longer what they were when they were drawn."""
+
+    rows: list[int] = field(default_factory=list)  # the CSV says something else there, or the file of its label does
+    inputs: list[int] = field(default_factory=list)  # the picture to explain is missing now, or another one
+    results: list[int] = field(default_factory=list)  # what was drawn is missing, or something else has changed it
+    batches: list[tuple[int, int]] = field(default_factory=list)  # that hold them: the first row, that after the last
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.inputs) + len(self.results)
+
+
+class ChangedRowsError(Exception):
+    """Not all rows are what the journal says."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,7 @@ class DatasetPlan:
     dataset: DatasetCsv
     column: int  # position of the column that names the pictures
     rows: int  # their number
+    digest: str  # of the dataset, before they were counted
     output: Path  # the CSV to write
 
     @property
@@ -63,108 +86,215 @@ def plan_dataset(options: NncOptions) -> DatasetPlan:
     columns = dataset.positions(options.input_variable)
     if len(columns) > 1:
         raise ValueError(f"{options.input_variable!r} has {len(columns)} columns; the pictures must be in one")
+    dataset_digest = dataset.digest()
     rows = dataset.count()
     if not rows:
         raise ValueError(f"{dataset.path} has no rows below its header")
-    return DatasetPlan(dataset, columns[0], rows, output)
+    return DatasetPlan(dataset, columns[0], rows, dataset_digest, output)
 
 
 class DatasetRun:
     """Draws a picture for every row of a dataset CSV, and writes the CSV with the column that names them.
 
-    A run is continued if the options that decide on the result are the same. The caller holds the lock of the folder.
+    A run is continued if the options that decide on the result are the same. Before the CSV is written, every row is
+    compared with the journal; what has changed since it was drawn, or is missing, is drawn again. The caller holds the
+    lock of the folder.
     """
 
     def __init__(self, options: NncOptions, plan: DatasetPlan, labels: Labels, network: ConsoleNetwork) -> None:
         self.plan = plan
         self._options, self._labels, self._network = options, labels, network
         self._preprocessing = BatchPreprocessing(network.loaded.preprocessing)
+        self._rows = SMOOTH_ROWS if options.smooth else network.rows  # in a batch
+        self._states: dict[int, RowState] = {}  # of rows that are being worked on
+        self._digests: dict[int, str] = {}  # of their pictures
         settings = {name: value for name, value in asdict(options).items() if name not in _WITHOUT_EFFECT}
         model = fingerprint(network.loaded, options.model, options.weights)
-        settings |= {"dataset": plan.dataset.digest(), "model": model}
+        settings |= {"dataset": plan.digest, "model": model, "rows": self._rows}
         settings["version"] = f"{__version__}, torch {torch.__version__}"
         self.journal = Journal(plan.folder / ".progress.jsonl", settings)
 
     def start(self) -> None:
         """Begin, or continue where an earlier run was interrupted."""
-        if not self.journal.done:
-            self.plan.output.unlink(missing_ok=True)  # it would name pictures that are about to change
+        self.plan.output.unlink(missing_ok=True)  # it may name pictures that are about to change
         self.journal.start()
 
-    def explain_rows(self, report: Report) -> None:
-        """Draw the rows that are not finished yet; report each batch, and on which line of the file its rows end."""
-        rows = SMOOTH_ROWS if self._options.smooth else self._network.rows
-        explain = partial(explain_by_size, self._network.explainer)
-        runner = BatchRunner(self._request, explain, self._draw, partial(self._commit, report), rows)
-        runner.run(self.plan.dataset.rows(self.journal.done))
+    def complete(self, report: Report, say: Callable[[Changes], None]) -> None:
+        """Draw the rows that are not finished yet, and write the CSV: the rows with the new column in front.
 
-    def write_csv(self) -> None:
-        """Write the dataset's rows with the new column in front; the cell of a row that failed is empty."""
+        Args:
+            report: is told of each batch, and on which line of the file its rows end.
+            say: is told of rows that have changed since they were drawn, before they are drawn again.
+
+        Raises:
+            RuntimeError: if the dataset was changed meanwhile, or something does not cease to change files. There is
+                no CSV then; what is done stays done.
+        """
         column = "SmoothGrad" if self._options.smooth else "gradcam"
-        write_dataset(self.plan.output, [column, *self.plan.dataset.header], self._rows_with_pictures())
+        self._draw_rows(report, islice(self.plan.dataset.rows(self.journal.done), self.plan.rows - self.journal.done))
+        for _ in range(ROUNDS):
+            changes = Changes()
+            try:
+                write_dataset(self.plan.output, [column, *self.plan.dataset.header], self._checked_rows(changes))
+            except ChangedRowsError:
+                self._check_dataset()
+                say(changes)
+                self._draw_rows(report, self._rows_of(changes.batches))
+            else:
+                return
+        raise RuntimeError(
+            f"{len(changes)} rows were drawn {ROUNDS} times, and each time their files were changed meanwhile; "
+            "give the same command again when nothing else writes there"
+        )
+
+    def _draw_rows(self, report: Report, rows: Iterable[Row]) -> None:
+        """Draw rows, from the first of a batch on."""
+        explain = partial(explain_by_size, self._network.explainer)
+        BatchRunner(self._request, explain, self._draw, partial(self._commit, report), self._rows).run(rows)
+
+    def _rows_of(self, batches: Sequence[tuple[int, int]]) -> Iterator[Row]:
+        rows = self.plan.dataset.rows()
+        before = 0
+        for start, stop in batches:
+            yield from islice(rows, start - before, stop - before)
+            before = stop
 
     def _request(self, row: Row) -> MapRequest:
         """Decode a row."""
-        cells = self.plan.dataset.checked(row).cells
-        if not cells[self.plan.column].strip():
+        label = self._label(row)
+        self._states[row.index] = state = RowState(_row_digest(row, label), None, None)
+        path = self._input_path(row)
+        if not path:
             raise ValueError(f"its cell {self._options.input_variable!r} is empty; it must name a picture")
-        image = _read_image(self.plan.dataset.file(cells[self.plan.column]))
-        return MapRequest(row.index, image, self._preprocessing.resized(image), self._labels(row))
+        data, file_state = _read_file(path)
+        self._states[row.index] = state._replace(input=file_state)
+        image = _decoded(path, data)
+        if isinstance(label, str):
+            raise ValueError(label)
+        return MapRequest(row.index, image, self._preprocessing.resized(image), label)
+
+    def _label(self, row: Row) -> int | str:
+        """Return the class of a row, or why it has none."""
+        try:
+            return self._labels(self.plan.dataset.checked(row))
+        except (ValueError, OSError) as error:
+            return in_one_line(error)
+
+    def _input_path(self, row: Row) -> str:
+        """Return the picture that a row names; nothing if it names none."""
+        cell = self.plan.dataset.checked(row).cells[self.plan.column]
+        return self.plan.dataset.file(cell) if cell.strip() else ""
 
     def _draw(self, row: Row, drawn: DrawnMap) -> None:
-        """Write a picture. A kill may cut it short, but then the journal does not vouch for it."""
-        path = f"{self.plan.folder}/{_picture_name(row.index)}"
+        """Write a picture. It counts when the journal vouches for it."""
         data = _png(drawn.draw())
-        try:
-            _write(path, data)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            _write(path, data)
+        write_bytes(self._picture_path(row.index), data, sole_writer=True)
+        self._digests[row.index] = digest(data)
 
     def _commit(self, report: Report, outcomes: Sequence[tuple[Row, DrawnMap | Exception]]) -> None:
-        """Write a batch down and report it."""
-        failed, notes, saturated = [], [], []
+        """Write a batch down, when the disk has its pictures, and report it."""
+        failed, notes, saturated, drawn_rows = [], [], [], []
         for row, outcome in outcomes:
             if isinstance(outcome, Exception):
-                (self.plan.folder / _picture_name(row.index)).unlink(missing_ok=True)  # of an older run
+                Path(self._picture_path(row.index)).unlink(missing_ok=True)  # of an older run
                 failed.append((row.index, in_one_line(outcome)))
                 continue
+            drawn_rows.append(row.index)
             notes += [(row.index, note) for note in outcome.notes]
             saturated += [row.index] * self._network.is_saturated(outcome)
-        batch = Batch(outcomes[-1][0].index + 1, tuple(failed), tuple(notes), tuple(saturated))
+        statuses = make_durable([self._picture_path(index) for index in drawn_rows])
+        results = {
+            index: FileState.of(status, self._digests.pop(index))
+            for index, status in zip(drawn_rows, statuses, strict=True)
+        }
+        states = [self._states.pop(row.index)._replace(result=results.get(row.index)) for row, _ in outcomes]
+        start, stop = outcomes[0][0].index, outcomes[-1][0].index + 1
+        batch = Batch(start, stop, tuple(failed), tuple(notes), tuple(saturated), tuple(states))
         self.journal.add(batch)
         report(batch, {row.index: row.line for row, _ in outcomes})
 
-    def _rows_with_pictures(self) -> Iterator[list[str]]:
-        failed = (index for batch in self.journal.batches() for index, _ in batch.failed)
-        next_failed = next(failed, None)
-        for row, cells in self.plan.dataset.copied(self.plan.output.parent):
-            if row.index == next_failed:
-                next_failed = next(failed, None)
-                yield ["", *cells]
-            else:
-                yield [f"{self.plan.folder.name}/{_picture_name(row.index)}", *cells]
+    def _checked_rows(self, changes: Changes) -> Iterator[list[str]]:
+        """Yield the rows of the CSV to write, each with its picture, which is there.
+
+        Raises:
+            ChangedRowsError: at the end, if one is not what the journal says; ``changes`` has them then.
+        """
+        self._labels.forget_files()
+        done = 0
+        rows = self.plan.dataset.copied(self.plan.output.parent)
+        for batch in self.journal.batches():
+            before = len(changes)
+            for (row, cells), state in zip(islice(rows, len(batch.rows)), batch.rows, strict=False):
+                self._compare(row, state, changes)
+                done = row.index + 1
+                yield ["" if state.result is None else f"{self.plan.folder.name}/{_picture_name(row.index)}", *cells]
+            if len(changes) > before:
+                changes.batches.append((batch.start, batch.stop))
+        if changes:
+            raise ChangedRowsError
+        if next(rows, None) is not None or done != self.plan.rows:
+            raise self._changed_dataset()
+
+    def _compare(self, row: Row, state: RowState, changes: Changes) -> None:
+        if _row_digest(row, self._label(row)) != state.cells:
+            changes.rows.append(row.index)
+        elif len(row.cells) == len(self.plan.dataset.header) and not _is_still(self._input_path(row), state.input):
+            changes.inputs.append(row.index)
+        elif state.result is not None and not state.result.still_holds(self._picture_path(row.index)):
+            changes.results.append(row.index)
+
+    def _check_dataset(self) -> None:
+        if self.plan.dataset.digest() != self.plan.digest:
+            raise self._changed_dataset()
+
+    def _changed_dataset(self) -> RuntimeError:
+        return RuntimeError(
+            f"{self.plan.dataset.path} was changed while the run was at work, so {self.plan.output} was not written; "
+            "give the same command again: it begins anew if the file stays changed"
+        )
+
+    def _picture_path(self, index: int) -> str:
+        return f"{self.plan.folder}/{_picture_name(index)}"
 
 
-def _read_image(path: str) -> Pixels:
-    """Read an image. Threads do it at once, and what `read_image` does about warnings is no thread's own."""
+def _row_digest(row: Row, label: int | str) -> str:
+    return digest(repr((row.cells, label)).encode(errors="backslashreplace"))
+
+
+def _is_still(path: str, state: FileState | None) -> bool:
+    return regular_file(path) is None if state is None else state.still_holds(path)
+
+
+def _read_file(path: str) -> tuple[bytes | None, FileState | None]:
+    """Read a file and what tells it from others; no bytes if that is impossible, nothing if it is no file."""
+    status = regular_file(path)
+    if status is None:
+        return None, None
     try:
-        with Image.open(path) as image:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())  # before it is read: what changes it meanwhile is seen later
+            data = file.read()
+    except OSError:
+        return None, FileState.of(status, "")
+    return data, FileState.of(status, digest(data))
+
+
+def _decoded(path: str, data: bytes | None) -> Pixels:
+    """Decode an image. Threads do it at once, and what `read_image` does about warnings is no thread's own."""
+    if data is None:
+        return read_image(path)  # says in a sentence what is wrong
+    try:
+        with Image.open(BytesIO(data)) as image:
             image.load()
             return read_image(image)
     except Exception:
-        return read_image(path)  # says in a sentence what is wrong
+        return read_image(path)  # likewise
 
 
 def _png(pixels: Pixels) -> bytes:
     """Encode RGB ``(H, W, 3)`` or gray ``(H, W)`` with OpenCV, which takes a third of the time that PIL takes."""
     image = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", image)[1].tobytes()
-
-
-def _write(path: str, data: bytes) -> None:
-    with open(path, "wb", buffering=0) as file:
-        file.write(data)
 
 
 def _picture_name(index: int) -> str:

@@ -100,12 +100,15 @@ class ConsoleNoise:
 
     def __init__(self, noise_level: float, num_samples: int, seed: int) -> None:
         self._level, self._samples = noise_level, num_samples
+        self._seed = seed
         self._generator = np.random.RandomState(seed)
         self._row = 0  # whose draws come next
         self._expected: deque[int] = deque()
 
     def expect(self, rows: Sequence[int]) -> None:
-        """Say which rows come next, in ascending order."""
+        """Say which rows come next, in ascending order; if they lie before those of last time, it begins anew."""
+        if rows and rows[0] < self._row:
+            self._generator, self._row = np.random.RandomState(self._seed), 0
         self._expected.extend(rows)
 
     def __call__(self, image: Tensor, number: int) -> Tensor:

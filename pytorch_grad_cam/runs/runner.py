@@ -69,8 +69,8 @@ class BatchRunner(Generic[R, D, F]):
             if settled is not None:
                 settled.result()
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            committer.shutdown(wait=True, cancel_futures=True)
+            for threads in (pool, committer):
+                _end(threads)
 
     def _decoded(self, pool: ThreadPoolExecutor, rows: Iterable[R]) -> Iterator[Decoded[R, D]]:
         """Decode batches in advance."""
@@ -106,3 +106,16 @@ class BatchRunner(Generic[R, D, F]):
         for part in written:
             part.result()
         self._commit(outcomes)
+
+
+def _end(threads: ThreadPoolExecutor) -> None:
+    """Wait for what is being done, also if Ctrl-C comes again: the caller gives his lock back when nobody writes."""
+    interrupted = False
+    while True:
+        try:
+            threads.shutdown(wait=True, cancel_futures=True)
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt

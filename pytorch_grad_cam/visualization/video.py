@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.data.images import write_bytes
+from pytorch_grad_cam.data.files import write_bytes
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET

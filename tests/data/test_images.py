@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pytorch_grad_cam.common.extras import need
-from pytorch_grad_cam.data.images import check_writable, read_image, write_bytes, write_image
+from pytorch_grad_cam.data.files import check_writable, write_bytes
+from pytorch_grad_cam.data.images import read_image, write_image
 
 
 @pytest.fixture

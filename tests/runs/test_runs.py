@@ -148,7 +148,7 @@ def test_a_journal_continues_what_was_done(tmp_path: Path) -> None:
     assert (journal.done, journal.changed) == (0, [])
     assert not (tmp_path / "new").exists()
     journal.start()
-    done = [Batch(4, ((1, "bad"),), ((0, "flät"),), (2, 3)), Batch(8)]
+    done = [Batch(0, 4, ((1, "bad"),), ((0, "flät"),), (2, 3)), Batch(4, 8)]
     for each in done:
         journal.add(each)
     again = Journal(tmp_path / "new" / "j", SETTINGS)
@@ -165,7 +165,7 @@ def test_a_journal_cut_anywhere_counts_whole_lines_only(tmp_path: Path) -> None:
     journal.start()
     ends = [path.stat().st_size]
     for stop in (4, 8, 12):
-        journal.add(Batch(stop))
+        journal.add(Batch(stop - 4, stop))
         ends.append(path.stat().st_size)
     whole = path.read_bytes()
     for cut in range(len(whole) + 1):
@@ -173,7 +173,7 @@ def test_a_journal_cut_anywhere_counts_whole_lines_only(tmp_path: Path) -> None:
         found = Journal(path, SETTINGS)
         assert found.done == 4 * max(0, sum(end <= cut for end in ends) - 1)
         found.start()
-        found.add(Batch(found.done + 4))
+        found.add(Batch(found.done, found.done + 4))
         assert Journal(path, SETTINGS).done == found.done
 
 
@@ -188,7 +188,7 @@ def test_a_journal_cut_anywhere_counts_whole_lines_only(tmp_path: Path) -> None:
 def test_other_settings_never_share_results(tmp_path: Path, settings: dict[str, str], changed: list[str]) -> None:
     journal = Journal(tmp_path / "j", SETTINGS)
     journal.start()
-    journal.add(Batch(4))
+    journal.add(Batch(0, 4))
     other = Journal(tmp_path / "j", settings)
     assert (other.done, other.changed) == (0, changed)
     other.start()

@@ -18,7 +18,8 @@ from pytorch_grad_cam.cli.classes import check_categories, class_label, class_na
 from pytorch_grad_cam.cli.concepts.options import ConceptsOptions
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import headed_lines, json_file, refuse_existing, written_files
-from pytorch_grad_cam.data.images import check_writable, encoded_image, read_image, write_bytes
+from pytorch_grad_cam.data.files import check_writable, write_bytes
+from pytorch_grad_cam.data.images import encoded_image, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.feature_factorization.decomposition import Concepts

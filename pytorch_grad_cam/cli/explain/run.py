@@ -21,7 +21,8 @@ from pytorch_grad_cam.cli.explain.sheets import ContactSheets
 from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, target_label
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import refuse_existing, written_files
-from pytorch_grad_cam.data.images import check_writable, read_image, write_bytes
+from pytorch_grad_cam.data.files import check_writable, write_bytes
+from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.runs.error_text import in_one_line
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from tqdm import tqdm
 from pytorch_grad_cam.cli.classes import class_label
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
-from pytorch_grad_cam.data.images import FORMATS, check_writable, encoded_image, read_image, write_bytes
+from pytorch_grad_cam.data.files import check_writable, write_bytes
+from pytorch_grad_cam.data.images import FORMATS, encoded_image, read_image
 from pytorch_grad_cam.nnc.dataset_csv import Labels
-from pytorch_grad_cam.nnc.dataset_run import DatasetRun, plan_dataset
+from pytorch_grad_cam.nnc.dataset_run import Changes, DatasetRun, plan_dataset
 from pytorch_grad_cam.nnc.network import SATURATED, SATURATED_ADVICE, console_network
 from pytorch_grad_cam.nnc.options import NncOptions
 from pytorch_grad_cam.runs.journal import Batch
@@ -79,6 +81,9 @@ def _explain_rows(run: DatasetRun) -> int:
             "starting anew",
             file=sys.stderr,
         )
+    if journal.unreadable:
+        what = f"continuing after its row {journal.done}" if journal.done else "starting anew"
+        print(f"note: {journal.path}, of an interrupted run, {journal.unreadable}; {what}", file=sys.stderr)
     if journal.done:
         print(f"continuing: {journal.done} of {total} rows were done before")
     run.start()
@@ -91,14 +96,13 @@ def _explain_rows(run: DatasetRun) -> int:
                 _print_batch(run, batch, lines)
                 bar.update(len(lines))
 
-            run.explain_rows(report)
+            run.complete(report, partial(_print_changes, run))
     except KeyboardInterrupt:
         print(f"error: interrupted; {_progress(run)}", file=sys.stderr)
         return 130
     except Exception:
         print(f"note: {_progress(run)}", file=sys.stderr)
         raise
-    run.write_csv()
     failed = _print_summary(run)
     journal.remove()
     return 1 if failed else 0
@@ -111,6 +115,18 @@ def _print_batch(run: DatasetRun, batch: Batch, lines: Mapping[int, int]) -> Non
             line = f" (line {lines[index]} of {run.plan.dataset.path.name})" if index in lines else ""
             what = sentence if kind == "error" else f"the map means nothing: {sentence}"
             tqdm.write(f"{kind}: row {index + 1}{line}: {what}", file=sys.stderr)  # above the bar
+
+
+def _print_changes(run: DatasetRun, changes: Changes) -> None:
+    """Say which rows are drawn again, and why."""
+    for indices, what in (
+        (changes.rows, f"{run.plan.dataset.path.name}, or a file of their labels, has changed since they were drawn"),
+        (changes.inputs, "their pictures to explain were replaced, removed or added since"),
+        (changes.results, f"the pictures drawn of them are no longer in {run.plan.folder} as they were written"),
+    ):
+        if indices:
+            _, rows = _counted_rows(iter(indices))
+            tqdm.write(f"note: {rows}: {what}; drawing again", file=sys.stderr)
 
 
 def _print_summary(run: DatasetRun) -> int:
