@@ -21,24 +21,20 @@ def pairs(lines: list[str], sign: str) -> dict[str, str]:
     return found
 
 
-def text_lines(name: str) -> list[str]:
-    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+def versions_of_constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    return pairs([line for line in lines if line and not line.startswith("#")], "==")
 
 
 def test_each_is_the_first_release_of_what_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
     declared = [*PROJECT["dependencies"], *(line for name in extras if name != "check" for line in extras[name])]
-    oldest, tested = pairs(declared, ">="), pairs(text_lines("constraints-oldest.txt"), "==")
+    oldest, tested = pairs(declared, ">="), versions_of_constraints()
     assert set(oldest) == set(tested)
     for name, version in oldest.items():
         wanted, found = ([int(part) for part in text.split(".")] for text in (version, tested[name]))
         assert found[: len(wanted)] == wanted, f"{name}: {version} is declared, {tested[name]} is tested"
         assert not any(found[len(wanted) :][:1]), f"{name}: {version} is declared, a later {tested[name]} is tested"
-
-
-def test_the_list_for_older_tools_is_the_same() -> None:
-    assert text_lines("requirements.txt") == PROJECT["dependencies"]
 
 
 def test_the_page_that_people_read_says_the_same() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import missing
 from torch import nn
 
 from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, LayerCAM, ScoreCAM
@@ -74,7 +75,7 @@ def test_max_vit_and_vgg() -> None:
 
 
 def hugging_face(kind: str) -> nn.Module:
-    transformers = pytest.importorskip("transformers", reason="needs the package transformers")
+    transformers = missing.package("transformers")
     config = getattr(transformers, f"{kind}Config")(image_size=32, num_labels=3, **TINY.get(kind, BLOCKS))
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -126,7 +127,7 @@ def test_hugging_face_by_configuration_and_by_folder(tmp_path: Path) -> None:
 
 
 def test_timm_by_name(tmp_path: Path) -> None:
-    timm = pytest.importorskip("timm", reason="needs the package timm")
+    timm = missing.package("timm")
     model, _ = network("timm/resnet10t")
     torch.save(model.state_dict(), tmp_path / "net.pth")
     loaded = load_model("timm/resnet10t", str(tmp_path / "net.pth"))
@@ -139,7 +140,7 @@ def test_timm_by_name(tmp_path: Path) -> None:
 
 
 def test_names_and_weights_of_timm(tmp_path: Path) -> None:
-    timm: Any = pytest.importorskip("timm", reason="needs the package timm")
+    timm: Any = missing.package("timm")
     model, _ = network("timm/resnet10t")
     torch.save(model.state_dict(), tmp_path / "net.pth")
     names = load_model("timm/resnet10t", str(tmp_path / "net.pth")).categories
@@ -164,7 +165,7 @@ def test_names_and_weights_of_timm(tmp_path: Path) -> None:
 
 
 def test_a_name_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    timm: Any = pytest.importorskip("timm", reason="needs the package timm")
+    timm: Any = missing.package("timm")
     build, asked = timm.create_model, []
 
     def create(name: str, pretrained: bool) -> Any:
@@ -184,7 +185,7 @@ def test_a_name_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [*torchvision_names(), *(f"timm/{name}" for name in TIMM)])
 def test_every_network(name: str) -> None:
     if name.startswith("timm/"):
-        pytest.importorskip("timm", reason="needs the package timm")
+        missing.package("timm")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=".*", module="timm.*")
