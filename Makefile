@@ -1,6 +1,7 @@
-.PHONY: setup check test bench
+.PHONY: setup check test test-oldest bench
 
 PYTHON ?= python3
+OLDEST_PYTHON ?= python3.11
 
 setup:  ## everything for development, into the active environment
 	$(PYTHON) -m pip install -e ".[test,check]"
@@ -12,6 +13,11 @@ check:  ## lint and types
 
 test:  ## the default tests: no GPU, no network
 	$(PYTHON) -m pytest
+
+test-oldest:  ## the default tests with the oldest versions that pyproject.toml declares, in an environment of their own
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[test]"
+	.venv-oldest/bin/python -m pytest
 
 bench:  ## cost and localisation beside the peers, which go into a folder of their own; writes benchmarks/results/
 	$(PYTHON) -m benchmarks.peers

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import CheckpointFunction
 
 from pytorch_grad_cam.common.messages import CANCELLED, CONSTANT, NEGATIVE, ONE_POSITION, ZERO_GRADIENT, Note
 from pytorch_grad_cam.engine.maps import is_constant
@@ -59,11 +58,18 @@ def why_no_gradient(module: nn.Module, score: Callable[[], Tensor], before: Tens
 
 
 def _in_reentrant_checkpoint() -> bool:
-    """Say whether the code that asks runs inside ``torch.utils.checkpoint`` with ``use_reentrant=True``."""
+    """Say whether the code that asks runs inside ``torch.utils.checkpoint`` with ``use_reentrant=True``.
+
+    That module is not imported for the question: some versions of torch load much with it, and nobody who has not
+    loaded it can be inside.
+    """
+    checkpoint = sys.modules.get("torch.utils.checkpoint")
+    if checkpoint is None:
+        return False
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
-        if frame.f_code is CheckpointFunction.forward.__code__:
+        if frame.f_code is checkpoint.CheckpointFunction.forward.__code__:
             return True
     return False
 

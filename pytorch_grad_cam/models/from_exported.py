@@ -70,8 +70,8 @@ def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no program, one that was exported in training mode, or objects that only unpickling
-            would give.
+        ValueError: if it holds no program, one that was exported in training mode, one whose layers cannot be told
+            apart, or objects that only unpickling would give.
     """
     path = Path(spec)
     check_file(path, "exported program")
@@ -79,7 +79,7 @@ def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -
     program = _read_program(path, trust_pickle)
     _refuse_training(program, path)
     size = _input_size(program)
-    network = cast(ExportedNetwork, unflatten(program))
+    network = cast(ExportedNetwork, _unflatten(program, path))
     network.__class__ = ExportedNetwork  # in place, so that the layers keep the names that they were exported with
     network.fixed_batch = size[0] if size and isinstance(size[0], int) else None
     return LoadedModel(in_evaluation(network), _preprocessing_for(size), source=str(path))
@@ -174,6 +174,16 @@ def _is_in_training_mode(node: torch.fx.Node) -> bool:
     if name.startswith(_NORMS):  # (input, weight, bias, mean, variance, training, ...); without a mean, evaluation too
         return len(args) > 5 and args[3] is not None and args[5] is True
     return name.startswith(_DROPOUTS) and True in args[2:3]  # (input, p, training)
+
+
+def _unflatten(program: ExportedProgram, path: Path) -> UnflattenedModule:
+    try:
+        return unflatten(program)
+    except Exception as error:  # torch's checks of its own records of the layers raise errors of many kinds
+        raise ValueError(
+            f"{path} cannot be taken apart into its layers ({first_line(error)}); export the network again with "
+            "torch.export.export(..., strict=False)"
+        ) from error
 
 
 def _input_size(program: ExportedProgram) -> tuple[Any, ...]:

@@ -100,9 +100,14 @@ def _build_with_state(transformers: Any, path: str, state: Mapping[str, Tensor])
     """Build a network with the weights of a state dict; return it, and transformers' report on what did not fit."""
     model = _build_without_weights(transformers, path)
     # Not load_state_dict: transformers knows also the names that its earlier versions wrote.
-    model, report = type(model).from_pretrained(
-        None, config=model.config, state_dict=dict(state), output_loading_info=True, ignore_mismatched_sizes=True
-    )
+    try:
+        model, report = type(model).from_pretrained(
+            None, config=model.config, state_dict=dict(state), output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except ValueError:  # before transformers 5, where nothing but a part of the head is there
+        report = {"missing_keys": [name for name in model.state_dict() if name not in state]}
+        if not report["missing_keys"]:
+            raise
     return model, report
 
 

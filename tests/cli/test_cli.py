@@ -21,7 +21,6 @@ from PIL import Image
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.methods import METHODS
-from pytorch_grad_cam.models import shapes
 
 
 @pytest.fixture
@@ -211,7 +210,6 @@ def test_weights_of_a_torchvision_network(here: Path, capsys: pytest.CaptureFixt
 # --- real networks --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not shapes.WEIGHTS.exists(), reason="the built-in network has no weights yet")
 @pytest.mark.parametrize("label", ["star", "ring"])
 def test_the_built_in_network(label: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from pytorch_grad_cam.data.scenes import render_scene

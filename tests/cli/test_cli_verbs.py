@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import missing
 from helpers.colour_net import NET, red_and_blue
 from helpers.paths import ROOT
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ def test_layers_need_no_weights(
 ) -> None:
     monkeypatch.setattr(socket, "socket", None)  # whoever asks the net fails
     if model.startswith("timm/"):
-        pytest.importorskip("timm", reason="needs the package timm")
+        missing.package("timm")
     assert main(["layers", "--model", model, "--size", "64"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"{model}, random weights, for an input of 64 x 64")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import drop_in_program
+from helpers import drop_in_program, missing
 
 from benchmarks import peers
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:.*not every 
 
 def test_the_same_program_finds_the_same(tmp_path: Path) -> None:
     if "grad-cam" not in peers.versions():
-        pytest.skip(f"grad-cam is not installed in {peers.folder()}; run `python -m benchmarks.peers`")
+        pytest.skip(missing.reason("grad-cam"))
     program, results = Path(drop_in_program.__file__), tmp_path / "theirs.npz"
     paths = os.pathsep.join([str(peers.folder()), str(program.parent)])
     command = [sys.executable, "-W", "ignore", "-P", str(program), str(results)]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import missing
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -51,7 +52,7 @@ PHOTO_CLASSES = [281, 340, 207]  # cat, zebra, golden retriever
 def peer() -> Iterator[RemoteProcess]:
     """A process that answers for grad-cam."""
     if "grad-cam" not in peers.versions():
-        pytest.skip(f"grad-cam is not installed in {peers.folder()}; run `python -m benchmarks.peers`")
+        pytest.skip(missing.reason("grad-cam"))
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # on a busy machine, two processes of two threads each mostly wait for one another
     try:
@@ -64,7 +65,7 @@ def peer() -> Iterator[RemoteProcess]:
 @lru_cache(maxsize=2)
 def network(name: str) -> nn.Module:
     if name in networks.TRAINED and not networks.SHARED.is_dir():
-        pytest.skip("needs the real networks and pictures in ../shared, which are not part of the project")
+        pytest.skip(missing.SHARED)
     return networks.build(name)
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from helpers.paths import ROOT
+import conftest
+import pytest
+from helpers import missing
+from helpers.paths import ROOT, SHARED
 
 TESTS = ROOT / "tests"
 FILES = sorted(TESTS.rglob("test_*.py"))
+ONLY_SHARED = "PYTEST_ONLY_SHARED_MAY_BE_MISSING"
 
 
 def imported(path: Path) -> set[str]:
@@ -29,6 +35,44 @@ def test_every_test_file_has_a_name_of_its_own() -> None:
 
 def test_no_test_imports_a_test() -> None:
     """What several tests need lies in tests/helpers/."""
-    tests = {path.stem for path in FILES} | {"conftest"}
+    tests = {path.stem for path in FILES}
     wrong = {str(path.relative_to(TESTS)): sorted(imported(path) & tests) for path in TESTS.rglob("*.py")}
     assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def judged(reason: str) -> Any:
+    """Return what becomes of a report on a test that was skipped for a reason."""
+    report: Any = SimpleNamespace(skipped=True, outcome="skipped", longrepr=("test_x.py", 1, f"Skipped: {reason}"))
+    hook = conftest.pytest_runtest_makereport()
+    next(hook)
+    with pytest.raises(StopIteration) as end:
+        hook.send(report)
+    return end.value.value
+
+
+def test_a_test_is_skipped_only_where_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ONLY_SHARED, raising=False)
+    assert judged("the method uses no target").outcome == "failed"
+    assert "this one was: Skipped: not today" in judged("not today").longrepr
+    for reason in (missing.SHARED, missing.reason("timm"), "needs a CUDA device"):
+        assert judged(reason).outcome == "skipped"
+    monkeypatch.setenv(ONLY_SHARED, "1")
+    assert judged(missing.reason("timm")).outcome == "failed"
+    assert judged(missing.SHARED).outcome == "skipped"
+    assert ONLY_SHARED in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_reason_says_where_to_get_what_is_missing() -> None:
+    assert missing.reason("timm") == 'needs the package timm: pip install ".[test]"'
+    assert missing.reason("grad-cam") == "needs the package grad-cam: python -m benchmarks.peers"
+    assert "benchmarks/real_data.md" in missing.SHARED
+
+
+def test_the_page_of_real_data_lists_what_there_is(shared: Path) -> None:
+    page = (ROOT / "benchmarks" / "real_data.md").read_text(encoding="utf-8")
+    files = {path.name for path in (SHARED / "data" / "models").iterdir()}
+    folders = {f"{path.name}/" for part in ("data", "nnp") for path in (SHARED / part).iterdir() if path.is_dir()}
+    arrays = {path.name for path in (SHARED / "data").glob("*.npz")}
+    assert len(files) >= 9
+    assert [name for name in files | arrays | folders - {"models/", "masks/"} if f"`{name}`" not in page] == []
+    assert all(f"`masks/{stem}*`" in page for stem in ("pigeon", "voc_2011_000025", "coco_439180"))

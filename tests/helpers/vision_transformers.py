@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers import missing
 from helpers.tiny_nets import CLASSES
 
 
@@ -25,7 +25,7 @@ def torchvision_vit(**options: Any) -> nn.Module:
 
 def timm_vit(name: str = "vit_tiny_patch16_224", size: tuple[int, int] = (32, 48), **options: Any) -> nn.Module:
     """A vision transformer of timm with two blocks, for pictures of ``size``."""
-    timm = pytest.importorskip("timm")
+    timm = missing.package("timm")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net: nn.Module = timm.create_model(name, img_size=size, num_classes=CLASSES, depth=2, **options).eval()

@@ -60,22 +60,29 @@ def test_the_automatic_layer_changes_nothing(method: Any, net: nn.Module) -> Non
         method.load()(net)(x)
 
 
-@every_method
+FAILURES = {
+    "target": BrokenError(),
+    "model": IndexError(),  # which is looked into, and raised again
+    "layer": KeyboardInterrupt(),
+    "reshape_transform": KeyboardInterrupt(),
+}
+
+
+def can_fail(method: Any, where: str) -> bool:
+    return {"target": method.load().uses_targets, "reshape_transform": method.load().uses_layers}.get(where, True)
+
+
 @pytest.mark.parametrize(
-    ("where", "error"),
+    ("method", "where"),
     [
-        ("target", BrokenError()),
-        ("model", IndexError()),  # which is looked into, and raised again
-        ("layer", KeyboardInterrupt()),
-        ("reshape_transform", KeyboardInterrupt()),
+        pytest.param(method, where, id=f"{name}-{where}")
+        for name, method in ANY_NETWORK.items()
+        for where in FAILURES
+        if can_fail(method, where)
     ],
-    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
 )
-def test_a_failure_changes_nothing(method: Any, error: BaseException, where: str, net: nn.Module) -> None:
-    uses = {"target": method.load().uses_targets, "reshape_transform": method.load().uses_layers}
-    if not uses.get(where, True):
-        pytest.skip(f"the method uses no {where}")
-    x = inputs()
+def test_a_failure_changes_nothing(method: Any, where: str, net: nn.Module) -> None:
+    x, error = inputs(), FAILURES[where]
     cam = method.load()(net, net.norm, raising(error) if where == "reshape_transform" else None)
     handle = None
     if where in ("model", "layer"):
@@ -87,14 +94,21 @@ def test_a_failure_changes_nothing(method: Any, error: BaseException, where: str
         assert cam(x, 1).shape == x.shape[:1] + x.shape[2:]  # the same object works again
 
 
-@every_method
+def calls_its_overrides(method: Any) -> bool:
+    others = method.name == "guidedgradcam" or issubclass(
+        method.load(), WrapperCAM
+    )  # the overrides are another class's
+    return method.load().uses_layers and not others
+
+
+OVERRIDES = {name: method for name, method in ANY_NETWORK.items() if calls_its_overrides(method)}
+
+
+@pytest.mark.parametrize("method", OVERRIDES.values(), ids=OVERRIDES)
 def test_an_override_that_fails_changes_nothing(method: Any, net: nn.Module) -> None:
     class Failing(method.load()):  # type: ignore[misc]
         get_cam_image = get_cam_weights = raising(BrokenError())
 
-    others = method.name == "guidedgradcam" or issubclass(Failing, WrapperCAM)  # the overrides are another class's
-    if not Failing.uses_layers or others:
-        pytest.skip("the method makes its map without overrides")
     x = inputs()
     with assert_unchanged(net, x), pytest.raises(BrokenError):
         Failing(net, net.norm)(x, 0)

@@ -16,7 +16,8 @@ from helpers.paths import ROOT
 from pytorch_grad_cam.methods import METHODS, Method
 
 TABLE = json.loads((ROOT / "tests" / "helpers" / "operator_counts.json").read_text(encoding="utf-8"))
-SLACK = 0.02  # share of a call's operators, and two more
+# Shares of a call's operators, and two more. Versions of torch differ: 2.6 runs 6 to 16 % more than 2.15.
+SLACK, SLACK_OF_ANOTHER_TORCH = 0.02, 0.2
 REWRITE = "if that is meant, run `python -m tools.count_operators` and commit the table"
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
@@ -35,11 +36,10 @@ def test_passes_of_one_image(method: Method) -> None:
 @pytest.mark.filterwarnings("default:.*count_operators")
 def test_operators_of_one_image(method: Method) -> None:
     """An operator is a call into torch that computes or views something, as a ``TorchDispatchMode`` sees it."""
-    if TABLE["torch"] != torch.__version__.split("+")[0]:
-        pytest.skip(f"the table was written with torch {TABLE['torch']}; operators differ between versions")
+    slack = SLACK if TABLE["torch"] == torch.__version__.split("+")[0] else SLACK_OF_ANOTHER_TORCH
     assert method.name in TABLE["operators"], f"a new method: {REWRITE}"
     known, count = TABLE["operators"][method.name], operators_of(method)
-    room = SLACK * known + 2
+    room = slack * known + 2
     assert count <= known + room, f"{method.name} runs {count} operators, the table says {known}: {REWRITE}"
     if count < known - room:
         warnings.warn(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import missing
 from helpers.tiny_nets import ConvNet, build, inputs
 from torch import Tensor, nn
 
@@ -85,7 +86,7 @@ def test_a_callback_of_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_lightning_itself(tmp_path: Path) -> None:
-    lightning: Any = pytest.importorskip("lightning.pytorch", reason="needs the package lightning")
+    lightning: Any = missing.package("lightning.pytorch")
 
     class Module(lightning.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -14,7 +14,6 @@ import torch
 from benchmarks import networks
 from benchmarks.localisation import Score, gaussian, ours, score
 from benchmarks.localisation_cases import LAYERS, LocalisationCase, mosaics, scenes
-from pytorch_grad_cam.models import shapes
 
 METHODS = ["gradcam", "hirescam", "gradcam++", "xgradcam", "layercam"]
 CHANCE = 0.25  # of a mosaic's quarter
@@ -50,8 +49,6 @@ def test_the_right_photo_of_a_mosaic_lights_up(
 @pytest.fixture(scope="module")
 def drawn() -> tuple[torch.nn.Module, list[LocalisationCase], float]:
     """The built-in network, the objects of 25 scenes, and the energy of a Gaussian in the middle."""
-    if not shapes.WEIGHTS.exists():
-        pytest.skip("the built-in network has no weights in this checkout")
     cases = list(scenes(25))
     return networks.build("shapes"), cases, score(gaussian, cases).energy
 

@@ -155,7 +155,6 @@ def test_factories_that_cannot_be_used(spec: str, error: type[Exception], messag
 # --- real weights ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not shapes.WEIGHTS.exists(), reason="the built-in network has no weights yet")
 def test_the_built_in_network_needs_nothing() -> None:
     from pytorch_grad_cam.data.scenes import SHAPES, render_scene
 

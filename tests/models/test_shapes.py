@@ -100,11 +100,12 @@ def test_the_training_script_uses_none_of_the_test_seeds() -> None:
 
 
 def test_a_file_of_the_examples_is_named_by_what_is_found_on_it(net: ShapesNet) -> None:
-    image = pytest.importorskip("PIL.Image", reason="reading PNG needs Pillow")
+    from PIL import Image
+
     paths = sorted((ROOT / "examples" / "images").glob("scene_*.png"))
     assert len(paths) >= 3
     for path in paths:
-        with image.open(path) as opened:
+        with Image.open(path) as opened:
             logits = net(preprocess(np.asarray(opened.convert("RGB"))))[0]
         found = {label for label, logit in zip(SHAPES, logits.tolist(), strict=True) if logit > 0}
         assert found == set(path.stem.split("_")[1:]), path.name

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import missing
 
 from pytorch_grad_cam.models.load import load_model
 
@@ -16,7 +17,7 @@ def test_networks() -> None:
 
 
 def test_networks_of_timm() -> None:
-    pytest.importorskip("timm")
+    missing.package("timm")
     with pytest.raises(ValueError, match=r"no network 'nosuch'; names look like resnet18 .* timm.list_models\(\)"):
         load_model("timm/nosuch")
     with pytest.raises(ValueError, match=r"no network 'resnet5'; did you mean resnet50 or .*\? timm.list_models"):
@@ -24,8 +25,8 @@ def test_networks_of_timm() -> None:
 
 
 def test_networks_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("transformers")
-    hub = pytest.importorskip("huggingface_hub")
+    missing.package("transformers")
+    hub = missing.package("huggingface_hub")
     asked = []
 
     def model_info(self: Any, name: str, timeout: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import missing
 from helpers.torchvision_nets import SMALL, agree, forbid_downloads, torchvision_net
 from torch import Tensor, nn
 
@@ -75,7 +76,7 @@ def test_half_precision_becomes_the_network_s(small: nn.Module, tmp_path: Path) 
 
 
 def test_safetensors(small: nn.Module, tmp_path: Path) -> None:
-    safetensors = pytest.importorskip("safetensors.torch")
+    safetensors = missing.package("safetensors.torch")
     path = tmp_path / "small.safetensors"
     safetensors.save_file(small.state_dict(), path)
     assert agree(load_model(SMALL, str(path)).model, small)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import missing
 from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
@@ -26,7 +27,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def console(shared: Path) -> Path:
     """The folder with networks, datasets and pictures that came out of the Console's own tools."""
-    pytest.importorskip("h5py")
+    missing.package("h5py")
     return shared / "nnp"
 
 

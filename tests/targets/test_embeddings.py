@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import missing
 from helpers.tiny_nets import ConvNet, build, inputs
 from torch import Tensor, nn
 
@@ -161,7 +162,7 @@ def test_any_number_of_texts() -> None:
 
 
 def test_clip_of_hugging_face() -> None:
-    transformers = pytest.importorskip("transformers")
+    transformers = missing.package("transformers")
     small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = transformers.CLIPConfig(
         text_config={**small, "vocab_size": 50, "max_position_embeddings": 8, "eos_token_id": 49, "bos_token_id": 48},

@@ -1,0 +1,25 @@
+"""Why a test may be skipped: something that it needs is missing, and this is where to get it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+NEEDS = "needs "  # how every reason begins; tests/conftest.py fails a test that is skipped for another one
+SHARED = (
+    "needs the real networks and pictures in ../shared, which are not part of the project; benchmarks/real_data.md "
+    "lists their public sources"
+)
+PACKAGES = {"lightning": "pip install lightning", "grad-cam": "python -m benchmarks.peers"}
+
+
+def package(module: str) -> Any:
+    """Return a module of an optional package, or skip the test that asks."""
+    return pytest.importorskip(module, reason=reason(module.partition(".")[0]))
+
+
+def reason(name: str) -> str:
+    """Return why a test is skipped where a package is missing."""
+    command = PACKAGES.get(name, 'pip install ".[test]"')
+    return f"{NEEDS}the package {name}: {command}"
