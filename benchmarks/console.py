@@ -65,7 +65,7 @@ class Rows:
             noise = generator.integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8)
             Image.fromarray(noise).resize((width, height)).save(self.source(row))
         lines = [f"images/{row}.png,{row % CLASSES}" for row in range(rows)]
-        (folder / "d.csv").write_text("\n".join(["x:image,y", *lines, ""]))
+        (folder / "d.csv").write_text("\n".join(["x:image,y", *lines, ""]), encoding="utf-8")
         assert self.loaded.target_layers is not None
         self.layer = self.loaded.model.get_submodule(str(self.loaded.target_layers[0]))
 
@@ -191,7 +191,7 @@ def main() -> None:
         rows = Rows(Path(folder), options.model, options.rows)
         text = report(measure(rows, options.rounds), options.rows, options.rounds)
     print(text)
-    options.output.write_text(text)
+    options.output.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -116,7 +116,9 @@ def machine() -> str:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        named = (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line)
+        named = (
+            line.split(":")[1].strip() for line in info.read_text(encoding="utf-8").splitlines() if "model name" in line
+        )
         cpu = next(named, cpu)
     installed = [f"{name} {version}" for name, version in peers.versions().items()]
     ours = f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
@@ -167,7 +169,7 @@ def main() -> None:
     extra = measure_memory(sides[:1] if options.quick else sides, items, repeats)
     text = report(items, ratios, extra, rounds)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text)
+    options.output.write_text(text, encoding="utf-8")
     print(text)
 
 

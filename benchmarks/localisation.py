@@ -209,7 +209,7 @@ def main() -> None:
         )
     text = "\n".join(lines)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text)
+    options.output.write_text(text, encoding="utf-8")
     print(text)
 
 

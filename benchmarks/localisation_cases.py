@@ -44,7 +44,7 @@ def _ready(image: Image.Image | np.ndarray, network: str) -> Tensor:
 def _crops(network: str) -> list[tuple[Tensor, int]]:
     """Centre crops (3, 224, 224) of the single-object photos, with their classes."""
     folder = SHARED / "imagenet_samples"
-    rows = json.loads((folder / "annotations.json").read_text())
+    rows = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
     crops = []
     for row in rows:
         image = Image.open(folder / row["file"]).convert("RGB")
@@ -90,8 +90,8 @@ def _voc(network: str, model: nn.Module) -> Iterator[tuple[LocalisationCase, int
     The target is the ImageNet class with the highest score among those that belong to the VOC class.
     """
     folder, side = SHARED / "voc2012", PREPARATION[network][2]
-    belonging = json.loads((SHARED / "voc_to_imagenet.json").read_text())
-    for row in json.loads((folder / "annotations.json").read_text()):
+    belonging = json.loads((SHARED / "voc_to_imagenet.json").read_text(encoding="utf-8"))
+    for row in json.loads((folder / "annotations.json").read_text(encoding="utf-8")):
         with torch.no_grad():
             photo = Image.open(folder / row["file"]).convert("RGB")
             image = _ready(photo.resize((side, side), Image.Resampling.BILINEAR), network)

@@ -184,7 +184,7 @@ def main() -> None:
     ratios = measured(options.methods or several, options.rounds)
     text = report(ratios, options.rounds)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text)
+    options.output.write_text(text, encoding="utf-8")
     print(text)
 
 

@@ -141,7 +141,7 @@ def main() -> None:
         ]
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text + "\n")
+    options.output.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

@@ -67,7 +67,7 @@ def _box_mask(box: Tensor, side: int) -> np.ndarray:
 def masked(model: nn.Module) -> Iterator[TaskCase]:
     """The photos with pixel masks of VOC classes."""
     folder, side = SHARED / "masks", SIDES["deeplab"]
-    names = json.loads((SHARED / "voc_classes.json").read_text())
+    names = json.loads((SHARED / "voc_classes.json").read_text(encoding="utf-8"))
     for file, category in (("pigeon", 3), ("voc_2011_000025", 6)):
         mask = Image.open(folder / f"{file}_mask.png").resize((side, side), Image.Resampling.NEAREST)
         photo, image = _photo(folder / f"{file}.jpg", "deeplab")
@@ -78,8 +78,8 @@ def masked(model: nn.Module) -> Iterator[TaskCase]:
 def segmented(model: nn.Module, least: float = 0.01) -> Iterator[TaskCase]:
     """Photos with boxes, for each labelled class that the network sees in a share of `least` of the picture."""
     folder, side = SHARED / "voc2012", SIDES["deeplab"]
-    names = json.loads((SHARED / "voc_classes.json").read_text())
-    for row in json.loads((folder / "annotations.json").read_text()):
+    names = json.loads((SHARED / "voc_classes.json").read_text(encoding="utf-8"))
+    for row in json.loads((folder / "annotations.json").read_text(encoding="utf-8")):
         photo, image = _photo(folder / row["file"], "deeplab")
         with torch.no_grad():
             found = predicted_classes(model(image[None])["out"][0])
@@ -94,8 +94,8 @@ def segmented(model: nn.Module, least: float = 0.01) -> Iterator[TaskCase]:
 def detected(model: nn.Module) -> Iterator[TaskCase]:
     """Photos with boxes, for each object that the detector finds with the right label and an overlap above 0.5."""
     folder, side = SHARED / "voc2012", SIDES["fastestdet"]
-    names = json.loads((SHARED / "coco_classes.json").read_text())
-    for row in json.loads((folder / "annotations.json").read_text()):
+    names = json.loads((SHARED / "coco_classes.json").read_text(encoding="utf-8"))
+    for row in json.loads((folder / "annotations.json").read_text(encoding="utf-8")):
         photo, image = _photo(folder / row["file"], "fastestdet")
         with torch.no_grad():
             output = {name: part[0] for name, part in model(image[None]).items()}
@@ -170,7 +170,7 @@ def main() -> None:
             lines += [f"## {title}; layer `{layer}`", "", *found, ""]
             print("\n".join(lines[-len(found) - 3 :]), flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text("\n".join(lines))
+    options.output.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from torch import nn
@@ -41,11 +41,12 @@ def load_factory(spec: str, weights: str | None = None, trust_pickle: bool = Fal
 
 
 def _call_factory(spec: str) -> LoadedModel:
-    module_name, _, path = spec.partition(":")
-    if not module_name or not path:
+    module_name, _, path = spec.rpartition(":")  # the last: the first may stand behind the letter of a drive
+    if not module_name or not path or _is_path(path):
         raise ValueError(f"{spec!r} does not name a factory; write package.module:function")
-    if module_name.endswith(".py") or "/" in module_name:
-        dotted = module_name.removeprefix("./").removesuffix(".py").replace("/", ".")
+    if module_name.endswith(".py") or _is_path(module_name):
+        file = PureWindowsPath(module_name.removesuffix(".py"))  # which takes / and \ for the same
+        dotted = ".".join(file.relative_to(file.anchor).parts)
         raise ValueError(f"{spec!r} names a file; write it as a module: {dotted}:{path}")
     network: Any = _import_attribute(module_name, path)
     if not isinstance(network, (nn.Module, LoadedModel)):
@@ -62,6 +63,10 @@ def _call_factory(spec: str) -> LoadedModel:
     if isinstance(network, nn.Module):
         return LoadedModel(network, Preprocessing(), source=spec)
     raise TypeError(f"{spec}() returned a {type(network).__name__}; return a torch.nn.Module or a LoadedModel")
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or "\\" in text
 
 
 def _import_attribute(module_name: str, path: str) -> Any:

@@ -20,7 +20,7 @@ def net() -> ShapesNet:
 
 @pytest.fixture(scope="module")
 def unseen() -> list[Scene]:
-    return [render_scene(seed) for seed in TEST_SEEDS[:200]]
+    return [render_scene(seed) for seed in TEST_SEEDS[:100]]
 
 
 def test_small() -> None:
