@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.restore import hooked, undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, hooked, undisturbed
 from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.nnc import style as nnc_style
 from pytorch_grad_cam.nnc.map_request import (
@@ -94,6 +94,7 @@ def _pixels(inputs: Tensor, preprocessing: Preprocessing) -> Tensor:
     return (255 * (inputs * std + mean)).round().clamp(0, 255)
 
 
+@giving_back
 def _first_seen(model: nn.Module, inputs: Tensor) -> tuple[int, ...]:
     """Return height and width of what the first convolution takes."""
     sizes: list[tuple[int, ...]] = []

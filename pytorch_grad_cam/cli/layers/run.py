@@ -13,13 +13,14 @@ from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.executed_layers import LayerReport, report_layers
 from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
-from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.models.load import is_downloaded
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.models.weights_file import RANDOM
 from pytorch_grad_cam.runs.inputs import trial_input
 
 
+@giving_back
 def run(options: LayersOptions) -> int:
     """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
     image = None if options.image_path is None else read_image(options.image_path)
