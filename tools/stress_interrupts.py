@@ -3,9 +3,10 @@
     python -m tools.stress_interrupts --count 20000 --seed 0
 
 A third of the interrupts are a SIGINT that another thread sends at a random instant of the call, a third the signal of
-a timer of the kernel, which is more even, and a third a trace function that raises KeyboardInterrupt at a random line of
-ours. Methods and networks take turns. A trace is any difference in training flags, hooks, attributes of modules, the method's own record, gradient and
-inference mode, interceptions of torch's functions, random state, turns that nobody ends, or notes of what is borrowed.
+a timer of the kernel, which is more even, and a third a trace function that raises KeyboardInterrupt at a random line
+of ours. Methods and networks take turns. A trace is any difference in training flags, hooks, attributes of modules, the
+method's own record, gradient and inference mode, interceptions of torch's functions, random state, turns that nobody
+ends, or notes of what is borrowed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine import restore, turns
+from pytorch_grad_cam.engine import ledger, turns
 from pytorch_grad_cam.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +123,7 @@ def state(net: nn.Module, cam: Any) -> dict[str, Any]:
         "random": torch.get_rng_state().numpy().tobytes(),
         "cudnn": torch.backends.cudnn.enabled,
         "turns": len(turns._queue),
-        "notes": sum(map(len, restore._ledgers.values())),
+        "notes": sum(map(len, ledger.ledgers.values())),
     }
 
 
@@ -217,6 +218,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*not every map means something")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this in the background ignores it
     torch.set_num_threads(1)
     chance, every = random.Random(options.seed), cases()
     times, lines = [], []

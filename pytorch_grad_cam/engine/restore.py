@@ -2,16 +2,16 @@
 
 No other file of the package registers a hook or sets a training flag (a test reads the sources and holds this).
 
-Before anything is changed, a step that undoes it is noted in the thread's ledger; every step may be taken more than
-once. A block that ends takes the steps noted inside it. Where an interrupt hits just that, the function around it,
-which is ``giving_back``, takes what is left: so Ctrl-C at any instant leaves nothing.
+Before anything is changed, a step that undoes it is noted, see ``engine/ledger.py``. A block that ends takes the steps
+noted inside it. Where an interrupt hits just that, the function around it, which is ``giving_back``, takes what is
+left: so Ctrl-C at any instant leaves nothing.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial, wraps
@@ -20,17 +20,16 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from pytorch_grad_cam.engine import turns
+from pytorch_grad_cam.engine.ledger import Block, note
 
 Hook = Callable[[nn.Module, Any, Any], Any]
-Step = Callable[[], object]
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-_ledgers: dict[int, list[Step]] = {}  # by thread: how to undo what is changed now, in the order of the changes
 
 
 def giving_back(function: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -42,7 +41,7 @@ def giving_back(function: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @wraps(function)
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        block = _Block(_note_modes)
+        block = Block(_note_modes)
         try:
             try:
                 block.__enter__()
@@ -55,78 +54,18 @@ def giving_back(function: Callable[_P, _T]) -> Callable[_P, _T]:
     return guarded
 
 
-class _Block:
-    """Borrows when it begins; undoes, when it ends, whatever was noted meanwhile.
-
-    Ending it again, early or late, does nothing, so it does not matter when a forgotten one is collected.
-    """
-
-    __slots__ = ("_begin", "_borrow", "_ledger", "_place")
-
-    def __init__(self, borrow: Callable[[], object]) -> None:
-        self._borrow = borrow
-        self._ledger: list[Step] = []
-        self._place = 0
-        self._begin: Step = _Begin()
-
-    def __enter__(self) -> None:
-        try:
-            ledger = _ledgers.setdefault(threading.get_ident(), [])
-            self._place = len(ledger)
-            self._ledger = ledger
-            ledger.append(self._begin)
-            self._borrow()
-        except BaseException:
-            self.end()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.end()
-
-    def end(self) -> None:
-        ledger, place = self._ledger, self._place
-        while len(ledger) > place and ledger[place] is self._begin:
-            _undo_last(ledger)
-
-
-class _Begin:
-    """Marks in a ledger where a block begins."""
-
-    __slots__ = ()
-
-    def __call__(self) -> None:
-        """Undo nothing."""
-
-
-def _undo_last(ledger: list[Step]) -> None:
-    """Take the last step of a ledger; one that an interrupt hits stays noted, one that fails does not."""
-    length = len(ledger)
-    try:
-        ledger[-1]()
-    except Exception:
-        del ledger[length - 1 :]
-        raise
-    del ledger[length - 1 :]
-
-
-def _note(step: Step) -> None:
-    _ledgers[threading.get_ident()].append(step)
-
-
-def taking_turns(things: Iterable[object]) -> _Block:
+def taking_turns(things: Iterable[object]) -> Block:
     """Let one thread at a time have these modules; the same thread may enter again (a method inside a method)."""
 
     def borrow() -> None:
         turn = turns.Turn(things)
-        _note(partial(turns.end, turn))
+        note(partial(turns.end, turn))
         turns.begin(turn)
 
-    return _Block(borrow)
+    return Block(borrow)
 
 
-def evaluating(modules: Iterable[nn.Module]) -> _Block:
+def evaluating(modules: Iterable[nn.Module]) -> Block:
     """Put modules in evaluation mode, then give each its own flag back.
 
     The flags are written one by one: ``model.eval()`` may be overridden to do more than that (merge adapters, fuse
@@ -136,10 +75,10 @@ def evaluating(modules: Iterable[nn.Module]) -> _Block:
     def borrow() -> None:
         training = [module for module in modules if module.training]
         if training:
-            _note(partial(_set_training, training, True))
+            note(partial(_set_training, training, True))
             _set_training(training, False)
 
-    return _Block(borrow)
+    return Block(borrow)
 
 
 def _set_training(modules: Iterable[nn.Module], flag: bool) -> None:
@@ -151,7 +90,7 @@ def _set_training(modules: Iterable[nn.Module], flag: bool) -> None:
             module.training = flag
 
 
-def hooked(modules: Iterable[nn.Module], hook: Hook) -> _Block:
+def hooked(modules: Iterable[nn.Module], hook: Hook) -> Block:
     """Run ``hook(module, inputs, output)`` after each of ``modules``, in this thread only, while the block runs.
 
     Another thread that uses the model meanwhile gets the model's own output.
@@ -160,14 +99,14 @@ def hooked(modules: Iterable[nn.Module], hook: Hook) -> _Block:
     def borrow() -> None:
         only_here = _OnlyHere(hook)
         set_hooks: list[tuple[dict[int, Any], int]] = []
-        _note(partial(_remove, set_hooks))
+        note(partial(_remove, set_hooks))
         for module in modules:
             hooks = module._forward_hooks
             number = RemovableHandle(hooks).id
             set_hooks.append((hooks, number))
             hooks[number] = only_here
 
-    return _Block(borrow)
+    return Block(borrow)
 
 
 def _remove(set_hooks: list[tuple[dict[int, Any], int]]) -> None:
@@ -191,23 +130,23 @@ class _OnlyHere:
         return getattr, (nullcontext(), "__exit__")  # takes three arguments and returns None
 
 
-def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> _Block:
+def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Block:
     """Let ``module`` compute ``forward(original, *args, **kwargs)`` while the block runs, in this thread only."""
     return replaced_attribute(module, "forward", _ForwardHere(module, forward))
 
 
-def replaced_attribute(owner: object, name: str, value: object) -> _Block:
+def replaced_attribute(owner: object, name: str, value: object) -> Block:
     """Let an object have another value under a name while the block runs, and then what it had, or nothing, again."""
 
     def borrow() -> None:
         attributes = vars(owner)
         if name in attributes:
-            _note(partial(attributes.__setitem__, name, attributes[name]))
+            note(partial(attributes.__setitem__, name, attributes[name]))
         else:  # what the class says shows again
-            _note(partial(attributes.pop, name, None))
+            note(partial(attributes.pop, name, None))
         attributes[name] = value
 
-    return _Block(borrow)
+    return Block(borrow)
 
 
 class _ForwardHere:
@@ -242,19 +181,19 @@ class _Switch:
         self._users: dict[object, None] = {}
         self._before: list[Any] = []  # how it stood: one entry while there are users
 
-    def used(self) -> _Block:
+    def used(self) -> Block:
         """Use it while the block runs."""
 
         def borrow() -> None:
             user = object()
-            _note(partial(self._leave, user))
+            note(partial(self._leave, user))
             with taking_turns([self]):
                 self._users[user] = None
                 if not self._before:
                     self._before.append(self._read())
                 self._write(self._needed)
 
-        return _Block(borrow)
+        return Block(borrow)
 
     def _leave(self, user: object) -> None:
         with taking_turns([self]):
@@ -273,17 +212,18 @@ def _stance() -> Any:
 
 
 def _set_stance(stance: Any) -> None:
-    if isinstance(stance, str):
-        torch.compiler.set_stance(stance)
+    if stance is _EAGER:
+        torch.compiler.set_stance("force_eager")
     else:
         sys.modules["torch._dynamo.eval_frame"]._set_stance(stance)
 
 
+_EAGER = object()  # what this package needs the compiler's stance to be
 _cudnn = _Switch(lambda: torch.backends.cudnn.enabled, _set_cudnn, False)
-_compiler = _Switch(_stance, _set_stance, "force_eager")
+_compiler = _Switch(_stance, _set_stance, _EAGER)
 
 
-def without_cudnn() -> _Block:
+def without_cudnn() -> Block:
     """Turn cuDNN off while the block runs.
 
     Its flag is one for the whole process: meanwhile other threads run without cuDNN too, with the same results but
@@ -292,7 +232,7 @@ def without_cudnn() -> _Block:
     return _cudnn.used()
 
 
-def uncompiled() -> _Block:
+def uncompiled() -> Block:
     """Let everything that ``torch.compile`` made run as plain Python while the block runs.
 
     A compiled graph calls no hooks that came after it was made. Nothing is compiled anew or forgotten. Where nothing
@@ -300,7 +240,7 @@ def uncompiled() -> _Block:
     whole process, and blocks may overlap.
     """
     able = hasattr(sys.modules.get("torch._dynamo.eval_frame"), "_set_stance")  # since torch 2.6
-    return _compiler.used() if able else _Block(_nothing)
+    return _compiler.used() if able else Block(_nothing)
 
 
 def _nothing() -> None:
@@ -312,12 +252,12 @@ def _run_without_cudnn(original: Callable[..., Any], *args: Any, **kwargs: Any) 
         return original(*args, **kwargs)
 
 
-def undisturbed(model: nn.Module, device: torch.device) -> _Block:
+def undisturbed(model: nn.Module, device: torch.device) -> Block:
     """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
 
-    Inside, there is no gradient mode, and inference mode is off, whatever the caller's, because a map needs tensors that
-    autograd accepts. Recurrent modules run without cuDNN: in evaluation mode that keeps nothing that a gradient through
-    them would need; PyTorch's own kernels do.
+    Inside, gradient mode is off, and so is inference mode, whatever the caller's, because a map needs tensors that
+    autograd accepts. Recurrent modules run without cuDNN: in evaluation mode that keeps nothing that a gradient
+    through them would need; PyTorch's own kernels do.
     """
 
     def borrow() -> None:
@@ -325,23 +265,69 @@ def undisturbed(model: nn.Module, device: torch.device) -> _Block:
         taking_turns(modules).__enter__()  # ends with the block around it, as all that follows
         evaluating(modules).__enter__()
         for module in modules:
+            if isinstance(module, LazyModuleMixin):
+                refuse_uninitialized(model)
             if isinstance(module, nn.RNNBase):
                 replaced_forward(module, _run_without_cudnn).__enter__()
         _note_random_state(device)
         _note_modes()
         if torch.is_inference_mode_enabled():
-            guard = torch._C._InferenceMode(False)
-            _note(partial(_if_in_thread, threading.get_ident(), guard.__exit__, None, None, None))
+            guard: Any = torch._C._InferenceMode(False)
+            note(partial(_if_in_thread, threading.get_ident(), guard.__exit__, None, None, None))
             guard.__enter__()
         torch._C._set_grad_enabled(False)
 
-    return _Block(borrow)
+    return Block(borrow)
+
+
+def refuse_uninitialized(model: nn.Module) -> None:
+    """Refuse a model with lazy layers that have not run yet, because a first pass would make their parameters.
+
+    Raises:
+        ValueError: for such a model; the message names the layers.
+    """
+    names = [
+        name or type(module).__name__
+        for name, module in model.named_modules()
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()  # type: ignore[misc]
+    ]
+    if names:
+        raise ValueError(
+            f"lazy layers of the model have no parameters yet ({', '.join(names[:3])}); run it once on an input, load "
+            "its weights, and explain it then"
+        )
 
 
 def _note_modes() -> None:
     """Note how the thread computes: whether with a graph, and who intercepts torch's functions."""
     length = torch._C._len_torch_function_stack()
-    _note(partial(_if_in_thread, threading.get_ident(), _set_modes, torch.is_grad_enabled(), length))
+    note(partial(_if_in_thread, threading.get_ident(), _set_modes, torch.is_grad_enabled(), length))
+
+
+class _Interception(Block):
+    """Lets an object intercept torch's functions while the block runs."""
+
+    __slots__ = ()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, Exception):
+            # torch takes the object off the stack around each call of it, by a generator. One that an interrupt keeps
+            # from ending puts it back whenever it is collected: let that be now.
+            traceback.clear_frames(where)
+        self.end()
+
+
+def intercepting(interceptor: TorchFunctionMode) -> Block:
+    """Let ``interceptor`` see every function of torch that this thread calls while the block runs."""
+
+    def borrow() -> None:
+        _note_modes()
+        push: Callable[[], object] = interceptor.__enter__
+        push()  # left by the step noted above, which knows whether an interrupt was faster
+
+    return _Interception(borrow)
 
 
 def _set_modes(grad: bool, interceptions: int) -> None:
@@ -359,26 +345,17 @@ def _if_in_thread(owner: int, step: Callable[..., object], *arguments: Any) -> N
 def _note_random_state(device: torch.device) -> None:
     """Note the state of the global random generators of the CPU and the device."""
     state = torch.get_rng_state()
-    _note(partial(_if_in_thread, threading.get_ident(), _rewind, torch.get_rng_state, torch.set_rng_state, state))
+    note(partial(_if_in_thread, threading.get_ident(), _rewind, torch.get_rng_state, torch.set_rng_state, state))
     if device.type == "cuda":
         read, write = partial(torch.cuda.get_rng_state, device), partial(torch.cuda.set_rng_state, device=device)
-        _note(partial(_if_in_thread, threading.get_ident(), _rewind, read, write, read()))
+        note(partial(_if_in_thread, threading.get_ident(), _rewind, read, write, read()))
 
 
 def _rewind(read: Callable[[], torch.Tensor], write: Callable[[torch.Tensor], object], before: torch.Tensor) -> None:
-    """Put a generator back where it stood, unless nobody has drawn from it."""
-    if read().numpy().tobytes() != before.numpy().tobytes():
+    """Put a generator back where it stood, unless nobody has drawn from it, or somebody else may have.
+
+    Whoever draws in another thread would be given the same numbers twice, which is worse than that a network which
+    draws moves the generator on, as any prediction by it does.
+    """
+    if read().numpy().tobytes() != before.numpy().tobytes() and len(sys._current_frames()) == 1:
         write(before)
-
-
-def _give_back_for_dead_threads() -> None:
-    """In the child of a fork, give back what other threads had borrowed: they do not live on to do it."""
-    for thread in list(_ledgers):
-        if thread != threading.get_ident():
-            ledger = _ledgers.pop(thread)
-            while ledger:
-                _undo_last(ledger)
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_give_back_for_dead_threads)

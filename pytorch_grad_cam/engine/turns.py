@@ -93,7 +93,8 @@ def _leads_to(turn: Turn, thread: int) -> bool:
         seen.add(turn)
         if turn.thread == thread:
             return True
-        following = [other.waits_for for other in _queue.copy() if other.thread == turn.thread and other.waits_for]
+        waits = [other.waits_for for other in _queue.copy() if other.thread == turn.thread and other.waits_for]
+        following = [other for other in waits if other in _queue]  # it may just have ended
         if not following:
             return False
         turn = following[-1]
