@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import random
 import sys
@@ -156,3 +157,19 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken() -> None:
         call()
     assert net.training
     assert not any(ledger.ledgers.values())
+
+
+def test_who_borrows_a_model_gives_it_back() -> None:
+    """Every function that enters a model as a guest is ``giving_back``, or hands the block on to one that is."""
+    handing_on = {"guest_of", "run_in_model"}
+    borrowing: dict[str, bool] = {}
+    for path in (ROOT / "pytorch_grad_cam").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef) or node.name in handing_on or path.name == "restore.py":
+                continue
+            called = {ast.unparse(each.func).split(".")[-1] for each in ast.walk(node) if isinstance(each, ast.Call)}
+            if called & {"undisturbed", "guest_of"}:
+                decorators = {ast.unparse(each) for each in node.decorator_list}
+                borrowing[f"{path.name}: {node.name}"] = "giving_back" in decorators
+    assert len(borrowing) > 8
+    assert all(borrowing.values()), borrowing
