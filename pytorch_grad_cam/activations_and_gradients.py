@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.restore import hooked
+from pytorch_grad_cam.engine.restore import giving_back, hooked
 from pytorch_grad_cam.engine.trees import detached, map_tensors, tensors_in
 
 ReshapeTransform = Callable[[Any], Tensor]
@@ -55,6 +55,7 @@ class ActivationsAndGradients:
         """Run the model on these arguments and return what it returned, with a graph from the first layer on."""
         return self.run(lambda: self.model(*args, **kwargs))
 
+    @giving_back
     def run(self, forward: Callable[[], Any], whole_graph: bool = False) -> Any:
         """Run the model once.
 

@@ -13,6 +13,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.diagnosis import LayerFacts
 from pytorch_grad_cam.engine.layers import layer_name
+from pytorch_grad_cam.engine.restore import giving_back
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
 
@@ -39,6 +40,7 @@ class PerturbationCAM(BaseCAM):
             return super().layer_weights(call, layer, targets)
         return self.channel_weights(call, layer, targets)
 
+    @giving_back
     def get_cam_weights(
         self,
         input_tensor: Tensor,

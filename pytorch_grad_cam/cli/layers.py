@@ -38,7 +38,7 @@ def run(options: LayersOptions) -> int:
     from pytorch_grad_cam.cli.network import load_network
     from pytorch_grad_cam.data.images import read_image
     from pytorch_grad_cam.engine.executed_layers import report_layers
-    from pytorch_grad_cam.engine.restore import undisturbed
+    from pytorch_grad_cam.engine.restore import giving_back, undisturbed
     from pytorch_grad_cam.models.load import is_downloaded
     from pytorch_grad_cam.models.weights_file import RANDOM
     from pytorch_grad_cam.runs.inputs import trial_input
@@ -48,9 +48,14 @@ def run(options: LayersOptions) -> int:
         options = replace(options, weights=RANDOM)  # shapes do not depend on them
     loaded, device = load_network(options)
     inputs = trial_input(loaded, device, image)
-    with undisturbed(loaded.model, device):
-        reports = report_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
-        default_layers = _default_layers(loaded, inputs)
+
+    @giving_back
+    def look() -> tuple[list[LayerReport], set[str]]:
+        with undisturbed(loaded.model, device):
+            reports = report_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
+            return reports, _default_layers(loaded, inputs)
+
+    reports, default_layers = look()
     height, width = inputs.shape[2:]
     print(f"{loaded.source}, for an input of {width} x {height}")
     rows = [("layer", "type", "output", "target layer?")]

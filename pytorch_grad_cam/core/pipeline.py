@@ -31,7 +31,7 @@ from pytorch_grad_cam.engine import diagnosis, maps
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.restore import uncompiled, undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, replaced_attribute, uncompiled, undisturbed
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec, class_count
 
@@ -74,6 +74,7 @@ class CamMethod(Protocol):
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor: ...
 
 
+@giving_back
 def explain(
     method: CamMethod,
     inputs: Any,
@@ -90,6 +91,7 @@ def explain(
     return explanation
 
 
+@giving_back
 def explain_each(
     method: CamMethod, inputs: Any, specs: Sequence[TargetSpec] | None, eigen_smooth: bool, **options: Any
 ) -> Explanation:
@@ -203,6 +205,7 @@ def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Cal
     return explanation
 
 
+@giving_back
 def attribute(method: CamMethod, inputs: Any, targets: Targets, attributions: Callable[[Call], Tensor]) -> Tensor:
     """Enter the model as for a map, but for numbers ``(B, ...)`` of the method's own.
 
@@ -308,11 +311,8 @@ def _record_of(method: CamMethod, call: Call) -> Iterator[ActivationsAndGradient
     """Make the record of a call; overrides find it on the method, which has its own, empty one back afterwards."""
     detach = method.detach and not call.options.differentiable
     record = method.record_class(method.model, call.target_layers, call.layout, detach, gradients=method.uses_gradients)
-    own, method.activations_and_grads = method.activations_and_grads, record
-    try:
+    with replaced_attribute(method, "activations_and_grads", record):
         yield record
-    finally:
-        method.activations_and_grads = own
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from pytorch_grad_cam.engine.executed_layers import executed_layers
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.replay import TOLERANCE
-from pytorch_grad_cam.engine.restore import replaced_forward
+from pytorch_grad_cam.engine.restore import intercepting, replaced_forward
 from pytorch_grad_cam.engine.trees import tensors_in
 
 # A token counts as read if the outputs react to it with this share of what they do to the strongest.
@@ -101,7 +101,7 @@ def record_attentions(model: nn.Module, run: Callable[[], Any], batch: int) -> t
         RuntimeError: if computing a fused attention explicitly gives another result.
     """
     recorder = _AttentionRecorder(model, batch)
-    with recorder.tracking_modules(), recorder:
+    with recorder.tracking_modules(), intercepting(recorder):
         outputs = run()
     attentions = recorder.attentions()
     if len({attention.matrix.shape[-1] for attention in attentions}) == 1 and not recorder.reduces_tokens:

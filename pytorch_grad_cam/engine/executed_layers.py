@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.layers import is_inside_script, refuse_scripted
 from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, InferredReshapeTransform
-from pytorch_grad_cam.engine.restore import hooked
+from pytorch_grad_cam.engine.restore import giving_back, hooked
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 
 
@@ -34,6 +34,7 @@ class ExecutedLayer:
     is_model_output: bool
 
 
+@giving_back
 def executed_layers(model: nn.Module, run: Callable[[], Any]) -> tuple[list[ExecutedLayer], Any]:
     """Run the model once and list every layer in the order in which they finish, the last call of each.
 

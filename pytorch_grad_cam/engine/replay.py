@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.inputs import fixed_batch, run_in_batches
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.restore import hooked, replaced_forward
+from pytorch_grad_cam.engine.restore import giving_back, hooked, replaced_forward
 from pytorch_grad_cam.engine.trees import is_tree, map_tensors, select_rows, tensors_in
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Replay:
             log.info("replay from layer %s %s; using whole passes", layer_name(model, layer), difference)
             self._recorded_calls = {layer: self._recorded_calls[layer]}
 
+    @giving_back
     def __call__(self, activations: Any) -> Any:
         """Run what follows the layer.
 

@@ -1,162 +1,361 @@
 """Borrow a model and give it back: everything that is changed for one call is undone here, whatever happens.
 
 No other file of the package registers a hook or sets a training flag (a test reads the sources and holds this).
+
+Before anything is changed, a step that undoes it is noted, see ``engine/ledger.py``. A block that ends takes the steps
+noted inside it. Where an interrupt hits just that, the function around it, which is ``giving_back``, takes what is
+left: so Ctrl-C at any instant leaves nothing.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
-from weakref import WeakKeyDictionary
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from functools import partial, wraps
+from types import SimpleNamespace, TracebackType
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from pytorch_grad_cam.engine import turns
+from pytorch_grad_cam.engine.ledger import Block, note
 
 Hook = Callable[[nn.Module, Any, Any], Any]
-
-# One lock per model, kept beside the model and never on it: a lock would stop deepcopy and pickle.
-_turns: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
-_turns_guard = threading.Lock()
-
-# How many recurrent modules run without cuDNN now, and its flag before the first of them began.
-_off: dict[str, int] = {"count": 0, "flag": True}
-_off_guard = threading.Lock()
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-@contextmanager
-def taking_turns(model: nn.Module) -> Iterator[None]:
-    """Let one thread at a time explain ``model``; the same thread may enter again (a method inside a method)."""
-    with _turns_guard:
-        lock = _turns.setdefault(model, threading.RLock())
-    with lock:
-        yield
+def giving_back(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let a function give back what is still borrowed inside it when it ends, also where an interrupt ends a block.
+
+    Whoever borrows is called, at whatever depth, by a function with this decorator. The gradient mode is given back
+    too, and the interceptions of torch's functions that are left over.
+    """
+
+    @wraps(function)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        block = Block(_note_modes)
+        try:
+            try:
+                block.__enter__()
+                return function(*args, **kwargs)
+            finally:
+                block.end()
+        finally:  # an interrupt may have hit the line above
+            block.end()
+
+    return guarded
 
 
-@contextmanager
-def evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
+def taking_turns(things: Iterable[object]) -> Block:
+    """Let one thread at a time have these modules; the same thread may enter again (a method inside a method)."""
+
+    def borrow() -> None:
+        turn = turns.Turn(things)
+        note(partial(turns.end, turn))
+        turns.begin(turn)
+
+    return Block(borrow)
+
+
+def evaluating(modules: Iterable[nn.Module]) -> Block:
     """Put modules in evaluation mode, then give each its own flag back.
 
     The flags are written one by one: ``model.eval()`` may be overridden to do more than that (merge adapters, fuse
     layers), and one flag for all would lose a frozen batch norm's. A model already in evaluation is not touched.
     """
-    training = [module for module in modules if module.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
+
+    def borrow() -> None:
+        training = [module for module in modules if module.training]
+        if training:
+            note(partial(_set_training, training, True))
+            _set_training(training, False)
+
+    return Block(borrow)
 
 
-@contextmanager
-def hooked(modules: Iterable[nn.Module], hook: Hook) -> Iterator[None]:
+def _set_training(modules: Iterable[nn.Module], flag: bool) -> None:
+    for module in modules:
+        attributes = vars(module)
+        if "training" in attributes:  # past the setter of nn.Module, which is slow
+            attributes["training"] = flag
+        else:  # of a scripted or a compiled module
+            module.training = flag
+
+
+def hooked(modules: Iterable[nn.Module], hook: Hook) -> Block:
     """Run ``hook(module, inputs, output)`` after each of ``modules``, in this thread only, while the block runs.
 
     Another thread that uses the model meanwhile gets the model's own output.
     """
-    owner = threading.get_ident()
 
-    def only_here(module: nn.Module, inputs: Any, output: Any) -> Any:
-        return hook(module, inputs, output) if threading.get_ident() == owner else None
-
-    with ExitStack() as stack:
+    def borrow() -> None:
+        only_here = _OnlyHere(hook)
+        set_hooks: list[tuple[dict[int, Any], int]] = []
+        note(partial(_remove, set_hooks))
         for module in modules:
-            stack.callback(module.register_forward_hook(only_here).remove)
-        yield
+            hooks = module._forward_hooks
+            number = RemovableHandle(hooks).id
+            set_hooks.append((hooks, number))
+            hooks[number] = only_here
+
+    return Block(borrow)
 
 
-@contextmanager
-def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+def _remove(set_hooks: list[tuple[dict[int, Any], int]]) -> None:
+    for hooks, number in set_hooks:
+        hooks.pop(number, None)
+
+
+class _OnlyHere:
+    """A hook that acts in the thread that made it. A copy of it, as in a copy of the model, is one that does nothing.
+
+    A pickle needs no package of ours to be read.
+    """
+
+    def __init__(self, hook: Hook) -> None:
+        self._hook, self._owner = hook, threading.get_ident()
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        return self._hook(module, inputs, output) if threading.get_ident() == self._owner else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")  # takes three arguments and returns None
+
+
+def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Block:
     """Let ``module`` compute ``forward(original, *args, **kwargs)`` while the block runs, in this thread only."""
-    owner = threading.get_ident()
-    original = module.forward
-    own = "forward" in vars(module)  # an instance may carry its own forward already
-
-    def only_here(*args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != owner:
-            return original(*args, **kwargs)
-        return forward(original, *args, **kwargs)
-
-    module.forward = only_here
-    try:
-        yield
-    finally:
-        if own:
-            module.forward = original
-        else:
-            del module.forward
+    return replaced_attribute(module, "forward", _ForwardHere(module, forward))
 
 
-@contextmanager
-def without_cudnn() -> Iterator[None]:
+def replaced_attribute(owner: object, name: str, value: object) -> Block:
+    """Let an object have another value under a name while the block runs, and then what it had, or nothing, again."""
+
+    def borrow() -> None:
+        attributes = vars(owner)
+        if name in attributes:
+            note(partial(attributes.__setitem__, name, attributes[name]))
+        else:  # what the class says shows again
+            note(partial(attributes.pop, name, None))
+        attributes[name] = value
+
+    return Block(borrow)
+
+
+class _ForwardHere:
+    """A module's forward that is another in the thread that made it. A copy of it is the original's."""
+
+    def __init__(self, module: nn.Module, forward: Callable[..., Any]) -> None:
+        self._module, self._own = module, "forward" in vars(module)
+        self._original, self._forward = module.forward, forward
+        self._owner = threading.get_ident()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != self._owner:
+            return self._original(*args, **kwargs)
+        return self._forward(self._original, *args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        holder = SimpleNamespace(forward=self._original) if self._own else self._module
+        return getattr, (holder, "forward")
+
+
+class _Switch:
+    """One switch of the whole process: the first user turns it, the last gives it back, whoever that is.
+
+    Args:
+        read: returns how it stands.
+        write: sets it.
+        needed: how its users need it.
+    """
+
+    def __init__(self, read: Callable[[], Any], write: Callable[[Any], object], needed: Any) -> None:
+        self._read, self._write, self._needed = read, write, needed
+        self._users: dict[object, None] = {}
+        self._before: list[Any] = []  # how it stood: one entry while there are users
+
+    def used(self) -> Block:
+        """Use it while the block runs."""
+
+        def borrow() -> None:
+            user = object()
+            note(partial(self._leave, user))
+            with taking_turns([self]):
+                self._users[user] = None
+                if not self._before:
+                    self._before.append(self._read())
+                self._write(self._needed)
+
+        return Block(borrow)
+
+    def _leave(self, user: object) -> None:
+        with taking_turns([self]):
+            self._users.pop(user, None)
+            if self._before and not self._users:
+                self._write(self._before[0])
+                self._before.clear()
+
+
+def _set_cudnn(enabled: bool) -> None:
+    torch.backends.cudnn.enabled = enabled
+
+
+def _stance() -> Any:
+    return sys.modules["torch._dynamo.eval_frame"]._stance
+
+
+def _set_stance(stance: Any) -> None:
+    if stance is _EAGER:
+        torch.compiler.set_stance("force_eager")
+    else:
+        sys.modules["torch._dynamo.eval_frame"]._set_stance(stance)
+
+
+_EAGER = object()  # what this package needs the compiler's stance to be
+_cudnn = _Switch(lambda: torch.backends.cudnn.enabled, _set_cudnn, False)
+_compiler = _Switch(_stance, _set_stance, _EAGER)
+
+
+def without_cudnn() -> Block:
     """Turn cuDNN off while the block runs.
 
     Its flag is one for the whole process: meanwhile other threads run without cuDNN too, with the same results but
     slower. Blocks may overlap in any order in several threads: the first saves the flag, the last gives it back.
     """
-    with _off_guard:
-        if not _off["count"]:
-            _off["flag"] = torch.backends.cudnn.enabled
-            torch.backends.cudnn.enabled = False
-        _off["count"] += 1
-    try:
-        yield
-    finally:
-        with _off_guard:
-            _off["count"] -= 1
-            if not _off["count"]:
-                torch.backends.cudnn.enabled = bool(_off["flag"])
+    return _cudnn.used()
 
 
-@contextmanager
-def differentiable_rnns(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Let the recurrent ones among ``modules``, and nothing else, run without cuDNN while the block runs.
-
-    In evaluation mode cuDNN keeps nothing that a gradient through an RNN would need; PyTorch's own kernels do. Only
-    this thread's calls are changed, see ``replaced_forward``.
-    """
-
-    def forward(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        with without_cudnn():
-            return original(*args, **kwargs)
-
-    with ExitStack() as stack:
-        for module in modules:
-            if isinstance(module, nn.RNNBase):
-                stack.enter_context(replaced_forward(module, forward))
-        yield
-
-
-@contextmanager
-def uncompiled() -> Iterator[None]:
+def uncompiled() -> Block:
     """Let everything that ``torch.compile`` made run as plain Python while the block runs.
 
     A compiled graph calls no hooks that came after it was made. Nothing is compiled anew or forgotten. Where nothing
-    can have been compiled, because the compiler was never loaded, this costs nothing.
+    can have been compiled, because the compiler was never loaded, this costs nothing. As with cuDNN this is so for the
+    whole process, and blocks may overlap.
     """
-    able = hasattr(torch.compiler, "set_stance")  # since torch 2.6
-    with torch.compiler.set_stance("force_eager") if able and "torch._dynamo" in sys.modules else nullcontext():
-        yield
+    able = hasattr(sys.modules.get("torch._dynamo.eval_frame"), "_set_stance")  # since torch 2.6
+    return _compiler.used() if able else Block(_nothing)
 
 
-@contextmanager
-def undisturbed(model: nn.Module, device: torch.device) -> Iterator[None]:
+def _nothing() -> None:
+    """Borrow nothing."""
+
+
+def _run_without_cudnn(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with without_cudnn():
+        return original(*args, **kwargs)
+
+
+def undisturbed(model: nn.Module, device: torch.device) -> Block:
     """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
 
-    Inside, inference mode is off, whatever the caller's mode, because a map needs tensors that autograd accepts.
+    Inside, gradient mode is off, and so is inference mode, whatever the caller's, because a map needs tensors that
+    autograd accepts. Recurrent modules run without cuDNN: in evaluation mode that keeps nothing that a gradient
+    through them would need; PyTorch's own kernels do.
     """
-    devices = [device] if device.type == "cuda" else []
-    modules = list(model.modules())
-    with (
-        taking_turns(model),
-        evaluating(modules),
-        differentiable_rnns(modules),
-        torch.random.fork_rng(devices=devices),
-        torch.inference_mode(False),
-        torch.no_grad(),
-    ):
-        yield
+
+    def borrow() -> None:
+        modules = list(model.modules())
+        taking_turns(modules).__enter__()  # ends with the block around it, as all that follows
+        evaluating(modules).__enter__()
+        for module in modules:
+            if isinstance(module, LazyModuleMixin):
+                refuse_uninitialized(model)
+            if isinstance(module, nn.RNNBase):
+                replaced_forward(module, _run_without_cudnn).__enter__()
+        _note_random_state(device)
+        _note_modes()
+        if torch.is_inference_mode_enabled():
+            guard: Any = torch._C._InferenceMode(False)
+            note(partial(_if_in_thread, threading.get_ident(), guard.__exit__, None, None, None))
+            guard.__enter__()
+        torch._C._set_grad_enabled(False)
+
+    return Block(borrow)
+
+
+def refuse_uninitialized(model: nn.Module) -> None:
+    """Refuse a model with lazy layers that have not run yet, because a first pass would make their parameters.
+
+    Raises:
+        ValueError: for such a model; the message names the layers.
+    """
+    names = [
+        name or type(module).__name__
+        for name, module in model.named_modules()
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()  # type: ignore[misc]
+    ]
+    if names:
+        raise ValueError(
+            f"lazy layers of the model have no parameters yet ({', '.join(names[:3])}); run it once on an input, load "
+            "its weights, and explain it then"
+        )
+
+
+def _note_modes() -> None:
+    """Note how the thread computes: whether with a graph, and who intercepts torch's functions."""
+    length = torch._C._len_torch_function_stack()
+    note(partial(_if_in_thread, threading.get_ident(), _set_modes, torch.is_grad_enabled(), length))
+
+
+class _Interception(Block):
+    """Lets an object intercept torch's functions while the block runs."""
+
+    __slots__ = ()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, Exception):
+            # torch takes the object off the stack around each call of it, by a generator. One that an interrupt keeps
+            # from ending puts it back whenever it is collected: let that be now.
+            traceback.clear_frames(where)
+        self.end()
+
+
+def intercepting(interceptor: TorchFunctionMode) -> Block:
+    """Let ``interceptor`` see every function of torch that this thread calls while the block runs."""
+
+    def borrow() -> None:
+        _note_modes()
+        push: Callable[[], object] = interceptor.__enter__
+        push()  # left by the step noted above, which knows whether an interrupt was faster
+
+    return _Interception(borrow)
+
+
+def _set_modes(grad: bool, interceptions: int) -> None:
+    while torch._C._len_torch_function_stack() > interceptions:
+        torch._C._pop_torch_function_stack()
+    torch._C._set_grad_enabled(grad)
+
+
+def _if_in_thread(owner: int, step: Callable[..., object], *arguments: Any) -> None:
+    """Take a step that concerns one thread, which in the child of a fork may not exist."""
+    if threading.get_ident() == owner:
+        step(*arguments)
+
+
+def _note_random_state(device: torch.device) -> None:
+    """Note the state of the global random generators of the CPU and the device."""
+    state = torch.get_rng_state()
+    note(partial(_if_in_thread, threading.get_ident(), _rewind, torch.get_rng_state, torch.set_rng_state, state))
+    if device.type == "cuda":
+        read, write = partial(torch.cuda.get_rng_state, device), partial(torch.cuda.set_rng_state, device=device)
+        note(partial(_if_in_thread, threading.get_ident(), _rewind, read, write, read()))
+
+
+def _rewind(read: Callable[[], torch.Tensor], write: Callable[[torch.Tensor], object], before: torch.Tensor) -> None:
+    """Put a generator back where it stood, unless nobody has drawn from it, or somebody else may have.
+
+    Whoever draws in another thread would be given the same numbers twice, which is worse than that a network which
+    draws moves the generator on, as any prediction by it does.
+    """
+    if read().numpy().tobytes() != before.numpy().tobytes() and len(sys._current_frames()) == 1:
+        write(before)

@@ -21,7 +21,7 @@ from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch, for_trial, run_in_batches
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.layout import InferredReshapeTransform
-from pytorch_grad_cam.engine.restore import evaluating, undisturbed
+from pytorch_grad_cam.engine.restore import evaluating, giving_back, undisturbed
 from pytorch_grad_cam.feature_factorization.decomposition import Concepts, factorize_activations, outputs_for_concepts
 
 
@@ -107,6 +107,7 @@ class DeepFeatureFactorization:
             return vectors, explanations
         return vectors, explanations, self._apply_computation(concepts.vectors)
 
+    @giving_back
     def concepts(self, input_tensor: Tensor, n_components: int = 16) -> Concepts:
         """Find the concepts of a batch, as tensors, with the maps at the layer's resolution.
 
@@ -135,6 +136,7 @@ class DeepFeatureFactorization:
                 )
             return factorize_activations(activations, n_components, self.seed)
 
+    @giving_back
     def outputs(self, input_tensor: Tensor, vectors: Tensor) -> Any:
         """Return the network's outputs for concepts ``(K, C)``: as for ``K`` images that show nothing else.
 
@@ -154,6 +156,7 @@ class DeepFeatureFactorization:
     def _layout(self, inputs: Tensor, layer: nn.Module) -> ReshapeTransform:
         return self.reshape_transform or InferredReshapeTransform(self.model, inputs, [layer])
 
+    @giving_back
     def _apply_computation(self, vectors: Tensor) -> NDArray[Any]:
         compute = self.computation_on_concepts
         assert compute is not None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.inputs import checked_input
-from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.targets.classification import Target, Targets
 from pytorch_grad_cam.targets.spec import resolve_targets
@@ -24,6 +24,7 @@ def inputs_for(model: Model, input_tensor: Tensor) -> Tensor:
     return checked_input(model, input_tensor, False) if isinstance(model, nn.Module) else input_tensor.detach()
 
 
+@giving_back
 def outputs_of(model: Model, inputs: Tensor) -> Any:
     """Run the model in evaluation mode, without a graph; its flags and the random state stay as they are."""
     if not isinstance(model, nn.Module):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.maps import is_constant, resize
-from pytorch_grad_cam.engine.restore import hooked, undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, hooked, undisturbed
 from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.nnc import style as nnc_style
 from pytorch_grad_cam.nnc.methods import ChannelReluGradCAM, ConsoleNoise, LayerSmoothGrad
@@ -198,6 +198,7 @@ def _pixels(inputs: Tensor, preprocessing: Preprocessing) -> Tensor:
     return (255 * (inputs * std + mean)).round().clamp(0, 255)
 
 
+@giving_back
 def _first_seen(model: nn.Module, inputs: Tensor) -> tuple[int, ...]:
     """Return height and width of what the first convolution takes."""
     sizes: list[tuple[int, ...]] = []

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
-from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.models.nnp import NnpNetwork
 from pytorch_grad_cam.nnc.explainers import (
@@ -57,6 +57,7 @@ class ConsoleNetwork:
         return MapRequest(0, image, BatchPreprocessing(self.loaded.preprocessing).resized(image), category)
 
 
+@giving_back
 def console_network(
     loaded: LoadedModel, options: NncOptions, device: torch.device, progress: bool = False
 ) -> ConsoleNetwork:

@@ -11,7 +11,7 @@ import torch
 from helpers.tiny_nets import ConvNet, TinyViT, build, inputs, tokens_to_grid
 from torch import Tensor, nn
 
-from pytorch_grad_cam import AblationCAM, GradCAM, ScoreCAM
+from pytorch_grad_cam import RISE, AblationCAM, FullGrad, GradCAM, GuidedBackpropReLUModel, ScoreCAM, VanillaGradient
 from pytorch_grad_cam.engine.layers import layer_at
 from pytorch_grad_cam.methods import method_name
 
@@ -57,6 +57,58 @@ def test_where_it_is_asked(ask: Callable[[GradCAM, Tensor], Any], error: type[Ex
         ask(cam, inputs())
     assert cam(inputs(), relu=True, size=[4, 5], image=0, forward_kwargs={}).shape == (2, 4, 5)
     assert cam.explain_each(inputs(), range(2)).maps.shape == (2, 2, 11, 14)
+
+
+@pytest.mark.parametrize("method", [GradCAM, VanillaGradient, RISE, FullGrad], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    ("kind", "match"),
+    [
+        (lambda x: x.long(), r"whole numbers \(torch.int64\)"),
+        (lambda x: x > 0, r"whole numbers \(torch.bool\)"),
+        (lambda x: x.to(torch.complex64), r"complex numbers \(torch.complex64\).*x.abs\(\)"),
+        (lambda x: x.to_sparse(), r"layout torch.sparse_coo; .* x.to_dense\(\)"),
+        (lambda x: x.to("meta"), "on the device meta"),
+        (lambda x: torch.nested.as_nested_tensor(x), r"nested tensor.* image\[None\]"),
+        (lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.quint8), r"quantised \(torch.quint8\).*dequantize"),
+    ],
+    ids=["int64", "bool", "complex", "sparse", "meta", "nested", "quantised"],
+)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors", "ignore:.*quantize_per_tensor")
+def test_inputs_that_are_no_plain_numbers(method: Any, kind: Callable[[Tensor], Tensor], match: str) -> None:
+    net = build(ConvNet)
+    cam = method(net, "conv2") if method is GradCAM else method(net)
+    with pytest.raises(TypeError, match=match):
+        cam(kind(inputs()), 1)
+
+
+def test_whole_numbers_that_an_embedding_looks_up() -> None:
+    class Looked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.net = nn.Embedding(5, 1), ConvNet()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(self.table(x)[..., 0])
+
+    net = build(Looked)
+    assert GradCAM(net, "net.conv2")(inputs().abs().long().clamp(max=4), 1).shape == (2, 11, 14)
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["first", "last"])
+def test_lazy_layers_that_have_not_run(early: bool) -> None:
+    conv = nn.LazyConv2d(4, 3) if early else nn.Conv2d(2, 4, 3)
+    net = nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(3)).eval()
+    for explain in (GradCAM(net, "0"), GradCAM(net), VanillaGradient(net), GuidedBackpropReLUModel(net)):
+        with pytest.raises(ValueError, match=r"lazy layers .* \(.*4\); run it once"):
+            explain(inputs(), 1)
+    assert isinstance(net[4], nn.LazyLinear), "nothing has run"
+    net(inputs())
+    assert GradCAM(net, "0")(inputs(), 1).shape == (2, 11, 14)
+
+
+def test_a_model_without_numbers() -> None:
+    with pytest.raises(ValueError, match="the model is on the device meta"):
+        GradCAM(build(ConvNet).to("meta"), "conv2")(inputs(), 1)
 
 
 def test_one_image_for_a_network_that_fails_on_it() -> None:

@@ -26,7 +26,7 @@ from pytorch_grad_cam.cli.explain.targets import (
 )
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.options import MapOptions
-from pytorch_grad_cam.engine.restore import undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
@@ -75,6 +75,7 @@ class ImageExplainer:
         """Return what the network takes, ``(1, C, h, w)``."""
         return self.loaded.preprocessing(image)[None].to(self._device)
 
+    @giving_back
     def targets(self, inputs: Tensor) -> list[ImageTarget]:
         """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass."""
         if self._contrast is not None:
