@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -22,12 +20,10 @@ from torch.export.unflatten import UnflattenedModule
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.inputs import run_in_batches
 from pytorch_grad_cam.engine.trees import select_rows, tensors_in
+from pytorch_grad_cam.models.exported_archive import check_archive, needs_trust
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 from pytorch_grad_cam.models.weights_file import check_file, first_line, forbidden_object
 
-# Parts of an archive, below its own folder: compiled code, and constants, which are tensors or pickled objects.
-_COMPILED = ("data/aotinductor/", "data/executorch/")
-_CONSTANTS, _PLAIN_CONSTANT = "data/constants/", "tensor_"
 _NORMS = ("aten.batch_norm.", "aten._native_batch_norm_legit.default", "aten._native_batch_norm_legit_functional.")
 _DROPOUTS = ("aten.dropout.", "aten.feature_dropout.", "aten.alpha_dropout.", "aten.native_dropout.")
 _FORCED, _FORCED_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -63,7 +59,8 @@ def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -
     Args:
         spec: a file .pt2.
         weights: None: the file holds them.
-        trust_pickle: let torch unpickle what the file holds beside tensors. That can run any code.
+        trust_pickle: read whatever the file holds: unpickle what is there beside tensors, and evaluate texts that
+            have not the form of torch.export's names, formulas and operators. Both can run any code.
 
     Returns:
         The network; its preprocessing is ImageNet's, at the size that the program takes.
@@ -71,11 +68,12 @@ def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it holds no program, one that was exported in training mode, one whose layers cannot be told
-            apart, or objects that only unpickling would give.
+            apart, or what could run code of its author's: objects that only unpickling would give, and texts that torch
+            would run.
     """
     path = Path(spec)
     check_file(path, "exported program")
-    _check_archive(path, trust_pickle)
+    check_archive(path, trust_pickle)
     program = _read_program(path, trust_pickle)
     _refuse_training(program, path)
     size = _input_size(program)
@@ -83,39 +81,6 @@ def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -
     network.__class__ = ExportedNetwork  # in place, so that the layers keep the names that they were exported with
     network.fixed_batch = size[0] if size and isinstance(size[0], int) else None
     return LoadedModel(in_evaluation(network), _preprocessing_for(size), source=str(path))
-
-
-def _check_archive(path: Path, trust_pickle: bool) -> None:
-    """Refuse what is no such file, and what would run code of the file's author while it is read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            inside = ["/".join(PurePosixPath(name).parts[1:]) for name in names]  # below the archive's own folder
-            configs = [
-                json.loads(archive.read(name))
-                for name, part in zip(names, inside, strict=True)
-                if part.startswith(_CONSTANTS) and part.endswith(".json")
-            ]
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise ValueError(
-            f"{path} is no exported program, or is damaged ({error}); torch.export.save writes one"
-        ) from error
-    if any(part.startswith(_COMPILED) for part in inside):
-        raise ValueError(f"{path} holds compiled code, which has no layers; give what torch.export.save wrote")
-    if not any(part.startswith("models/") for part in inside) and "serialized_exported_program.json" not in names:
-        raise ValueError(
-            f"{path} holds no exported program; torch.export.save(torch.export.export(...), path) writes one"
-        )
-    if trust_pickle:
-        return
-    for constant in chain.from_iterable(_constants(config) for config in configs):
-        if not str(constant.get("path_name", "")).startswith(_PLAIN_CONSTANT):
-            raise ValueError(_pickled(path, str(constant.get("path_name"))))
-
-
-def _constants(config: Any) -> Iterator[Mapping[str, Any]]:
-    entries = config.get("config", {}) if isinstance(config, Mapping) else {}
-    return (entry for entry in entries.values() if isinstance(entry, Mapping))
 
 
 def _read_program(path: Path, trust_pickle: bool) -> ExportedProgram:
@@ -126,18 +91,11 @@ def _read_program(path: Path, trust_pickle: bool) -> ExportedProgram:
     except Exception as error:  # the reader raises almost anything
         forbidden = forbidden_object(error)
         if forbidden is not None:
-            raise ValueError(_pickled(path, forbidden)) from error
+            raise ValueError(needs_trust(path, forbidden)) from error
         raise ValueError(
             f"{path} cannot be read as an exported program ({first_line(error)}); export it again with torch "
             f"{torch.__version__}"
         ) from error
-
-
-def _pickled(path: Path, what: str) -> str:
-    return (
-        f"{path} holds objects beside tensors ({what}), and reading those can run any code; export the network without "
-        "them or, if you trust its author, allow it with --trust-pickle (trust_pickle=True)"
-    )
 
 
 @contextmanager

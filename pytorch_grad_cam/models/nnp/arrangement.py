@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pytorch_grad_cam.models.nnp.function_call import Builder, FunctionCall, Operation, Shape, unary
-from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION
+from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION, MAX_LINKS
 
 _WHOLE = 0x7FFFFFFF  # in a slice: from the start, to the end, or every one
 
@@ -87,20 +87,30 @@ class Broadcast(nn.Module):
 class Gather(nn.Module):
     """Selects positions of several axes, in any order and number: slices, and padding by values that are there.
 
+    The positions are counted anew at every pass: a file of a few bytes may name axes of millions.
+
     Args:
         places: the places to take, by axis.
+        fold: what becomes of places outside 0 to the last: "reflect" turns at the ends, "repeat" stays there.
     """
 
-    def __init__(self, places: dict[int, Sequence[int]]) -> None:
+    def __init__(self, places: dict[int, range], fold: str = "") -> None:
         super().__init__()
-        self.axes = tuple(places)
-        for axis, which in places.items():
-            self.register_buffer(f"places{axis}", torch.tensor(list(which)), persistent=False)
+        self.places, self.fold = places, fold
 
     def forward(self, x: Tensor) -> Tensor:
-        for axis in self.axes:
-            x = x.index_select(axis, self.get_buffer(f"places{axis}"))
+        for axis, run in self.places.items():
+            places = torch.arange(run.start, run.stop, run.step, device=x.device)
+            x = x.index_select(axis, self._folded(places, x.shape[axis] - 1))
         return x
+
+    def _folded(self, places: Tensor, last: int) -> Tensor:
+        if self.fold == "repeat":
+            return places.clamp(0, last)
+        if self.fold == "reflect" and last:
+            places = places.abs() % (2 * last)
+            return torch.minimum(places, 2 * last - places)
+        return places * 0 if self.fold else places
 
 
 class ConstantPad(nn.Module):
@@ -132,6 +142,14 @@ def concatenate(call: FunctionCall) -> nn.Module:
 def stack(call: FunctionCall) -> nn.Module:
     """Build a Stack."""
     return Stack(call.inputs, _new_axis(call, len(call.shape())))
+
+
+def split(call: FunctionCall) -> nn.Module:
+    """Build a Split."""
+    axis = call.axis()
+    if call.shape()[axis] > MAX_LINKS:
+        raise ValueError(f"its axis {axis} has {call.shape()[axis]} positions; {MAX_LINKS} outputs at most can be read")
+    return Split(axis)
 
 
 def reshape(call: FunctionCall) -> nn.Module:
@@ -166,7 +184,7 @@ def slicing(call: FunctionCall) -> nn.Module:
     first = len(shape) - len(starts)
     if first < 0 or not len(starts) == len(stops) == len(steps):
         raise ValueError(f"its start {starts}, stop {stops} and step {steps} do not fit {len(shape)} axes")
-    places: dict[int, Sequence[int]] = {}
+    places: dict[int, range] = {}
     for axis, (start, stop, step) in enumerate(zip(starts, stops, steps, strict=True), first):
         if axis == 0:
             if start not in (0, _WHOLE) or step not in (1, _WHOLE) or stop not in (_WHOLE, call.batch_size):
@@ -197,13 +215,12 @@ def pad(call: FunctionCall) -> nn.Module:
         return ConstantPad(width, call.param.number("constant_value"))
     if mode not in ("reflect", "repeat"):
         raise ValueError(f"its mode {mode!r:.60} is none of constant, reflect and repeat")
-    places: dict[int, Sequence[int]] = {}
-    for axis, (before, behind) in enumerate(width, first):
-        if before or behind:
-            last = shape[axis] - 1
-            run = range(-before, last + 1 + behind)
-            places[axis] = [_reflected(at, last) if mode == "reflect" else min(max(at, 0), last) for at in run]
-    return Gather(places)
+    places = {
+        axis: range(-before, shape[axis] + behind)
+        for axis, (before, behind) in enumerate(width, first)
+        if before or behind
+    }
+    return Gather(places, fold=mode)
 
 
 def image_augmentation(call: FunctionCall) -> nn.Module:
@@ -238,14 +255,6 @@ def _places(start: int, stop: int, step: int, length: int) -> range:
     return range(start, max(stop, -1), step)
 
 
-def _reflected(place: int, last: int) -> int:
-    """Fold a place back into 0..last, turning at both ends."""
-    if last == 0:
-        return 0
-    place = abs(place) % (2 * last)
-    return min(place, 2 * last - place)
-
-
 def _axes_per_image(shape: Sequence[int], per_image: int, batch_size: int, declared: int) -> tuple[int, ...]:
     """Return the sizes of the axes behind the batch that the shape of a Reshape means, whatever batch size it names.
 
@@ -277,7 +286,7 @@ def _with_size_inferred(shape: list[int], count: int) -> list[int] | None:
 ARRANGEMENT: dict[str, Builder] = {
     "Concatenate": concatenate,
     "Stack": stack,
-    "Split": lambda call: Split(call.axis()),
+    "Split": split,
     "Slice": slicing,
     "Reshape": reshape,
     "Transpose": transpose,

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,7 +20,13 @@ from pytorch_grad_cam.models.nnp.arithmetic import ARITHMETIC
 from pytorch_grad_cam.models.nnp.arrangement import ARRANGEMENT
 from pytorch_grad_cam.models.nnp.function_call import BATCH, Builder, FunctionCall, Shape
 from pytorch_grad_cam.models.nnp.layers import LAYERS
-from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION, MAX_ACTIVATIONS, MAX_ELEMENTS
+from pytorch_grad_cam.models.nnp.limits import (
+    FREE_WEIGHTS,
+    MAX_ACTIVATION,
+    MAX_ACTIVATIONS,
+    MAX_ELEMENTS,
+    WEIGHTS_RATIO,
+)
 from pytorch_grad_cam.models.nnp.parameters import Parameters
 from pytorch_grad_cam.models.nnp.plan import Function, Plan
 from pytorch_grad_cam.models.nnp.pooling import POOLING
@@ -91,6 +98,9 @@ class _ModuleBuilder:
         self._plan, self._weights, self._is_reserved = plan, weights, is_reserved
         self._shapes: dict[str, Shape] = {plan.input[1]: (BATCH, *plan.input_shape)}
         self._used = 0  # numbers in the weights of all modules, counted for each that has them
+        held = sum(values.size for values in weights.values())
+        self._most = min(MAX_ELEMENTS, max(FREE_WEIGHTS, WEIGHTS_RATIO * held))
+        self._tensors: dict[str, Tensor] = {}  # made once, however many functions share it
         self._activations = 0
         self._skipped: list[str] = []
         self._live: list[str] = []
@@ -108,6 +118,7 @@ class _ModuleBuilder:
         names = [name for name in function.inputs if name not in self._plan.network.parameters]
         try:
             module = in_evaluation(FUNCTIONS[function.kind](self._call(function)))
+            self._count_weights(module)
             shapes = _output_shapes(module, [self._shapes[name] for name in names])
             self._add_shapes(function, shapes)
         except Exception as error:  # torch objects to sizes that do not fit in its own ways
@@ -168,12 +179,16 @@ class _ModuleBuilder:
             declared = self._plan.network.shapes[name]
             if tuple(values.shape) != declared:
                 raise ValueError(f"its weights {name!r} have the shape {values.shape} instead of {declared}")
-            self._used += values.size
-            if self._used > MAX_ELEMENTS:
-                raise ValueError(f"the network uses more than {MAX_ELEMENTS} weights")
-            inputs.append(torch.tensor(values))
+            if name not in self._tensors:
+                self._tensors[name] = torch.tensor(values)
+            inputs.append(self._tensors[name])
         declared = self._plan.network.shapes.get(function.outputs[0], ()) if function.outputs else ()
         return FunctionCall(function.param, inputs, self._plan.batch_size, declared)
+
+    def _count_weights(self, module: nn.Module) -> None:
+        self._used += sum(tensor.numel() for tensor in chain(module.parameters(), module.buffers()))
+        if self._used > self._most:
+            raise ValueError(f"the network uses more than {self._most} weights, many more than the file holds")
 
     def _add_shapes(self, function: Function, shapes: Sequence[Shape]) -> None:
         """Record the shapes of what a function returns, if they are what the file names and no larger than allowed."""

@@ -45,11 +45,12 @@ def load_nnp(path: str | Path, weights: None = None, trust_pickle: bool = False)
     """
     sources, members = _read_container(Path(path))
     try:
-        texts = [parse_text(source) for source in sources]
+        size = Path(path).stat().st_size
+        texts = [parse_text(source, size) for source in sources]
         plan = make_plan(texts)
     except ValueError as error:
         raise ValueError(f"the network in {path} cannot be read: {error}") from error
-    parameters = read_parameters(texts, members, path)
+    parameters = read_parameters(texts, members, path, size)
     try:
         model = NnpNetwork(plan, build(plan, parameters, NnpNetwork.is_reserved))
     except ValueError as error:
@@ -88,19 +89,25 @@ def _read_container(path: Path) -> tuple[list[str], list[tuple[str, bytes]]]:
 
 
 def _read_members(archive: zipfile.ZipFile, path: Path) -> tuple[list[str], list[tuple[str, bytes]]]:
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    members = archive.infolist()
+    if not all(member.filename for member in members):
+        raise ValueError(f"{path} has a member without a name; export it again")
+    members = [member for member in members if not member.filename.endswith("/")]
     if len(members) > MAX_MEMBERS:
         raise ValueError(f"{path} has {len(members)} members; a .nnp file has a handful, {MAX_MEMBERS} at most")
     texts: list[str] = []
     weights: list[tuple[str, bytes]] = []
     left = {_TEXT: MAX_TEXT, _WEIGHTS: MAX_WEIGHTS}
+    # For all members together: they may share their bytes, and many small ones grow to as much as one large one.
+    believed = max(FREE_RATIO, MAX_RATIO * path.stat().st_size)
     for member in members:
         suffix = PurePosixPath(member.filename).suffix.lower()
         kind = next((kind for kind in left if suffix in kind), None)
         if kind is None:
             continue
-        data = _read_member(archive, member, left[kind], path)
+        data = _read_member(archive, member, min(left[kind], believed), path)
         left[kind] -= len(data)
+        believed -= len(data)
         if kind is _WEIGHTS:
             weights.append((member.filename, data))
             continue
@@ -120,7 +127,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int, 
     if member.compress_type not in _METHODS:
         raise ValueError(f"{name} is compressed by method {member.compress_type}; only stored and deflated are read")
     with archive.open(member) as file:
-        limit = min(limit, max(FREE_RATIO, MAX_RATIO * member.compress_size))
         if member.file_size > limit:
             raise ValueError(f"{name} would grow to {member.file_size} bytes; at most {limit} are believed")
         data = file.read(limit + 1)  # the size in the directory may lie

@@ -19,7 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.common.extras import need
-from pytorch_grad_cam.models.nnp.limits import MAX_AXES, MAX_DEPTH, MAX_ELEMENTS, MAX_PARAMETERS
+from pytorch_grad_cam.models.nnp.limits import (
+    FREE_FIELDS,
+    FREE_WEIGHTS,
+    MAX_AXES,
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_FIELDS,
+    MAX_NAME,
+    MAX_PARAMETERS,
+    WEIGHTS_RATIO,
+)
 from pytorch_grad_cam.models.nnp.text import Message
 
 _NUMBERS = "fiu"  # kinds of dtype
@@ -29,18 +39,20 @@ _PARAMETER, _NAME, _SHAPE, _DATA = 200, 1, 20, 100
 _VARINT, _LENGTH = 0, 2
 _FIXED = {1: 8, 5: 4}  # bytes by wire type
 _VARINT_BYTES = 10
-_MAX_FIELDS = 2_000_000  # of a .protobuf file; a parameter has five, unless its values are not packed
 
 Parameters = Mapping[str, NDArray[np.float32]]
 
 
-def read_parameters(texts: Sequence[Message], members: Sequence[tuple[str, bytes]], path: str | Path) -> Parameters:
+def read_parameters(
+    texts: Sequence[Message], members: Sequence[tuple[str, bytes]], path: str | Path, size: int | None = None
+) -> Parameters:
     """Return the parameters by name: those of the network texts, then those of .h5 and .protobuf members.
 
     Args:
         texts: the network texts.
         members: name and bytes of each .h5 or .protobuf member.
         path: of the file, for messages.
+        size: bytes of the file, in which the members may be packed; it bounds what they may claim.
 
     Raises:
         ImportError: if there is a .h5 member and h5py is missing.
@@ -55,7 +67,7 @@ def read_parameters(texts: Sequence[Message], members: Sequence[tuple[str, bytes
     for name, data in members:
         read = read_h5 if name.lower().endswith(".h5") else read_protobuf
         try:
-            parameters |= read(data)
+            parameters |= read(data, size)
         except ValueError as error:
             raise ValueError(f"the weights {name} in {path} cannot be used: {error}") from error
     if sum(array.size for array in parameters.values()) > MAX_ELEMENTS:
@@ -76,8 +88,12 @@ def _parameters_in(text: Message) -> dict[str, NDArray[np.float32]]:
     return parameters
 
 
-def read_h5(data: bytes) -> dict[str, NDArray[np.float32]]:
+def read_h5(data: bytes, size: int | None = None) -> dict[str, NDArray[np.float32]]:
     """Return the parameters of a .h5 file by name.
+
+    Args:
+        data: the file.
+        size: bytes of the file that holds it, packed, if there is one.
 
     Links to other places or files, virtual datasets and data kept in other files are refused: an HDF5 file can name
     any file of the machine that reads it.
@@ -90,7 +106,7 @@ def read_h5(data: bytes) -> dict[str, NDArray[np.float32]]:
     parameters: dict[str, NDArray[np.float32]] = {}
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            _DatasetReader(h5py, parameters).group(file, "", 0)
+            _DatasetReader(h5py, parameters, len(data) if size is None else size).group(file, "", 0)
     except ValueError:
         raise
     except Exception as error:  # a damaged file makes HDF5 raise almost anything
@@ -101,9 +117,11 @@ def read_h5(data: bytes) -> dict[str, NDArray[np.float32]]:
 class _DatasetReader:
     """Reads the datasets below a group, and gives up beyond reason: groups may hold one another."""
 
-    def __init__(self, h5py: Any, parameters: dict[str, NDArray[np.float32]]) -> None:
+    def __init__(self, h5py: Any, parameters: dict[str, NDArray[np.float32]], size: int) -> None:
         self._h5py, self._parameters = h5py, parameters
         self._objects, self._elements = 0, 0
+        self._most = max(FREE_WEIGHTS, WEIGHTS_RATIO * size)
+        self._bytes = 0
 
     def group(self, group: Any, prefix: str, depth: int) -> None:
         if depth > MAX_DEPTH:
@@ -113,6 +131,8 @@ class _DatasetReader:
             if self._objects > MAX_PARAMETERS:
                 raise ValueError(f"it has more than {MAX_PARAMETERS} groups and parameters")
             name = f"{prefix}{key}"
+            if len(name) > MAX_NAME:
+                raise ValueError(f"the name {name[:40]!r}... has more than {MAX_NAME} characters")
             if not isinstance(group.get(key, getlink=True), self._h5py.HardLink):
                 raise ValueError(f"{name!r:.200} is a link to another place, which is not followed")
             item = group[key]
@@ -130,26 +150,36 @@ class _DatasetReader:
             raise ValueError(f"{name!r:.200} is packed by the filters {sorted(filters)}; save it with gzip or unpacked")
         if dataset.dtype.kind not in _NUMBERS or dataset.shape is None or len(dataset.shape) > MAX_AXES:
             raise ValueError(f"{name!r:.200} is no array of numbers, but {dataset.dtype} {dataset.shape}")
-        self._elements += dataset.size  # chunks that were never written cost no bytes in the file, but memory here
+        self._elements += dataset.size
         if self._elements > MAX_ELEMENTS:
             raise ValueError(f"it holds more than {MAX_ELEMENTS} numbers")
+        # Fill values, chunks that were never written and packed zeros cost no bytes in the file, but memory here; and a
+        # chunk is unpacked as a whole, however small the array that it holds.
+        self._bytes += (dataset.size + math.prod(dataset.chunks or ())) * (dataset.dtype.itemsize + 4)
+        if self._bytes > self._most:
+            raise ValueError(f"{name!r:.200} would grow beyond {self._most} bytes; save it without filters and holes")
         return np.asarray(dataset[()], dtype=np.float32)
 
 
-def read_protobuf(data: bytes) -> dict[str, NDArray[np.float32]]:
+def read_protobuf(data: bytes, size: int | None = None) -> dict[str, NDArray[np.float32]]:
     """Return the parameters of a .protobuf file by name.
+
+    Args:
+        data: the file.
+        size: bytes of the file that holds it, packed, if there is one.
 
     Raises:
         ValueError: if it is cut off, is no such file, or consists of more pieces than any such file.
     """
-    return _ProtobufReader().read(memoryview(data))
+    most = min(MAX_FIELDS, FREE_FIELDS + (len(data) if size is None else size))
+    return _ProtobufReader(most).read(memoryview(data))
 
 
 class _ProtobufReader:
     """Reads messages, and counts their fields: a small file may claim many."""
 
-    def __init__(self) -> None:
-        self._left = _MAX_FIELDS
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
 
     def read(self, message: memoryview) -> dict[str, NDArray[np.float32]]:
         parameters: dict[str, NDArray[np.float32]] = {}
@@ -188,7 +218,7 @@ class _ProtobufReader:
         while place < end:
             self._left -= 1
             if self._left < 0:
-                raise ValueError(f"it consists of more than {_MAX_FIELDS} pieces")
+                raise ValueError(f"it consists of more than {self._most} pieces")
             key, place = _varint(message, place)
             kind = key & 7
             if kind == _VARINT:

@@ -10,7 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from pytorch_grad_cam.models.nnp.limits import MAX_ACTIVATION, MAX_AXES, MAX_DEPTH, MAX_FUNCTIONS, MAX_LINKS, MAX_NAME
+from pytorch_grad_cam.models.nnp.limits import (
+    MAX_ACTIVATION,
+    MAX_ALL_LINKS,
+    MAX_ALL_NAMES,
+    MAX_AXES,
+    MAX_DEPTH,
+    MAX_FUNCTIONS,
+    MAX_LINKS,
+    MAX_NAME,
+)
 from pytorch_grad_cam.models.nnp.text import Message
 
 START, END = "RepeatStart", "RepeatEnd"
@@ -212,6 +221,7 @@ class _Unroller:
             if function.text("type") == END:
                 repeat = function.message("repeat_param")
                 self._times.setdefault(repeat.text("repeat_id"), repeat.integer("times"))
+        self._links, self._characters = 0, 0  # of all functions and names, in all runs
         self._blocks: dict[str, list[str]] = {}  # of each variable
         for variable in network.messages("variable"):
             self._blocks[variable.text("name")] = variable.texts("repeat_id")
@@ -226,13 +236,21 @@ class _Unroller:
                 raise ValueError(f"the name of the variable {name[:40]!r}... has more than {MAX_NAME} characters")
             runs = self._runs(self._blocks[name], count)
             count += len(runs)
+            shape = tuple(variable.shape("shape"))
+            if len(shape) > MAX_AXES + 1:
+                raise ValueError(f"the variable {name!r:.200} has {len(shape)} axes; {MAX_AXES} at most can be read")
             for index in runs:
-                shapes[self._variable_in_run(name, index)] = tuple(variable.shape("shape"))
+                shapes[self._variable_in_run(name, index)] = shape
                 if variable.text("type") == "Parameter":
                     parameters.add(self._variable_in_run(name, index))
         functions: list[Function] = []
         for function in self._network.messages("function"):
-            for index in self._runs(function.texts("repeat_id"), len(functions)):
+            runs = self._runs(function.texts("repeat_id"), len(functions))
+            # Runs times links, before anything is made of either.
+            self._links += len(runs) * (len(function.texts("input")) + len(function.texts("output")))
+            if self._links > MAX_ALL_LINKS:
+                raise ValueError(f"its functions have more than {MAX_ALL_LINKS} inputs and outputs after unrolling")
+            for index in runs:
                 functions.append(self._function(function, index))
         return NetworkGraph(
             self._network.text("name"),
@@ -297,11 +315,13 @@ class _Unroller:
                 raise ValueError(f"the variable {name!r} of the repeat block {block!r} is used outside of it")
         return self._name_in_run(name, {block: index[block] for block in self._blocks[name]})
 
-    @staticmethod
-    def _name_in_run(name: str, index: Index) -> str:
+    def _name_in_run(self, name: str, index: Index) -> str:
         for block, run in index.items():
             mark = f"{{{block}}}"
             name = name.replace(mark, f"[{run}]") if mark in name else f"{name}_{block}[{run}]"
+            self._characters += len(name)
+        if self._characters > MAX_ALL_NAMES:
+            raise ValueError(f"its names have more than {MAX_ALL_NAMES} characters after unrolling")
         return name
 
 

@@ -57,22 +57,30 @@ class MaxWindows(Windows):
 
 
 class SumWindows(Windows):
-    """Computes the sum of every window, divided by the number of its pixels if ``shares`` are given.
+    """Computes the sum of every window, or its mean: divided by the number of its pixels.
+
+    The numbers of pixels are counted anew at every pass: a file of a few bytes may have millions of windows.
 
     Args:
         geometry: of the windows.
-        shares: None, or one over the number of pixels of each window, ``(*S')``.
+        divided: by how many pixels: "" none, "seen" those of the picture, "whole" those of the border too.
     """
 
-    shares: Tensor | None
-
-    def __init__(self, geometry: Geometry, shares: Tensor | None) -> None:
+    def __init__(self, geometry: Geometry, divided: str = "") -> None:
         super().__init__(geometry)
-        self.register_buffer("shares", shares, persistent=False)
+        self.geometry, self.divided = geometry, divided
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.pooled(x, "avg", 0.0, divisor_override=1)
-        return y if self.shares is None else y * self.shares
+        if not self.divided:
+            return y
+        shares = torch.ones((), device=x.device)
+        for size, k, s, p, n in zip(*self.geometry, strict=True):
+            starts = torch.arange(n, device=x.device) * s - p
+            ends = (starts + k).clamp(max=size + p)
+            seen = ends - starts if self.divided == "whole" else ends.clamp(max=size) - starts.clamp(min=0)
+            shares = shares.unsqueeze(-1) / seen
+        return y * shares.to(y.dtype)
 
 
 class Unpooling(nn.Module):
@@ -107,18 +115,12 @@ def average_pooling(call: FunctionCall) -> nn.Module:
     if _has_torch_windows(call, geometry):
         kind = nn.AvgPool2d if len(geometry.kernel) == 2 else nn.AvgPool3d
         return kind(geometry.kernel, geometry.stride, geometry.pad, count_include_pad=whole)  # type: ignore[arg-type]
-    shares = torch.ones(())
-    for size, k, s, p, n in zip(*geometry, strict=True):
-        starts = torch.arange(n) * s - p
-        ends = (starts + k).clamp(max=size + p)
-        seen = ends - starts if whole else ends.clamp(max=size) - starts.clamp(min=0)
-        shares = shares.unsqueeze(-1) / seen
-    return SumWindows(geometry, shares)
+    return SumWindows(geometry, "whole" if whole else "seen")
 
 
 def sum_pooling(call: FunctionCall) -> nn.Module:
     """Build a SumPooling."""
-    return SumWindows(_geometry(call), shares=None)
+    return SumWindows(_geometry(call))
 
 
 def global_average_pooling(call: FunctionCall) -> nn.Module:

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytorch_grad_cam.models.nnp.limits import MAX_DEPTH, MAX_FIELDS
+from pytorch_grad_cam.models.nnp.limits import FREE_FIELDS, MAX_DEPTH, MAX_FIELDS, MAX_MESSAGES, MAX_TEXT_VALUE
 
+# Never going back (++, *+): to go back, re keeps a hundred bytes for every sign of a text.
 _TOKEN = re.compile(
-    r"""(?P<space>[\s,;]+|\#[^\n]*)
+    r"""(?P<space>(?:[\s,;]+|\#[^\n]*)++)
       | (?P<name>[A-Za-z_][\w.]*)
       | (?P<number>[-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[fF]?))
       | (?P<minus>-\s*(?:inf(?:inity)?|nan)\b)
-      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+      | (?P<string>"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+')
       | (?P<sign>[:{}<>\[\]])""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -88,24 +89,28 @@ class Message:
         return _checked(values[-1], name, kind, what) if values else default
 
 
-def parse_text(text: str) -> Message:
+def parse_text(text: str, size: int | None = None) -> Message:
     """Parse protocol buffers' text format.
+
+    Args:
+        text: what is parsed.
+        size: bytes of the file that it comes from, which may be packed; it bounds the number of values.
 
     Raises:
         ValueError: if it is none, is cut off, or is nested or filled beyond reason; the message names the line.
     """
-    return _Parser(text).parse()
+    return _Parser(text, min(MAX_FIELDS, FREE_FIELDS + (len(text) if size is None else size))).parse()
 
 
 class _Parser:
     """Parses one text from its first token to its last."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, most: int) -> None:
+        self._text, self._most = text, most
         self._position = 0
         self._tokens = self._tokenise()
         self._kind, self._token = "", ""
-        self._count = 0
+        self._count, self._messages = 0, 0
 
     def parse(self) -> Message:
         top = Message()
@@ -122,12 +127,13 @@ class _Parser:
             if self._kind != "name":
                 raise self._unexpected("a field name")
             values = open_messages[-1].fields.setdefault(self._token, [])
+            self._count_values(1)  # also where a list is empty
             self._next()
             colon = self._take(":")
             if self._token in _CLOSING and self._kind == "sign":
                 if len(open_messages) > MAX_DEPTH:
                     raise ValueError(f"messages are nested deeper than {MAX_DEPTH} in line {self._line()}")
-                self._count_value()
+                self._count_message()
                 open_messages.append(Message())
                 closing.append(_CLOSING[self._token])
                 values.append(open_messages[-1])
@@ -136,17 +142,20 @@ class _Parser:
                 raise self._unexpected("a colon or a message")
             elif self._take("["):
                 while not self._take("]"):
+                    self._count_values(1)
                     values.append(self._scalar())
             else:
                 values.append(self._scalar())
 
     def _scalar(self) -> Any:
-        self._count_value()
         kind, token = self._kind, self._token
         if kind == "string":
             parts = []
             while self._kind == "string":  # neighbours are one text
+                if len(self._token) > MAX_TEXT_VALUE:
+                    raise ValueError(f"line {self._line()} of the network text has a text of {len(self._token)} signs")
                 parts.append(self._token)
+                self._count_values(1 + self._token.count("\\"))
                 self._next()
             return _unquoted(parts, self._line)
         if kind == "number":
@@ -160,10 +169,15 @@ class _Parser:
         self._next()
         return value
 
-    def _count_value(self) -> None:
-        self._count += 1
-        if self._count > MAX_FIELDS:
-            raise ValueError(f"the network text has more than {MAX_FIELDS} values; keep weights in a file of their own")
+    def _count_values(self, more: int) -> None:
+        self._count += more
+        if self._count > self._most:
+            raise ValueError(f"the network text has more than {self._most} values; keep weights in a file of their own")
+
+    def _count_message(self) -> None:
+        self._messages += 1
+        if self._messages > MAX_MESSAGES:
+            raise ValueError(f"the network text has more than {MAX_MESSAGES} messages")
 
     def _take(self, sign: str) -> bool:
         if self._kind == "sign" and self._token == sign:
@@ -194,6 +208,8 @@ class _Parser:
 
 def _number(token: str) -> int | float:
     if token.lstrip("+-").lower().startswith("0x"):
+        if len(token) > 3_000:
+            raise ValueError(f"the network text has a number of {len(token)} digits")
         return int(token, 16)
     bare = token.rstrip("fF")
     # A limit on digits: int() takes quadratic time, and refuses above a few thousand with words of its own.
