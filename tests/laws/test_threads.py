@@ -174,6 +174,7 @@ def test_a_switch_of_the_process_is_given_back_by_the_last(order: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="torch has no stances before 2.6")
+@pytest.mark.slow  # loads the compiler; the switch alone is tested above
 def test_the_compiler_is_on_again_after_two_threads() -> None:
     from torch._dynamo import eval_frame
 
