@@ -11,10 +11,9 @@ from pathlib import Path
 
 import cv2
 import torch
-from PIL import Image
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.data.images import check_writable, read_image
+from pytorch_grad_cam.data.images import check_writable, read_file
 from pytorch_grad_cam.nnc.dataset_csv import DatasetCsv, Labels, Row, write_dataset
 from pytorch_grad_cam.nnc.map_request import DrawnMap, MapRequest, Pixels, explain_by_size
 from pytorch_grad_cam.nnc.network import ConsoleNetwork
@@ -126,7 +125,7 @@ class DatasetRun:
         cells = self.plan.dataset.checked(row).cells
         if not cells[self.plan.column].strip():
             raise ValueError(f"its cell {self._options.input_variable!r} is empty; it must name a picture")
-        image = _read_image(self.plan.dataset.file(cells[self.plan.column]))
+        image = read_file(self.plan.dataset.file(cells[self.plan.column]))
         return MapRequest(row.index, image, self._preprocessing.resized(image), self._labels(row))
 
     def _draw(self, row: Row, drawn: DrawnMap) -> None:
@@ -162,16 +161,6 @@ class DatasetRun:
                 yield ["", *cells]
             else:
                 yield [f"{self.plan.folder.name}/{_picture_name(row.index)}", *cells]
-
-
-def _read_image(path: str) -> Pixels:
-    """Read an image. Threads do it at once, and what `read_image` does about warnings is no thread's own."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return read_image(image)
-    except Exception:
-        return read_image(path)  # says in a sentence what is wrong
 
 
 def _png(pixels: Pixels) -> bytes:
