@@ -82,6 +82,10 @@ class Journal:
         before = head.get("settings")
         if before is None:
             return
+        if not isinstance(before, dict):
+            raise ValueError(
+                f"the journal {self.path} has been changed: its settings are none; delete it to start anew"
+            )
         names = [*self._settings, *(name for name in before if name not in self._settings)]
         self.changed = [name for name in names if before.get(name) != self._settings.get(name)]
         if self.changed:
@@ -94,15 +98,39 @@ class Journal:
         """Read the lines, with their lengths, up to the first that is not whole."""
         if not self.path.exists():
             return
+        done = 0
         with open(self.path, "rb") as file:
-            for line in file:
+            for number, line in enumerate(file):
                 try:
                     record = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     return
                 if not line.endswith(b"\n") or not isinstance(record, dict):
                     return
+                if number and not _is_batch(record, done):  # whole, so that no kill has made it
+                    raise ValueError(
+                        f"the journal {self.path} has been changed: line {number + 1} is no finished batch; "
+                        "delete it to start anew"
+                    )
+                done = record.get("stop", 0)
                 yield record, len(line)
+
+
+def _is_batch(record: Mapping[str, Any], done: int) -> bool:
+    """Say whether a line has the form of a `Batch` that follows ``done`` rows."""
+    stop, saturated = record.get("stop"), record.get("saturated")
+    pairs = [record.get("failed"), record.get("notes")]
+    return (
+        type(stop) is int
+        and stop > done
+        and isinstance(saturated, list)
+        and all(type(row) is int for row in saturated)
+        and all(isinstance(listed, list) and all(map(_is_note, listed)) for listed in pairs)
+    )
+
+
+def _is_note(entry: Any) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and type(entry[0]) is int and isinstance(entry[1], str)
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
