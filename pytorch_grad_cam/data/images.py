@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +19,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+MAX_PIXELS = 64_000_000  # of a file: 0.6 GB while it is read, whatever its kind
+# What PIL decodes by itself: EPS runs Ghostscript, WMF asks Windows, others are stubs for plug-ins.
+_READ = (
+    *("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "QOI", "PSD"),
+    "AVIF",
+)
+_PIECE = 1 << 22  # pixels that are converted at once
+_ORIENTATION = 0x0112  # in EXIF
 
 
-def read_image(source: str | Path | bytes | NDArray[Any] | Image) -> NDArray[np.uint8]:
+def read_image(source: str | Path | bytes | NDArray[Any] | Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read a picture, whatever its kind, as uint8 RGB ``(H, W, 3)``.
 
     A file's EXIF orientation is applied; gray is repeated over the channels; transparent pixels are laid on white;
@@ -27,18 +38,23 @@ def read_image(source: str | Path | bytes | NDArray[Any] | Image) -> NDArray[np.
     Args:
         source: a path, the bytes of a file, a PIL image, or an array ``(H, W)`` or ``(H, W, 1 | 3 | 4)``: bool, uint8,
             uint16, other integers in 0..255, or floats in [0, 1].
+        max_pixels: that a file may have: a few bytes of it may stand for gigabytes. Above 89 million PIL's own limit,
+            ``PIL.Image.MAX_IMAGE_PIXELS``, must be raised as well. PIL images and arrays, which are there already,
+            may have any number.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if there is no such file to read.
         TypeError: if it is something else altogether.
-        ValueError: if it is not a picture, is damaged, or the array has another form or range.
+        ValueError: if it is not a picture, is damaged or too large, or the array has another form or range.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
-    if isinstance(source, (str, Path)):
-        return _decode(_file_bytes(Path(source)), str(source))
-    if isinstance(source, bytes):
-        return _decode(source, "the given data")
+    if isinstance(source, (str, Path, bytes)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd metadata; what makes pixels unreadable is raised
+            if isinstance(source, bytes):
+                return decode_image(source, "the given data", max_pixels)
+            return _read_file(source, max_pixels)
     if hasattr(source, "getexif"):
         return _from_pil(source)
     raise TypeError(f"a picture must be a path, bytes, a PIL image or an array, not {type(source).__name__}")
@@ -72,62 +88,147 @@ def encoded_image(path: str | Path, image: NDArray[np.uint8]) -> bytes:
     return encoded.getvalue()
 
 
-def _file_bytes(path: Path) -> bytes:
+def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode the bytes of a picture's file as `read_image` does, but let through what PIL warns of.
+
+    Threads may do it at once: warnings are filtered for the whole process, so only one of them could.
+
+    Args:
+        name: what errors call it.
+    """
+    return _decode(BytesIO(data), name, max_pixels)
+
+
+def _read_file(path: str | Path, max_pixels: int) -> NDArray[np.uint8]:
+    path = Path(path)
     try:
-        return path.read_bytes()
+        kind = path.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # a device never ends, a pipe waits for somebody who writes
+            raise ValueError(f"{path} is no file, but a device, pipe or socket; give a picture, e.g. a JPEG file")
+        file = open(path, "rb")  # noqa: SIM115 - only what opening raises is about the path
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {path}; check the path") from error
     except IsADirectoryError as error:
         raise IsADirectoryError(f"{path} is a folder; give a picture in it") from error
     except OSError as error:
         raise type(error)(f"cannot read {path}: {_lower_reason(error)}") from error
+    with file:
+        return _decode(file, str(path), max_pixels)
 
 
-def _decode(data: bytes, name: str) -> NDArray[np.uint8]:
+def _decode(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
-    if not data:
+    if not file.read(1):
         raise ValueError(f"{name} is empty; give a picture, e.g. a JPEG or PNG file")
+    file.seek(0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on odd metadata; what makes pixels unreadable is raised
-            with Image.open(BytesIO(data)) as image:
-                image.load()
-                return _from_pil(image)
+        image = Image.open(file, formats=_formats())
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is not a picture in a known format; give e.g. a JPEG or PNG file") from error
     except Exception as error:  # a damaged file makes decoders raise almost anything
-        raise ValueError(f"{name} cannot be read as a picture: {error}; the file may be damaged") from error
+        raise _unreadable(name, error) from error
+    with image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ValueError(
+                f"{name} has {width} x {height} pixels, more than the {max_pixels} that are read; make it smaller, or "
+                "allow more with read_image(..., max_pixels=...)"
+            )
+        try:
+            image.load()
+            pixels = _converted(image)
+            orientation = image.getexif().get(_ORIENTATION)
+        except Exception as error:  # as above
+            raise _unreadable(name, error) from error
+    return _upright(pixels, orientation)
+
+
+def _formats() -> list[str]:
+    """Return the formats that this version of PIL can read, of those that it decodes by itself."""
+    return [name for name in _READ if name != "AVIF" or find_spec("PIL.AvifImagePlugin")]
+
+
+def _unreadable(name: str, error: Exception) -> ValueError:
+    return ValueError(f"{name} cannot be read as a picture: {error}; the file may be damaged")
 
 
 def _from_pil(image: Image) -> NDArray[np.uint8]:
-    from PIL import ImageOps
+    return _upright(_converted(image), image.getexif().get(_ORIENTATION))
 
-    image = ImageOps.exif_transpose(image)
+
+def _converted(image: Image) -> NDArray[np.uint8]:
+    """Convert a picture as it lies in the file, in pieces: there may be no memory for it in several forms."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for rows in _pieces(height, width):
+        piece = image if rows == slice(0, height) else image.crop((0, rows.start, width, rows.stop))
+        pixels[rows] = _from_array(_values(piece))
+    return pixels
+
+
+def _values(image: Image) -> NDArray[Any]:
     if image.mode == "F":
-        return _from_array(np.asarray(image))
+        return np.asarray(image)
     if image.mode.startswith("I"):  # 16 bits per pixel, which some formats deliver in 32
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(f"its values {values.min()}..{values.max()} need more than 16 bits; convert it first")
-        return _from_array(values.astype(np.uint16))
-    return _from_array(np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB")))
+        return values.astype(np.uint16)
+    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: object) -> NDArray[np.uint8]:
+    """Turn a picture as its EXIF orientation, 1 to 8, says."""
+    turned = {
+        2: lambda: pixels[:, ::-1],
+        3: lambda: pixels[::-1, ::-1],
+        4: lambda: pixels[::-1],
+        5: lambda: pixels.swapaxes(0, 1),
+        6: lambda: np.rot90(pixels, -1),
+        7: lambda: pixels[::-1, ::-1].swapaxes(0, 1),
+        8: lambda: np.rot90(pixels),
+    }.get(orientation if isinstance(orientation, int) else 1)
+    return pixels if turned is None else np.ascontiguousarray(turned())
 
 
 def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Convert an array, in pieces: what is made on the way takes up to five times the size of the result."""
     shape = array.shape
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in shape:
         hint = "; channels come last, transpose it" if array.ndim == 3 and shape[0] in (1, 3, 4) else ""
         raise ValueError(f"a picture must have shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not {shape}{hint}")
-    pixels = _as_uint8(array)
-    if pixels.shape[2] == 4:
-        alpha = pixels[:, :, 3:].astype(np.float32) / 255
-        pixels = np.round(pixels[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    if pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    return np.array(pixels, order="C")  # always a copy: PIL's arrays cannot be written to
+    _check_values(array)
+    result = np.empty((*array.shape[:2], 3), np.uint8)  # a copy: PIL's arrays cannot be written to
+    for rows in _pieces(*array.shape[:2]):
+        pixels = _as_uint8(array[rows])
+        if pixels.shape[2] == 4:
+            alpha = pixels[:, :, 3:].astype(np.uint16)  # c a + 255 (255 - a) fits into 16 bits
+            pixels = (pixels[:, :, :3] * alpha + (255 * (255 - alpha) + 127)) // 255  # rounded
+        result[rows] = pixels  # one channel becomes three
+    return result
+
+
+def _pieces(height: int, width: int) -> Iterator[slice]:
+    """Cut a picture into the rows that are converted at once."""
+    rows = max(1, _PIECE // width)
+    return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
+
+
+def _check_values(array: NDArray[Any]) -> None:
+    if array.dtype in (np.uint8, bool, np.uint16):
+        return
+    if array.dtype.kind not in "iuf" or not (array.min() >= 0 and array.max() <= _highest(array)):
+        span = f"{array.min():g}..{array.max():g}" if array.dtype.kind in "iuf" else "something else"
+        raise ValueError(
+            f"a picture's values must be integers in 0..255 or floats in 0..1, not {array.dtype} {span}; scale it first"
+        )
+
+
+def _highest(array: NDArray[Any]) -> int:
+    return 255 if np.issubdtype(array.dtype, np.integer) else 1
 
 
 def _as_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -137,13 +238,7 @@ def _as_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype == np.uint16:
         return np.round(array / 257).astype(np.uint8)
-    highest = 255 if np.issubdtype(array.dtype, np.integer) else 1
-    if array.dtype.kind not in "iuf" or not (array.min() >= 0 and array.max() <= highest):
-        span = f"{array.min():g}..{array.max():g}" if array.dtype.kind in "iuf" else "something else"
-        raise ValueError(
-            f"a picture's values must be integers in 0..255 or floats in 0..1, not {array.dtype} {span}; scale it first"
-        )
-    return np.round(array * (255 // highest)).astype(np.uint8)
+    return np.round(array * (255 // _highest(array))).astype(np.uint8)
 
 
 def _lower_reason(error: OSError) -> str:

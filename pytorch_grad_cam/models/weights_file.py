@@ -19,6 +19,7 @@ NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module",
 RANDOM = "random"  # in the place of a file: the numbers that a new network is made with
 _PICKLED = (b"PK\x03\x04", b"\x80")  # first bytes of what torch.save writes: a zip, or a plain pickle
 _SHOWN = 3  # names per kind in a message
+_FREE, _GROWTH = 64 << 20, 20  # bytes that a file may grow to when it is unpacked, and times its size
 
 
 def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, Tensor]:
@@ -44,6 +45,7 @@ def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, T
             raise ValueError(
                 f"{path} is not a file of weights: torch.save did not write it (a failed download?); fetch it again"
             )
+    _check_growth(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # a damaged file makes the reader raise almost anything
@@ -79,13 +81,26 @@ def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | 
         for name in own
         if name in weights and weights[name].shape != own[name].shape
     ]
+    complex_ones = [
+        name for name, value in own.items() if name in weights and weights[name].is_complex() > value.is_complex()
+    ]
+    if complex_ones:
+        raise ValueError(
+            f"the weights of {source} are complex numbers, those of {type(model).__name__} are not: "
+            f"{_first_few(complex_ones)}; save real ones"
+        )
     # Shapes are judged above: load_state_dict would raise for them before telling which names are missing.
     fitting = _like(
         weights, {name: value for name, value in weights.items() if name not in own or value.shape == own[name].shape}
     )
     if not hasattr(fitting, "_metadata"):  # some networks insist on a version; that of today is the best guess
         fitting._metadata = {"": {"version": model._version}}  # type: ignore[attr-defined]
-    missing, unexpected = model.load_state_dict(fitting, strict=False)
+    try:
+        missing, unexpected = model.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:  # tensors of a kind that cannot be copied: sparse, quantised, of no device
+        raise ValueError(
+            f"the weights of {source} cannot be copied into {type(model).__name__}: {first_line(error)}"
+        ) from error
     missing = [name for name in missing if name not in weights]
     if missing or unexpected or misshaped:
         kinds = {"missing": missing, "not in the network": unexpected, "of another shape": misshaped}
@@ -128,17 +143,25 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     return weights
 
 
-def _weights_in(content: Any, path: Path) -> Mapping[str, Tensor]:
+def _weights_in(content: Any, path: Path, depth: int = 0) -> Mapping[str, Tensor]:
+    if depth > len(NESTED):
+        raise ValueError(f"{path} holds dictionaries that hold one another, and no state dict; save model.state_dict()")
     if isinstance(content, nn.Module):
         return content.state_dict()
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__} instead of a state dict of names and tensors")
     for key in NESTED:
         if isinstance(content.get(key), (Mapping, nn.Module)):
-            return _weights_in(content[key], path)
+            return _weights_in(content[key], path, depth + 1)
     if not content or not all(isinstance(value, Tensor) for value in content.values()):
-        keys = _first_few([str(key) for key in content]) or "nothing"
+        keys = _first_few([f"{key!s:.100}" for key in content]) or "nothing"
         raise ValueError(f"{path} holds no state dict of names and tensors, but {keys}")
+    unnamed = [key for key in content if not isinstance(key, str)]
+    if unnamed:
+        raise ValueError(
+            f"{path} holds tensors under {unnamed[0]!r:.100}, a {type(unnamed[0]).__name__}, where names must stand; "
+            "save model.state_dict()"
+        )
     return content
 
 
@@ -173,6 +196,17 @@ def _is_torchscript(path: Path) -> bool:
             return any(PurePosixPath(name).match("*/constants.pkl") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False
+
+
+def _check_growth(path: Path) -> None:
+    """Refuse an archive that is packed beyond reason; torch itself packs nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # left to torch, which says more
+        return
+    if size > max(_FREE, _GROWTH * path.stat().st_size):
+        raise ValueError(f"{path} would grow from {path.stat().st_size} to {size} bytes; torch.save packs nothing")
 
 
 def _first_few(names: Iterable[str]) -> str:

@@ -6,17 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import torch
-from PIL import Image
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.data.files import check_writable, make_durable, write_bytes
-from pytorch_grad_cam.data.images import read_image
+from pytorch_grad_cam.data.images import decode_image, read_image
 from pytorch_grad_cam.nnc.dataset_csv import DatasetCsv, Labels, Row, write_dataset
 from pytorch_grad_cam.nnc.explainers import DrawnMap, MapRequest, Pixels, explain_by_size
 from pytorch_grad_cam.nnc.network import ConsoleNetwork
@@ -280,15 +278,8 @@ def _read_file(path: str) -> tuple[bytes | None, FileState | None]:
 
 
 def _decoded(path: str, data: bytes | None) -> Pixels:
-    """Decode an image. Threads do it at once, and what `read_image` does about warnings is no thread's own."""
-    if data is None:
-        return read_image(path)  # says in a sentence what is wrong
-    try:
-        with Image.open(BytesIO(data)) as image:
-            image.load()
-            return read_image(image)
-    except Exception:
-        return read_image(path)  # likewise
+    """Decode an image; where there are no bytes, say in a sentence what is wrong."""
+    return read_image(path) if data is None else decode_image(data, path)
 
 
 def _png(pixels: Pixels) -> bytes:
