@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Files that are synchronised at once: the system puts what is asked for together into one turn of the disk.
-_AT_ONCE = 8
 
 
 def write_bytes(
@@ -36,28 +34,28 @@ def write_bytes(
         OSError: if the folder cannot be made or written to, or has no room; the message says so.
         Exception: what ``data`` raised.
     """
-    target = _regular(os.fspath(path))
-    folder, name = os.path.split(target)
-    part = os.path.join(folder, f".{name}.part" if sole_writer else f".{secrets.token_hex(8)}.part")
+    pieces = _Pieces((data,) if isinstance(data, bytes) else data)
     try:
-        with _says_where(path):
-            file = _opened(part)
-        with file:
-            for piece in (data,) if isinstance(data, bytes) else data:
-                with _says_where(path):
+        target = _regular(os.fspath(path))
+        folder, name = os.path.split(target)
+        part = os.path.join(folder, f".{name}.part" if sole_writer else f".{secrets.token_hex(8)}.part")
+        try:
+            with _opened(part) as file:
+                for piece in pieces:
                     _write_all(file.fileno(), piece)
-            with _says_where(path):
                 if durable:
                     os.fsync(file.fileno())
-                file.close()  # a disk far away may say only here that it has no room
-                os.replace(part, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise
-    if durable:
-        with _says_where(path):
-            _sync_folders({folder})
+            os.replace(part, target)  # only now: a disk far away may say when it closes a file that it has no room
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part)
+            raise
+        if durable:
+            _sync_folder(folder)
+    except OSError as error:
+        if pieces.failed:
+            raise
+        raise _in_words(error, path) from error
 
 
 def append_bytes(path: str | Path, data: bytes, keep: int) -> None:
@@ -72,31 +70,44 @@ def append_bytes(path: str | Path, data: bytes, keep: int) -> None:
         OSError: if the file is not there, is shorter than that, or cannot be written to; then the first bytes stay,
             and nothing behind them.
     """
-    with _says_where(path), open(path, "r+b", buffering=0) as file:
-        if os.fstat(file.fileno()).st_size < keep:
-            raise OSError("it is shorter than what was written there, so something else has changed it")
-        file.truncate(keep)
-        file.seek(keep)
-        try:
-            _write_all(file.fileno(), data)
-            os.fsync(file.fileno())
-        except BaseException:
-            with suppress(OSError):
-                file.truncate(keep)
-            raise
+    try:
+        with open(path, "r+b", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size < keep:
+                raise OSError("it is shorter than what was written there, so something else has changed it")
+            file.truncate(keep)
+            file.seek(keep)
+            try:
+                _write_all(file.fileno(), data)
+                os.fsync(file.fileno())
+            except BaseException:
+                with suppress(OSError):
+                    file.truncate(keep)
+                raise
+    except OSError as error:
+        raise _in_words(error, path) from error
 
 
-def make_durable(paths: Sequence[str | Path]) -> list[os.stat_result]:
-    """Return when the disk has files, with their names and folders; and what the system says of each file.
+def make_durable(folder: str | Path, paths: Iterable[str]) -> None:
+    """Return when the disk has files that were written before, and their names.
+
+    Args:
+        folder: that holds them, also deeper.
+        paths: the files, which are looked at where the system cannot be asked for all that lies on a disk at once.
 
     Raises:
-        OSError: if one of them is not there, or the disk did not take it.
+        OSError: if the disk did not take them, or one is not there.
     """
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        shares = list(pool.map(_synced, (paths[start::_AT_ONCE] for start in range(_AT_ONCE))))
-    folders = {os.path.dirname(path) for path in paths}
-    _sync_folders(folders | {os.path.dirname(folder) for folder in folders})
-    return [shares[number % _AT_ONCE][number // _AT_ONCE] for number in range(len(paths))]
+    try:
+        if not _sync_disk(folder):
+            folders = {os.fspath(folder)}
+            for path in paths:
+                with open(path, "r+b", buffering=0) as file:
+                    os.fsync(file.fileno())
+                folders.add(os.path.dirname(path))
+            for each in folders:
+                _sync_folder(each)
+    except OSError as error:
+        raise _in_words(error, folder) from error
 
 
 def check_writable(folder: str | Path) -> None:
@@ -124,9 +135,9 @@ def _regular(path: str) -> str:
     except OSError:  # mostly, there is nothing yet; else opening says what is wrong
         return path
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"cannot write {path}: it is a folder; choose another name")
+        raise IsADirectoryError("it is a folder")
     if not stat.S_ISREG(mode):
-        raise OSError(f"cannot write {path}: it is no file, but a device or the like; choose another name")
+        raise OSError("it is no file, but a device or the like")
     return path
 
 
@@ -151,31 +162,48 @@ def _write_all(file: int, data: bytes) -> None:
         rest = rest[count:]
 
 
-@contextmanager
-def _says_where(path: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        advice = "make room there, or choose another folder" if error.errno in _NO_ROOM else "choose another folder"
-        raise type(error)(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}") from error
+def _in_words(error: OSError, path: str | Path) -> OSError:
+    advice = "make room there, or choose another folder" if error.errno in _NO_ROOM else "choose another folder"
+    return type(error)(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}")
 
 
-def _synced(paths: Sequence[str | Path]) -> list[os.stat_result]:
-    found = []
-    for path in paths:
-        with _says_where(path), open(path, "r+b", buffering=0) as file:
-            os.fsync(file.fileno())
-            found.append(os.fstat(file.fileno()))
-    return found
-
-
-def _sync_folders(folders: Iterable[str]) -> None:
-    """Have the disk take the names in folders; Windows does so by itself, and opens no folder."""
+def _sync_folder(folder: str) -> None:
+    """Have the disk take the names in a folder; Windows does so by itself, and opens no folder."""
     if sys.platform == "win32":
         return
-    for folder in folders:
-        opened = os.open(folder or os.curdir, os.O_RDONLY)
+    opened = os.open(folder or os.curdir, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _sync_disk(folder: str | Path) -> bool:
+    """Have the disk of a folder take all that was written to it; False where there is no such call."""
+    if sys.platform != "linux":
+        return False
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if call is None:
+        return False
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        if call(opened):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(opened)
+    return True
+
+
+class _Pieces:
+    """Parts of a content, and whether whoever makes them has raised an error: it is no error of the file's."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.failed = False
+
+    def __iter__(self) -> Iterator[bytes]:
         try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+            yield from self._pieces
+        except OSError:
+            self.failed = True
+            raise

@@ -105,7 +105,7 @@ class DatasetRun:
         self._preprocessing = BatchPreprocessing(network.loaded.preprocessing)
         self._rows = SMOOTH_ROWS if options.smooth else network.rows  # in a batch
         self._states: dict[int, RowState] = {}  # of rows that are being worked on
-        self._digests: dict[int, str] = {}  # of their pictures
+        self._results: dict[int, FileState] = {}  # their pictures
         settings = {name: value for name, value in asdict(options).items() if name not in _WITHOUT_EFFECT}
         model = fingerprint(network.loaded, options.model, options.weights)
         settings |= {"dataset": plan.digest, "model": model, "rows": self._rows}
@@ -133,6 +133,7 @@ class DatasetRun:
         for _ in range(ROUNDS):
             changes = Changes()
             try:
+                make_durable(self.plan.folder, self._pictures())  # before the CSV names them
                 write_dataset(self.plan.output, [column, *self.plan.dataset.header], self._checked_rows(changes))
             except ChangedRowsError:
                 self._check_dataset()
@@ -149,6 +150,12 @@ class DatasetRun:
         """Draw rows, from the first of a batch on."""
         explain = partial(explain_by_size, self._network.explainer)
         BatchRunner(self._request, explain, self._draw, partial(self._commit, report), self._rows).run(rows)
+
+    def _pictures(self) -> Iterator[str]:
+        """Yield the pictures that were drawn and are still there."""
+        for batch in self.journal.batches():
+            paths = [self._picture_path(row) for row, state in enumerate(batch.rows, batch.start) if state.result]
+            yield from (path for path in paths if regular_file(path))
 
     def _rows_of(self, batches: Sequence[tuple[int, int]]) -> Iterator[Row]:
         rows = self.plan.dataset.rows()
@@ -186,26 +193,24 @@ class DatasetRun:
     def _draw(self, row: Row, drawn: DrawnMap) -> None:
         """Write a picture. It counts when the journal vouches for it."""
         data = _png(drawn.draw())
-        write_bytes(self._picture_path(row.index), data, sole_writer=True)
-        self._digests[row.index] = digest(data)
+        path = self._picture_path(row.index)
+        write_bytes(path, data, sole_writer=True)
+        state, status = FileState(len(data), 0, digest(data)), regular_file(path)
+        self._results[row.index] = state if status is None else FileState.of(status, state.digest)
 
     def _commit(self, report: Report, outcomes: Sequence[tuple[Row, DrawnMap | Exception]]) -> None:
-        """Write a batch down, when the disk has its pictures, and report it."""
-        failed, notes, saturated, drawn_rows = [], [], [], []
+        """Write a batch down and report it."""
+        failed, notes, saturated, states = [], [], [], []
         for row, outcome in outcomes:
+            state = self._states.pop(row.index)
             if isinstance(outcome, Exception):
                 Path(self._picture_path(row.index)).unlink(missing_ok=True)  # of an older run
                 failed.append((row.index, in_one_line(outcome)))
+                states.append(state)
                 continue
-            drawn_rows.append(row.index)
+            states.append(state._replace(result=self._results.pop(row.index)))
             notes += [(row.index, note) for note in outcome.notes]
             saturated += [row.index] * self._network.is_saturated(outcome)
-        statuses = make_durable([self._picture_path(index) for index in drawn_rows])
-        results = {
-            index: FileState.of(status, self._digests.pop(index))
-            for index, status in zip(drawn_rows, statuses, strict=True)
-        }
-        states = [self._states.pop(row.index)._replace(result=results.get(row.index)) for row, _ in outcomes]
         start, stop = outcomes[0][0].index, outcomes[-1][0].index + 1
         batch = Batch(start, stop, tuple(failed), tuple(notes), tuple(saturated), tuple(states))
         self.journal.add(batch)
@@ -223,7 +228,7 @@ class DatasetRun:
         for batch in self.journal.batches():
             before = len(changes)
             for (row, cells), state in zip(islice(rows, len(batch.rows)), batch.rows, strict=False):
-                self._compare(row, state, changes)
+                self._compare(row, state, changes, batch.start not in self.journal.added)
                 done = row.index + 1
                 yield ["" if state.result is None else f"{self.plan.folder.name}/{_picture_name(row.index)}", *cells]
             if len(changes) > before:
@@ -233,12 +238,13 @@ class DatasetRun:
         if next(rows, None) is not None or done != self.plan.rows:
             raise self._changed_dataset()
 
-    def _compare(self, row: Row, state: RowState, changes: Changes) -> None:
+    def _compare(self, row: Row, state: RowState, changes: Changes, read: bool) -> None:
+        """Note a row that has changed. Pictures of an earlier run are read: since then the power may have been cut."""
         if _row_digest(row, self._label(row)) != state.cells:
             changes.rows.append(row.index)
         elif len(row.cells) == len(self.plan.dataset.header) and not _is_still(self._input_path(row), state.input):
             changes.inputs.append(row.index)
-        elif state.result is not None and not state.result.still_holds(self._picture_path(row.index)):
+        elif state.result is not None and not state.result.still_holds(self._picture_path(row.index), read):
             changes.results.append(row.index)
 
     def _check_dataset(self) -> None:

@@ -23,12 +23,12 @@ class FileState(NamedTuple):
         """Put together what the system says of a file, and the digest of what was read or written."""
         return cls(status.st_size, _changed_at(status), digest)
 
-    def still_holds(self, path: str) -> bool:
-        """Say whether the file is there with the same content; it is read only if its time differs."""
+    def still_holds(self, path: str, read: bool = False) -> bool:
+        """Say whether the file is there with the same content; it is read if its time differs, or ``read`` says so."""
         status = regular_file(path)
         if status is None or status.st_size != self.size:
             return False
-        return _changed_at(status) == self.time or _digest_of_file(path) == self.digest
+        return (not read and _changed_at(status) == self.time) or _digest_of_file(path) == self.digest
 
 
 def regular_file(path: str) -> os.stat_result | None:

@@ -37,8 +37,9 @@ class Batch:
 class Journal:
     """A file of one line per finished batch, headed by the settings of the run.
 
-    A line is written when its batch's files are on the disk, so a file that is not vouched for here does not count,
-    whatever it contains. Every line ends in a digest of itself: of a line that a kill cut short, or that something
+    A line is written when its batch's files are complete, so a file that is not vouched for here does not count,
+    whatever it contains; and it says by digests what they contain, so one that a power cut took away is missed. Every
+    line ends in a digest of itself: of a line that a kill cut short, or that something
     else has changed, nothing counts, nor does what follows it. A batch that was done again has a second line, which
     counts instead of its first.
 
@@ -53,6 +54,7 @@ class Journal:
         self._length = 0  # bytes that count
         self._places: dict[int, int] = {}  # where the line of a batch begins, by its first row
         self._stops: dict[int, int] = {}
+        self.added: set[int] = set()  # first rows of the batches that were added, not read
         self.done = 0  # rows
         self.changed: list[str] = []  # settings in which an interrupted run differs from this one
         self.unreadable = ""  # why a journal that is there does not count, or not all of it
@@ -81,6 +83,7 @@ class Journal:
         line = _line(vars(batch))
         append_bytes(self.path, line, self._length)
         self._count(batch.start, batch.stop, len(line))
+        self.added.add(batch.start)
 
     def batches(self) -> Iterator[Batch]:
         """Read the finished batches in the order of their rows.
