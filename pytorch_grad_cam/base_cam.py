@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.core import pipeline
-from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.call import Call, CallResult, MapOptions, refuse_older_names
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.forward_pass import LayerRecord
-from pytorch_grad_cam.core.options import MapOptions, refuse_older_names
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.image_model import OutputSelector
 from pytorch_grad_cam.engine.inputs import device_of

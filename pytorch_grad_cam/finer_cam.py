@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
-from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.call import Call, CallResult, MapOptions
 from pytorch_grad_cam.core.explanation import Explanation
-from pytorch_grad_cam.core.options import MapOptions
 from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.targets.classification import FinerWeightedTarget, Target, Targets
 from pytorch_grad_cam.targets.spec import TargetSpec

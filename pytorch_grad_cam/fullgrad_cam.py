@@ -16,9 +16,8 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.messages import INCOMPLETE, Note
 from pytorch_grad_cam.core import pipeline
-from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.forward_pass import score_targets
-from pytorch_grad_cam.core.options import CallOptions
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.layers import layer_names
 from pytorch_grad_cam.engine.layout import InferredReshapeTransform

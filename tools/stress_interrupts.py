@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine import ledger, turns
+from pytorch_grad_cam.engine import ledger
 from pytorch_grad_cam.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +122,7 @@ def state(net: nn.Module, cam: Any) -> dict[str, Any]:
         "interceptions": torch._C._len_torch_function_stack(),
         "random": torch.get_rng_state().numpy().tobytes(),
         "cudnn": torch.backends.cudnn.enabled,
-        "turns": len(turns._queue),
+        "turns": len(ledger._queue),
         "notes": sum(map(len, ledger.ledgers.values())),
     }
 

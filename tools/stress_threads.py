@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM
-from pytorch_grad_cam.engine import turns
+from pytorch_grad_cam.engine import ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -125,7 +125,7 @@ def run(name: str, jobs: list[Job], models: list[nn.Module]) -> bool:
     after = [
         (module.training, dict(vars(module)), len(module._forward_hooks)) for net in models for module in net.modules()
     ]
-    left = sum(one != other for one, other in zip(before, after, strict=True)) + len(turns._queue)
+    left = sum(one != other for one, other in zip(before, after, strict=True)) + len(ledger._queue)
     kept = [value for net in models for value in net.state_dict().values()]
     changed = sum(not torch.equal(one, other) for one, other in zip(values, kept, strict=True))
     print(f"{name}: {dict(count)}, traces {left}, changed values {changed}, {time.monotonic() - begin:.0f} s")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.core.options import MapOptions
+from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.targets.classification import Targets
 
 

@@ -1,21 +1,137 @@
-"""Call: everything that one call works with; nothing of it stays on the method's object."""
+"""Call: everything that one call works with, its options checked; nothing of it stays on the method's object."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import difflib
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self, TypedDict
 
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ReshapeTransform
 from pytorch_grad_cam.common.messages import Note
-from pytorch_grad_cam.core.options import CallOptions
+from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.image_model import ImageModel
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
+
+NORMALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": Tensor.clone,
+    "max": maps.unit_peak,
+    "minmax": maps.unit_range,
+}
+
+
+_RENAMED = {
+    "target_layer": "use target_layers=[layer] where the method is made",
+    "target_category": "use cam(input_tensor, targets=...)",
+    "class_idx": "use cam(input_tensor, targets=...)",  # as in other libraries
+}
+
+
+class MapOptions(TypedDict, total=False):
+    """The keyword options of a call; ``BaseCAM.explain`` says what they mean."""
+
+    relu: bool | None
+    normalize: Literal["none", "max", "minmax"] | None
+    size: Sequence[int] | None
+    allow_nonfinite: bool
+    differentiable: bool
+    against: bool
+    contrast: tuple[int, int] | None
+    forward_kwargs: Mapping[str, Any] | None
+    image: int | str | None
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """The options of one call, checked and with their defaults filled in.
+
+    Attributes:
+        eigen_smooth: whether a layer's map is a principal component of the weighted activations.
+        relu: whether only evidence for the target is kept.
+        normalize: scales maps ``(B, *S)``, each by itself: one of `NORMALIZERS`.
+        size: spatial size of the maps.
+        allow_nonfinite: whether NaN and infinity count as 0.
+        differentiable: whether the maps carry a graph.
+    """
+
+    eigen_smooth: bool
+    relu: bool
+    normalize: Callable[[Tensor], Tensor]
+    size: tuple[int, ...]
+    allow_nonfinite: bool
+    differentiable: bool
+
+    @classmethod
+    def checked(
+        cls,
+        inputs: Tensor,
+        eigen_smooth: bool,
+        *,
+        relu: bool | None = None,
+        normalize: str | None = None,
+        size: Sequence[int] | None = None,
+        allow_nonfinite: bool = False,
+        differentiable: bool = False,
+        contrast: Any = None,
+        **elsewhere: Any,
+    ) -> Self:
+        """Fill in the defaults for an input ``(B, C, *S)``.
+
+        Args:
+            contrast: two classes are compared, so evidence for either of them is wanted.
+            **elsewhere: the options that are no matter of maps.
+
+        Raises:
+            TypeError: for an unknown option, and for ``relu`` or ``size`` of another type.
+            ValueError: for an unknown way to scale, or a size that does not fit the input's axes.
+        """
+        unknown = elsewhere.keys() - MapOptions.__annotations__.keys()
+        if unknown:
+            close = difflib.get_close_matches(min(unknown), MapOptions.__annotations__, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(MapOptions.__annotations__)}"
+            hint = _RENAMED.get(min(unknown), hint)
+            raise TypeError(f"there is no option {min(unknown)!r}; {hint}")
+        if relu not in (None, True, False):
+            raise TypeError(f"relu={relu!r} is neither True nor False; None takes the default")
+        relu = contrast is None if relu is None else relu
+        scale = normalize or ("minmax" if relu else "max")
+        if scale not in NORMALIZERS:
+            raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, NORMALIZERS))}")
+        if size is not None and not isinstance(size, Iterable):
+            raise TypeError(
+                f"size={size!r} is no sequence; give {inputs.ndim - 2} positive numbers, one per spatial axis of the "
+                f"input, e.g. {tuple(inputs.shape[2:])}"
+            )
+        wanted = tuple(inputs.shape[2:]) if size is None else tuple(size)
+        if len(wanted) != inputs.ndim - 2 or min(wanted) < 1:
+            raise ValueError(
+                f"size={wanted} must have {inputs.ndim - 2} positive numbers, one per spatial axis of the input"
+            )
+        return cls(eigen_smooth, relu, NORMALIZERS[scale], wanted, allow_nonfinite, differentiable)
+
+
+def refuse_older_names(method: type, arguments: dict[str, Any]) -> None:
+    """Name the new argument for one of an older interface, or the closest one; ``use_cuda`` alone still passes."""
+    if "use_cuda" in arguments:
+        del arguments["use_cuda"]
+        warnings.warn(
+            "use_cuda is ignored: a map is computed where the model is; call model.cuda() first",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    for name in arguments:
+        known = {name for kind in method.__mro__ for name in inspect.signature(kind.__init__).parameters}  # type: ignore[misc]
+        close = difflib.get_close_matches(name, known - {"self", "args", "kwargs", "older"}, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; {_RENAMED[name]}" if name in _RENAMED else hint
+        raise TypeError(f"{method.__name__}() does not take the argument {name!r}{hint}")
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,9 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
-from pytorch_grad_cam.core.call import Call, CallResult
+from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
-from pytorch_grad_cam.core.options import CallOptions
 from pytorch_grad_cam.engine import diagnosis, maps
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.inputs import fixed_batch

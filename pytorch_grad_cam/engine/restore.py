@@ -24,7 +24,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from pytorch_grad_cam.engine import turns
+from pytorch_grad_cam.engine import ledger
 from pytorch_grad_cam.engine.ledger import Block, note
 
 Hook = Callable[[nn.Module, Any, Any], Any]
@@ -58,9 +58,9 @@ def taking_turns(things: Iterable[object]) -> Block:
     """Let one thread at a time have these modules; the same thread may enter again (a method inside a method)."""
 
     def borrow() -> None:
-        turn = turns.Turn(things)
-        note(partial(turns.end, turn))
-        turns.begin(turn)
+        turn = ledger.Turn(things)
+        note(partial(ledger.end_turn, turn))
+        ledger.begin_turn(turn)
 
     return Block(borrow)
 

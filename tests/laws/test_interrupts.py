@@ -6,7 +6,7 @@ import ast
 import gc
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -18,7 +18,7 @@ from helpers.unchanged_model import assert_unchanged
 from torch import nn
 
 from pytorch_grad_cam import AblationCAM, FullGrad, GradCAM, LeGrad
-from pytorch_grad_cam.engine import ledger, restore, turns
+from pytorch_grad_cam.engine import ledger, restore
 
 OURS = str(ROOT / "pytorch_grad_cam")
 RESTORE = str(ROOT / "pytorch_grad_cam" / "engine" / "restore.py")
@@ -80,7 +80,7 @@ def interrupted_at(case: tuple[nn.Module, Any, torch.Tensor], line: int, files: 
         with pytest.raises(KeyboardInterrupt):
             run_until(lambda: cam(x, 1), line, files)
         assert cam.activations_and_grads is record
-        assert not turns._queue
+        assert not ledger._queue
         assert not any(ledger.ledgers.values())
         assert not torch._C._len_torch_function_stack()
 
@@ -159,6 +159,16 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken() -> None:
     assert not any(ledger.ledgers.values())
 
 
+def own_calls(node: ast.AST) -> Iterator[ast.Call]:
+    """Yield the calls in a function, without those in functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef):
+            continue
+        if isinstance(child, ast.Call):
+            yield child
+        yield from own_calls(child)
+
+
 def test_who_borrows_a_model_gives_it_back() -> None:
     """Every function that enters a model as a guest is ``giving_back``, or hands the block on to one that is."""
     handing_on = {"guest_of", "run_in_model"}
@@ -167,7 +177,7 @@ def test_who_borrows_a_model_gives_it_back() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef) or node.name in handing_on or path.name == "restore.py":
                 continue
-            called = {ast.unparse(each.func).split(".")[-1] for each in ast.walk(node) if isinstance(each, ast.Call)}
+            called = {ast.unparse(call.func).split(".")[-1] for call in own_calls(node)}
             if called & {"undisturbed", "guest_of"}:
                 decorators = {ast.unparse(each) for each in node.decorator_list}
                 borrowing[f"{path.name}: {node.name}"] = "giving_back" in decorators

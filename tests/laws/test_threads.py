@@ -22,7 +22,7 @@ from helpers.unchanged_model import assert_same_state, state_of
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM
-from pytorch_grad_cam.engine import ledger, restore, turns
+from pytorch_grad_cam.engine import ledger, restore
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
 
@@ -82,7 +82,7 @@ def test_models_that_share_modules_take_turns(method: Any, roots: str) -> None:
     side_by_side(*(lambda pair=pair: explain(*pair) for pair in zip(models, expected, strict=True)))
     assert not wrong
     assert_same_state(before, state_of(backbone))
-    assert not turns._queue
+    assert not ledger._queue
 
 
 def test_models_that_share_nothing_run_side_by_side() -> None:
@@ -111,7 +111,7 @@ def test_two_that_wait_for_each_other_are_told() -> None:
     one, other, both = build(ConvNet), build(ConvNet), threading.Barrier(2)
     with pytest.raises(RuntimeError, match="in opposite order"):
         side_by_side(nested(one, other, lambda: both.wait(20)), nested(other, one, lambda: both.wait(20)))
-    assert not turns._queue
+    assert not ledger._queue
     assert GradCAM(one, "conv2")(inputs(), 1).any()
 
 
@@ -132,7 +132,7 @@ def test_who_waits_for_this_thread_is_not_waited_for() -> None:
     def third_has_come() -> None:
         begun.set()
         for _ in range(1000):
-            if len(turns._queue) > 1:
+            if len(ledger._queue) > 1:
                 return
             threading.Event().wait(0.01)
         raise AssertionError("nobody came")
@@ -307,7 +307,7 @@ def test_a_child_gives_back_what_other_threads_had_borrowed() -> None:
     thread.start()
     inside.wait(20)
     assert not net.training
-    turns._forget_other_threads()
+    ledger._forget_other_threads()
     ledger._give_back_for_dead_threads()
     assert torch.is_grad_enabled()
     assert net.training

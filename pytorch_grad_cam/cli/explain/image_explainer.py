@@ -25,7 +25,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     parse_contrast,
 )
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
-from pytorch_grad_cam.core.options import MapOptions
+from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
