@@ -247,6 +247,21 @@ def _nothing() -> None:
     """Borrow nothing."""
 
 
+def differentiable_rnns(modules: Iterable[nn.Module]) -> Block:
+    """Let the recurrent ones among ``modules``, and nothing else, run without cuDNN while the block runs.
+
+    In evaluation mode cuDNN keeps nothing that a gradient through an RNN would need; PyTorch's own kernels do. Only
+    this thread's calls are changed, see ``replaced_forward``.
+    """
+
+    def borrow() -> None:
+        for module in modules:
+            if isinstance(module, nn.RNNBase):
+                replaced_forward(module, _run_without_cudnn).__enter__()
+
+    return Block(borrow)
+
+
 def _run_without_cudnn(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     with without_cudnn():
         return original(*args, **kwargs)
@@ -256,19 +271,16 @@ def undisturbed(model: nn.Module, device: torch.device) -> Block:
     """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
 
     Inside, gradient mode is off, and so is inference mode, whatever the caller's, because a map needs tensors that
-    autograd accepts. Recurrent modules run without cuDNN: in evaluation mode that keeps nothing that a gradient
-    through them would need; PyTorch's own kernels do.
+    autograd accepts.
     """
 
     def borrow() -> None:
         modules = list(model.modules())
         taking_turns(modules).__enter__()  # ends with the block around it, as all that follows
         evaluating(modules).__enter__()
-        for module in modules:
-            if isinstance(module, LazyModuleMixin):
-                refuse_uninitialized(model)
-            if isinstance(module, nn.RNNBase):
-                replaced_forward(module, _run_without_cudnn).__enter__()
+        if any(isinstance(module, LazyModuleMixin) for module in modules):
+            refuse_uninitialized(model)
+        differentiable_rnns(modules).__enter__()
         _note_random_state(device)
         _note_modes()
         if torch.is_inference_mode_enabled():
