@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from pytorch_grad_cam.cli.arguments import positive_number
+from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.models.sources import SOURCES, sentence
 
 
@@ -37,6 +38,13 @@ def add_network_arguments(parser: ArgumentParser, *short: str, default: str = "r
     )
     group.add_argument(
         "--squash", action="store_true", help="squash the whole picture to that size instead of cropping its centre"
+    )
+    group.add_argument(
+        "--max-pixels",
+        type=positive_number("pixels"),
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"refuse pictures with more pixels than this (default: {MAX_PIXELS // 1_000_000} million)",
     )
     group.add_argument(
         "--mean", type=float, nargs="+", metavar="X", help="per channel, of values in 0..1 (default: as it was trained)"

@@ -125,7 +125,7 @@ class DatasetRun:
         cells = self.plan.dataset.checked(row).cells
         if not cells[self.plan.column].strip():
             raise ValueError(f"its cell {self._options.input_variable!r} is empty; it must name a picture")
-        image = read_file(self.plan.dataset.file(cells[self.plan.column]))
+        image = read_file(self.plan.dataset.file(cells[self.plan.column]), self._options.max_pixels)
         return MapRequest(row.index, image, self._preprocessing.resized(image), self._labels(row))
 
     def _draw(self, row: Row, drawn: DrawnMap) -> None:

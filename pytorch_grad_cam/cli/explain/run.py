@@ -36,7 +36,8 @@ def run(options: ExplainOptions) -> int:
         raise FileNotFoundError("; ".join(problems))
     check_writable(options.output_dir)
     many = names_many(options.image_path)
-    image = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
+    # Before the network is loaded, which takes longer.
+    image = None if many else read_image(samples[0].path, max_pixels=options.max_pixels)
     device = chosen_device(options)
     loaded = load_network(options, device)
     if options.task is not None:
@@ -114,7 +115,9 @@ def _one_of_many(
     options, source = explainer.options, str(sample.path)
     kinds = options.save or ["overlay"]
     try:
-        result = explain_image(explainer, source, read_image(sample.path), folder, kinds, options.overwrite)
+        result = explain_image(
+            explainer, source, read_image(sample.path, max_pixels=options.max_pixels), folder, kinds, options.overwrite
+        )
     except Exception as error:  # the next picture may well do
         if options.debug:
             raise

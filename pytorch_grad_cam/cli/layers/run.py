@@ -22,7 +22,7 @@ from pytorch_grad_cam.runs.inputs import trial_input
 
 def run(options: LayersOptions) -> int:
     """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
-    image = None if options.image_path is None else read_image(options.image_path)
+    image = None if options.image_path is None else read_image(options.image_path, max_pixels=options.max_pixels)
     device = chosen_device(options)
     if options.weights is None and is_downloaded(options.model):
         options = replace(options, weights=RANDOM)  # shapes do not depend on them
