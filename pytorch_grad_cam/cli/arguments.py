@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
+from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.models.sources import SOURCES, sentence
 
 T = TypeVar("T")
@@ -87,6 +88,8 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     what = "per channel, of values in 0..1 (default: as it was trained)"
     add("--mean", type=float, nargs="+", metavar="X", help=what)
     add("--std", type=float, nargs="+", metavar="X", help="likewise; one number each for gray pictures")
+    what = f"refuse pictures with more pixels than this (default: {MAX_PIXELS // 1_000_000} million)"
+    add("--max-pixels", type=positive_number("pixels"), default=MAX_PIXELS, metavar="N", help=what)
     add("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: cpu)")
     add("--use-cuda", action="store_true", help="use the GPU if there is one, else the CPU")
     add("--debug", action="store_true", help="show the full traceback of an error")

@@ -43,7 +43,7 @@ def run(options: LayersOptions) -> int:
     from pytorch_grad_cam.models.weights_file import RANDOM
     from pytorch_grad_cam.runs.inputs import trial_input
 
-    image = None if options.image_path is None else read_image(options.image_path)
+    image = None if options.image_path is None else read_image(options.image_path, max_pixels=options.max_pixels)
     if options.weights is None and is_downloaded(options.model):
         options = replace(options, weights=RANDOM)  # shapes do not depend on them
     loaded, device = load_network(options)

@@ -13,13 +13,13 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.data.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
-MAX_PIXELS = 64_000_000  # of a file: 0.6 GB while it is read, whatever its kind
 # What PIL decodes by itself: EPS runs Ghostscript, WMF asks Windows, others are stubs for plug-ins.
 _READ = (
     *("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "QOI", "PSD"),
@@ -133,7 +133,7 @@ def _decode(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
         if width * height > max_pixels:
             raise ValueError(
                 f"{name} has {width} x {height} pixels, more than the {max_pixels} that are read; make it smaller, or "
-                "allow more with read_image(..., max_pixels=...)"
+                "allow more with --max-pixels (max_pixels=...)"
             )
         try:
             image.load()

@@ -75,8 +75,16 @@ def load_exported(spec: str, weights: None = None, trust_pickle: bool = False) -
     check_file(path, "exported program")
     check_archive(path, trust_pickle)
     program = _read_program(path, trust_pickle)
-    _refuse_training(program, path)
-    size = _input_size(program)
+    try:
+        trained = _node_in_training_mode(program)
+        size = _input_size(program)
+    except Exception as error:  # a program that is none in a way that its reader overlooks
+        raise ValueError(_unreadable(path, error)) from error
+    if trained is not None:
+        raise ValueError(
+            f"{path} was exported in training mode ({trained} works on the batch's statistics, or drops at random), "
+            "which cannot be changed any more; put the model in evaluation mode, then export it again"
+        )
     network = cast(ExportedNetwork, _unflatten(program, path))
     network.__class__ = ExportedNetwork  # in place, so that the layers keep the names that they were exported with
     network.fixed_batch = size[0] if size and isinstance(size[0], int) else None
@@ -92,10 +100,14 @@ def _read_program(path: Path, trust_pickle: bool) -> ExportedProgram:
         forbidden = forbidden_object(error)
         if forbidden is not None:
             raise ValueError(needs_trust(path, forbidden)) from error
-        raise ValueError(
-            f"{path} cannot be read as an exported program ({first_line(error)}); export it again with torch "
-            f"{torch.__version__}"
-        ) from error
+        raise ValueError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return (
+        f"{path} cannot be read as an exported program ({first_line(error)}); export it again with torch "
+        f"{torch.__version__}"
+    )
 
 
 @contextmanager
@@ -117,14 +129,11 @@ def _weights_only(required: bool) -> Iterator[None]:
                     os.environ[name] = value
 
 
-def _refuse_training(program: ExportedProgram, path: Path) -> None:
+def _node_in_training_mode(program: ExportedProgram) -> str | None:
+    """Return the operator of the first node that works as in training."""
     graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
-    for node in chain.from_iterable(graph.nodes for graph in graphs):
-        if _is_in_training_mode(node):
-            raise ValueError(
-                f"{path} was exported in training mode ({node.target} works on the batch's statistics, or drops at "
-                "random), which cannot be changed any more; put the model in evaluation mode, then export it again"
-            )
+    nodes = chain.from_iterable(graph.nodes for graph in graphs)
+    return next((str(node.target) for node in nodes if _is_in_training_mode(node)), None)
 
 
 def _is_in_training_mode(node: torch.fx.Node) -> bool:

@@ -173,7 +173,7 @@ class DatasetRun:
             raise ValueError(f"its cell {self._options.input_variable!r} is empty; it must name a picture")
         data, file_state = _read_file(path)
         self._states[row.index] = state._replace(input=file_state)
-        image = _decoded(path, data)
+        image = _decoded(path, data, self._options.max_pixels)
         if isinstance(label, str):
             raise ValueError(label)
         return MapRequest(row.index, image, self._preprocessing.resized(image), label)
@@ -283,9 +283,9 @@ def _read_file(path: str) -> tuple[bytes | None, FileState | None]:
     return data, FileState.of(status, digest(data))
 
 
-def _decoded(path: str, data: bytes | None) -> Pixels:
+def _decoded(path: str, data: bytes | None, max_pixels: int) -> Pixels:
     """Decode an image; where there are no bytes, say in a sentence what is wrong."""
-    return read_image(path) if data is None else decode_image(data, path)
+    return read_image(path) if data is None else decode_image(data, path, max_pixels)
 
 
 def _png(pixels: Pixels) -> bytes:

@@ -191,3 +191,12 @@ def write_gray(path: Path) -> None:
     from PIL import Image
 
     Image.effect_noise((64, 64), 9).convert("RGB").save(path)
+
+
+def test_the_number_of_pixels_is_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (30, 20)).save(path)
+    arguments = ["layers", "--model", "shapes", "--image-path", str(path), "--max-pixels"]
+    assert main([*arguments, "599"]) == 1
+    assert "has 30 x 20 pixels, more than the 599 that are read" in capsys.readouterr().err
+    assert main([*arguments, "600"]) == 0

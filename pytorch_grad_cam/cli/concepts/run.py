@@ -58,7 +58,7 @@ def run(options: ConceptsOptions) -> int:
     if names_many(options.image_path) and not options.overwrite:
         refuse_existing(folder, [*map(_file_name, samples), TABLE])
     loaded, device = load_network(options)
-    images, unread = _read_images(samples, loaded)
+    images, unread = _read_images(samples, loaded, options.max_pixels)
     if not images:
         raise ValueError("; ".join(unread))
     inputs = torch.stack([image.inputs for image in images]).to(device)  # (B, C, h, w)
@@ -92,13 +92,15 @@ def _file_name(sample: Sample) -> str:
     return f"{sample.id}_concepts.jpg"
 
 
-def _read_images(samples: Sequence[Sample], loaded: LoadedModel) -> tuple[list[PreparedImage], list[str]]:
+def _read_images(
+    samples: Sequence[Sample], loaded: LoadedModel, max_pixels: int
+) -> tuple[list[PreparedImage], list[str]]:
     """Read the images; of those that fail, or are not of the first one's size, say why."""
     images: list[PreparedImage] = []
     problems = []
     for sample in samples:
         try:
-            pixels = read_image(sample.path)
+            pixels = read_image(sample.path, max_pixels=max_pixels)
             inputs = loaded.preprocessing(pixels)
             if images and inputs.shape != images[0].inputs.shape:
                 raise ValueError(

@@ -55,7 +55,8 @@ def run(options: ExplainOptions) -> int:
         raise FileNotFoundError("; ".join(problems))
     check_writable(options.output_dir)
     many = names_many(options.image_path)
-    image = None if many else read_image(samples[0].path)  # before the network is loaded, which takes longer
+    # Before the network is loaded, which takes longer.
+    image = None if many else read_image(samples[0].path, max_pixels=options.max_pixels)
     loaded, device = load_network(options)
     if options.task is not None:
         loaded = replace(loaded, task=options.task)
@@ -129,7 +130,8 @@ def _one_of_many(
     options, source = explainer.options, str(sample.path)
     kinds = options.save or ["overlay"]
     try:
-        result = _explain_image(explainer, source, read_image(sample.path), folder, kinds, options.overwrite)
+        image = read_image(sample.path, max_pixels=options.max_pixels)
+        result = _explain_image(explainer, source, image, folder, kinds, options.overwrite)
     except Exception as error:  # the next picture may well do
         if options.debug:
             raise

@@ -46,7 +46,7 @@ def _explain_picture(options: NncOptions) -> int:
         raise ValueError(f"{output.name} does not say which format to write; end it in {', '.join(FORMATS)}")
     check_writable(output.parent)
     assert options.image is not None
-    image = read_image(options.image)  # before the network is loaded, which takes longer
+    image = read_image(options.image, max_pixels=options.max_pixels)  # before the network is loaded, which takes longer
     loaded, device = load_network(options)
     network = console_network(loaded, options, device, progress=sys.stderr.isatty())
     request = network.request(image, options.class_index)
