@@ -7,6 +7,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
+from io import BytesIO
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from pytorch_grad_cam.models.exported_text import refuse_code
+from pytorch_grad_cam.models.pickle_names import PICKLED, has_endless_name
 
 # Parts of an archive, below its own folder: compiled code, and constants, which are tensors or pickled objects.
 _COMPILED = ("data/aotinductor/", "data/executorch/")
@@ -43,11 +45,14 @@ def check_archive(path: Path, trust_pickle: bool) -> None:
             names = {name: "/".join(PurePosixPath(name).parts[1:]) for name in archive.namelist()}
             _check_kind(path, names)
             members = [(part or name, archive.read(name)) for name, part in names.items() if _is_read(part or name)]
+            pickled = [name for name in names if not name.endswith(".json") and _names_endlessly(archive, name)]
         programs = [(name, _json(data)) for name, data in members]
     except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ValueError(
             f"{path} is no exported program, or is damaged ({error}); torch.export.save writes one"
         ) from error
+    if pickled:
+        raise ValueError(f"{path} names an object by more than a thousand characters ({pickled[0]:.100})")
     _check_tensors(path, programs)
     if not trust_pickle:
         _refuse_differences(path, set(members))
@@ -86,6 +91,11 @@ def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
         raise ValueError(f"{path} would grow from {size} to {total} bytes; torch.export.save packs nothing")
     if sum(member.file_size for member in members if member.filename.endswith(".json")) > _MAX_JSON:
         raise ValueError(f"{path} describes its program in more than {_MAX_JSON} bytes, which is not read")
+
+
+def _names_endlessly(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(name) as file:
+        return file.read(4).startswith(PICKLED) and has_endless_name(BytesIO(archive.read(name)))
 
 
 def _check_kind(path: Path, names: Mapping[str, str]) -> None:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.common.extras import need
+from pytorch_grad_cam.models.pickle_names import PICKLED, has_endless_name
 
 # Where training programs put the weights inside a checkpoint, the usual first.
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 RANDOM = "random"  # in the place of a file: the numbers that a new network is made with
-_PICKLED = (b"PK\x03\x04", b"\x80")  # first bytes of what torch.save writes: a zip, or a plain pickle
 _SHOWN = 3  # names per kind in a message
 _FREE, _GROWTH = 64 << 20, 20  # bytes that a file may grow to when it is unpacked, and times its size
 
@@ -41,10 +41,13 @@ def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, T
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     with open(path, "rb") as file:
-        if not file.read(4).startswith(_PICKLED):
+        if not file.read(4).startswith(PICKLED):
             raise ValueError(
                 f"{path} is not a file of weights: torch.save did not write it (a failed download?); fetch it again"
             )
+        file.seek(0)
+        if has_endless_name(file):
+            raise ValueError(f"{path} names an object by more than a thousand characters, which no checkpoint does")
     _check_growth(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
@@ -93,7 +96,9 @@ def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | 
     fitting = _like(
         weights, {name: value for name, value in weights.items() if name not in own or value.shape == own[name].shape}
     )
-    if not hasattr(fitting, "_metadata"):  # some networks insist on a version; that of today is the best guess
+    if not _is_metadata(
+        getattr(fitting, "_metadata", None)
+    ):  # some networks insist on a version; that of today is the best guess
         fitting._metadata = {"": {"version": model._version}}  # type: ignore[attr-defined]
     try:
         missing, unexpected = model.load_state_dict(fitting, strict=False)
@@ -127,11 +132,16 @@ def _like(weights: Mapping[str, Tensor], chosen: dict[str, Tensor], prefix: str 
     """Return the chosen weights with the layers' version numbers, which some layers need to read old files."""
     result = OrderedDict(chosen)
     versions = getattr(weights, "_metadata", None)
-    if versions is not None:
+    if versions is not None and _is_metadata(versions):
         result._metadata = {  # type: ignore[attr-defined]
             f"{name}.".removeprefix(prefix).removesuffix("."): value for name, value in versions.items()
         }
     return result
+
+
+def _is_metadata(metadata: Any) -> bool:
+    """Say whether what a file has in the place of the layers' version numbers are such."""
+    return isinstance(metadata, Mapping) and all(isinstance(value, Mapping) for value in metadata.values())
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Tensor]:

@@ -79,3 +79,25 @@ def test_class_names_in_every_form(tmp_path: Path) -> None:
     for content in (["a", "b"], {"0": "a", "1": "b"}, {"b": 1, "a": 0}, {"0": ["n1", "a"], "1": {"name": "b"}}):
         (tmp_path / "a.json").write_text(json.dumps(content))
         assert read_categories(tmp_path / "a.json") == ("a", "b")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_name_without_end(zipped: bool, tmp_path: Path) -> None:
+    """Torch searches the message that names it in quadratic time: 76 kB took more than ten seconds."""
+    pickle = b"\x80\x02ccollections\n" + b"O" * 50_000 + b"\n."
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
+            archive.writestr("a/data.pkl", pickle)
+            archive.writestr("a/version", "3\n")
+    else:
+        (tmp_path / "a.pth").write_bytes(pickle)
+    with pytest.raises(ValueError, match="names an object by more than a thousand characters"):
+        read_weights(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("metadata", [1.5, {"": 2}, [("", {})], {1: {"version": 2}}])
+def test_versions_that_are_none(metadata: Any, tmp_path: Path) -> None:
+    state = nn.BatchNorm2d(3).state_dict()
+    state._metadata = metadata  # type: ignore[attr-defined]
+    torch.save(state, tmp_path / "a.pth")
+    copy_weights(nn.BatchNorm2d(3), read_weights(tmp_path / "a.pth"), "a.pth")

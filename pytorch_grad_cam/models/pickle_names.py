@@ -1,0 +1,39 @@
+"""Look into a file that torch.save wrote, without unpickling it, for names that its reader would take minutes over."""
+
+from __future__ import annotations
+
+import pickletools
+import zipfile
+from typing import IO
+
+PICKLED = (b"PK\x03\x04", b"\x80")  # first bytes of what torch.save writes: a zip, or a plain pickle
+_LONGEST = 1_000  # characters; torch searches its own message on a longer one in quadratic time
+_PICKLES = 5  # that follow one another in a file of before torch 1.6; the last are of its storages
+
+
+def has_endless_name(file: IO[bytes]) -> bool:
+    """Say whether a pickle in the file names a class or function of more than a thousand characters."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = [name for name in archive.namelist() if name.endswith("data.pkl")]
+            for name in members:
+                with archive.open(name) as member:
+                    if _names_one(member, 1):
+                        return True
+            return False
+    except zipfile.BadZipFile:
+        file.seek(0)
+        return _names_one(file, _PICKLES)
+    except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError):  # left to torch, which says more
+        return False
+
+
+def _names_one(file: IO[bytes], pickles: int) -> bool:
+    for _ in range(pickles):
+        try:
+            for opcode, argument, _ in pickletools.genops(file):
+                if opcode.name == "GLOBAL" and len(str(argument)) > _LONGEST:
+                    return True
+        except ValueError:  # not a pickle from here on: torch's reader gets no further either
+            return False
+    return False
