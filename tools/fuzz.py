@@ -357,12 +357,12 @@ def outcome_of(reader: Reader, path: Path) -> Outcome:
 
 
 def _memory(what: str) -> int:
-    with open("/proc/self/status") as file:
+    with open("/proc/self/status", encoding="utf-8") as file:
         return next(int(line.split()[1]) << 10 for line in file if line.startswith(what))
 
 
 def _reset_peak() -> None:
-    with open("/proc/self/clear_refs", "w") as file:
+    with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
         file.write("5")
 
 
