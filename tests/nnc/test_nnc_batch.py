@@ -304,3 +304,13 @@ def test_memory_does_not_hang_on_the_number_of_rows(tmp_path: Path) -> None:
     assert next(rows).index == 0
     assert next(rows).line == 3
     assert not isinstance(rows, (list, tuple))
+
+
+@pytest.mark.slow
+def test_runs_killed_at_random_moments_continue_to_the_same_bytes() -> None:
+    """Twelve of the kills of ``python -m tools.kill_runs``, which makes the figure in docs/reliability.md."""
+    arguments = [sys.executable, "-m", "tools.kill_runs", "--kills", "12", "--seed", "1"]
+    ran = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.startswith("12 kills in ")
+    assert ": 0 runs with a byte that differs" in ran.stdout

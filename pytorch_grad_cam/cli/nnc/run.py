@@ -147,7 +147,7 @@ def _counted_rows(indices: Iterator[int]) -> tuple[int, str]:
     """Count rows, and name the first; of any number of rows in constant memory."""
     first = [str(index + 1) for index in islice(indices, _MOST_NUMBERS)]
     count = len(first) + sum(1 for _ in indices)
-    return count, f"{count} rows ({', '.join(first)}{', ...' if count > len(first) else ''})"
+    return count, f"{count} row{'' if count == 1 else 's'} ({', '.join(first)}{', ...' if count > len(first) else ''})"
 
 
 def _progress(run: DatasetRun) -> str:

@@ -1,0 +1,158 @@
+"""Kill batch runs at random moments, continue them, and compare what comes out with an undisturbed run.
+
+`python -m tools.kill_runs --kills 60` (Linux and macOS; some minutes). Each trial starts `nnc gradcam-batch`, or
+`smoothgrad-batch`, in a process of its own, kills it with SIGKILL at a moment drawn evenly from the time that a run
+takes (nine times in ten after its network is loaded), mostly does so a second or third time to the run that continues
+it, and lets the last one come to its end. Then every file must be the same, byte by byte, and there must be no other.
+Prints how far the runs were when they were killed; exits with 1 if a byte differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pytorch_grad_cam.cli.main import main as command
+from pytorch_grad_cam.nnc.dataset_run import DatasetRun
+
+ROWS, SIDE = 120, 48
+COMMANDS = (
+    ("gradcam-batch", "--batch-size", "8"),
+    ("smoothgrad-batch", "-n", "2", "--style", "nnc", "--batch-size", "4"),
+)
+
+
+def dataset(folder: Path) -> None:
+    """Write pictures, a CSV with two rows that fail, and an older CSV in the output's place."""
+    generator = np.random.default_rng(0)
+    (folder / "p").mkdir(parents=True)
+    for row in range(ROWS):
+        Image.fromarray(generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(folder / f"p/{row}.png")
+    rows = [f"p/{row}.png,{row % 3}" for row in range(ROWS)]
+    rows[17], rows[90] = "p/none.png,0", "p/3.png,99"
+    (folder / "d.csv").write_text("\n".join(["x,y", *rows, ""]))
+
+
+class Run:
+    """A run in a process of its own, which has loaded all modules already."""
+
+    def __init__(self, folder: Path, given: tuple[str, ...]) -> None:
+        sys.stdout.flush()
+        self._begun, told = os.pipe()
+        self.process = os.fork()
+        if self.process:
+            os.close(told)
+            return
+        try:
+            log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.chdir(folder)
+            begin = DatasetRun.start
+            DatasetRun.start = lambda run: (os.write(told, b"."), begin(run))[1]  # type: ignore[method-assign]
+            code = command(["nnc", *given, "-i", "d.csv", "-o", "k/o.csv", "--model", "shapes"])
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException:
+            os._exit(99)
+        os._exit(code)
+
+    def wait_for_begin(self) -> None:
+        """Return when the network is loaded and the work begins."""
+        os.read(self._begun, 1)
+
+    def end(self) -> int:
+        """Wait for the end and return the exit code."""
+        os.close(self._begun)
+        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Every file below a folder, with a digest."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def state(folder: Path) -> str:
+    """Say how far a run was when it was killed."""
+    journal = folder / "o/.progress.jsonl"
+    if not journal.exists():
+        return "complete" if (folder / "o.csv").exists() else "before the first row"
+    lines = journal.read_bytes().count(b"\n") - 1
+    if (folder / "o.csv").exists():
+        return "between the CSV and the end"
+    return "after some batches" if lines > 0 else "in the first batch"
+
+
+def trial(folder: Path, given: tuple[str, ...], kills: int, seconds: float, draw: random.Random) -> list[str]:
+    """Kill a run some times and let it come to its end; return how far it was each time."""
+    found = []
+    for _ in range(kills):
+        run = Run(folder, given)
+        if draw.random() < 0.9:
+            run.wait_for_begin()
+        time.sleep(draw.uniform(0, seconds))
+        os.kill(run.process, signal.SIGKILL)
+        run.end()
+        found.append(state(folder / "k"))
+    code = Run(folder, given).end()
+    if code != 1:
+        raise RuntimeError(f"a run ended with {code}, not with 1 for its two bad rows: {folder / 'log.txt'}")
+    return found
+
+
+def main() -> int:
+    """Run the trials."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    draw = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        dataset(folder)
+        found: dict[str, int] = {}
+        wanted, seconds = {}, {}
+        for given in COMMANDS:
+            run = Run(folder, given)
+            run.wait_for_begin()
+            begin = time.monotonic()
+            if run.end() != 1:
+                raise RuntimeError((folder / "log.txt").read_text())
+            seconds[given] = time.monotonic() - begin
+            wanted[given] = files(folder / "k")
+            shutil.rmtree(folder / "k")
+        trials = different = 0
+        left = options.kills
+        while left:
+            given = COMMANDS[trials % len(COMMANDS)]
+            kills = min(left, draw.choice([1, 2, 2, 3]))
+            for name in trial(folder, given, kills, seconds[given], draw):
+                found[name] = found.get(name, 0) + 1
+            if files(folder / "k") != wanted[given]:
+                different += 1
+                print(f"trial {trials} differs", file=sys.stderr)
+            shutil.rmtree(folder / "k")
+            left, trials = left - kills, trials + 1
+    print(f"{options.kills} kills in {trials} runs of {ROWS} rows: {different} runs with a byte that differs")
+    for name, count in sorted(found.items()):
+        print(f"  killed {name}: {count}")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
