@@ -41,7 +41,7 @@ def dataset(folder: Path) -> None:
         Image.fromarray(generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(folder / f"p/{row}.png")
     rows = [f"p/{row}.png,{row % 3}" for row in range(ROWS)]
     rows[17], rows[90] = "p/none.png,0", "p/3.png,99"
-    (folder / "d.csv").write_text("\n".join(["x,y", *rows, ""]))
+    (folder / "d.csv").write_text("\n".join(["x,y", *rows, ""]), encoding="utf-8")
 
 
 class Run:
@@ -132,7 +132,7 @@ def main() -> int:
             run.wait_for_begin()
             begin = time.monotonic()
             if run.end() != 1:
-                raise RuntimeError((folder / "log.txt").read_text())
+                raise RuntimeError((folder / "log.txt").read_text(encoding="utf-8"))
             seconds[given] = time.monotonic() - begin
             wanted[given] = files(folder / "k")
             shutil.rmtree(folder / "k")
