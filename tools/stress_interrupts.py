@@ -32,7 +32,7 @@ from pytorch_grad_cam.engine import ledger
 from pytorch_grad_cam.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = str(ROOT / "pytorch_grad_cam")
+OURS = str(Path(ledger.__file__).parents[1])  # of the package that runs, which may be an installed one
 FEW: dict[str, dict[str, Any]] = {  # methods that make many passes make few
     "rise": {"num_samples": 10},
     "smoothgrad": {"num_samples": 3},

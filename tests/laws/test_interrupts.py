@@ -7,6 +7,7 @@ import gc
 import random
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,8 +21,8 @@ from torch import nn
 from pytorch_grad_cam import AblationCAM, FullGrad, GradCAM, LeGrad
 from pytorch_grad_cam.engine import ledger, restore
 
-OURS = str(ROOT / "pytorch_grad_cam")
-RESTORE = str(ROOT / "pytorch_grad_cam" / "engine" / "restore.py")
+RESTORE = restore.__file__  # of the package that is tested, which may be an installed one
+OURS = str(Path(RESTORE).parents[1])
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
 
 
