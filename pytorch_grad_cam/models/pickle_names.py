@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickletools
 import zipfile
-from typing import IO
+from os import SEEK_END
+from typing import IO, Any
 
 PICKLED = (b"PK\x03\x04", b"\x80")  # first bytes of what torch.save writes: a zip, or a plain pickle
 _LONGEST = 1_000  # characters; torch searches its own message on a longer one in quadratic time
@@ -23,12 +24,24 @@ def has_endless_name(file: IO[bytes]) -> bool:
             return False
     except zipfile.BadZipFile:
         file.seek(0)
-        return _names_one(file, _PICKLES)
+        return _names_one(_Bounded(file), _PICKLES)
     except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError):  # left to torch, which says more
         return False
 
 
-def _names_one(file: IO[bytes], pickles: int) -> bool:
+class _Bounded:
+    """A file of which no more is asked than it has: memory is taken for what is asked, and that may be anything."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._size = file, file.seek(0, SEEK_END)
+        file.seek(0)
+        self.readline = file.readline
+
+    def read(self, count: int) -> bytes:
+        return self._file.read(min(count, self._size))
+
+
+def _names_one(file: Any, pickles: int) -> bool:
     for _ in range(pickles):
         try:
             for opcode, argument, _ in pickletools.genops(file):

@@ -9,9 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.paths import ROOT
 
-from tools.fuzz import READERS, Reader, input_of, outcome_of
+from tools.fuzz import READERS, Reader, input_of, outcome_of, sound_files
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux does; run it there"),
@@ -24,7 +25,7 @@ QUICK = [name for name in READERS if not name.startswith("pt2")]
 @pytest.mark.parametrize("name", QUICK)
 def test_damaged_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
     reader = READERS[name]
-    seeds, path = reader.seeds(), tmp_path / f"input{reader.suffix}"
+    seeds, path = sound_files(reader), tmp_path / f"input{reader.suffix}"
     for sound in seeds:
         path.write_bytes(sound)
         assert outcome_of(reader, path).kind == "read"
@@ -39,7 +40,7 @@ def test_damaged_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
 
 def test_an_input_is_made_of_its_number_alone() -> None:
     reader = READERS["journal"]
-    seeds = reader.seeds()
+    seeds = sound_files(reader)
     made = [input_of(reader, seeds, "journal", 0, number) for number in range(20)]
     assert made == [input_of(reader, seeds, "journal", 0, number) for number in range(20)]
     assert len(set(made)) > 15
@@ -59,6 +60,15 @@ def test_what_it_looks_for_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert outcome_of(Reader("", lambda path: b"x" * (1 << 26), list), path).kind == "large"
     monkeypatch.setattr("tools.fuzz.SECONDS", 0.01)
     assert outcome_of(Reader("", lambda path: time.sleep(0.02), list), path).kind == "slow"
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_sound_files_are_the_same_at_any_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sound_files(READERS[name])
+    torch.rand(3)
+    monkeypatch.setattr(time, "time", lambda: 2e9)
+    monkeypatch.setattr(time, "localtime", lambda *given: time.gmtime(2e9))
+    assert sound_files(READERS[name]) == before
 
 
 @pytest.mark.slow

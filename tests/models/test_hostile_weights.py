@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from pytorch_grad_cam.models.categories import read_categories
+from pytorch_grad_cam.models.pickle_names import has_endless_name
 from pytorch_grad_cam.models.weights_file import copy_weights, read_weights
 
 
@@ -101,3 +103,14 @@ def test_versions_that_are_none(metadata: Any, tmp_path: Path) -> None:
     state._metadata = metadata  # type: ignore[attr-defined]
     torch.save(state, tmp_path / "a.pth")
     copy_weights(nn.BatchNorm2d(3), read_weights(tmp_path / "a.pth"), "a.pth")
+
+
+def test_a_pickle_that_asks_for_more_than_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(b"\x80\x02X\xff\xff\xff\x7fabc.")  # a text of two gigabytes
+    tracemalloc.start()
+    with open(path, "rb") as file:
+        assert not has_endless_name(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
