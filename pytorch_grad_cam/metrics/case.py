@@ -1,0 +1,217 @@
+"""Case: some images with their maps, and every changed version of them that a metric asks for, run once.
+
+Symbols of all metrics: ``x`` an image, ``M`` its map scaled to [0, 1], ``s`` the score that is explained, ``N`` the
+number of positions, ``G`` the positions of the object. The target is fixed on the unchanged images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pytorch_grad_cam.engine.maps import is_constant, unit_range
+from pytorch_grad_cam.engine.scoring import scores_of
+from pytorch_grad_cam.metrics.scores import Model, inputs_for, outputs_of
+from pytorch_grad_cam.targets.classification import (
+    ClassifierOutputSoftmaxTarget,
+    ClassifierOutputTarget,
+    Target,
+    Targets,
+)
+from pytorch_grad_cam.targets.spec import resolve_targets
+
+# From the indices of some images (n,) and of a version of each (n,) to the changed images (n, C, *S).
+Change = Callable[[Tensor, Tensor], Tensor]
+
+
+class Explain(Protocol):
+    """What explains again: maps ``(B, *S)`` of images, for targets that are fixed."""
+
+    def __call__(self, inputs: Tensor, targets: Sequence[Target], model: Any) -> Any: ...
+
+
+class Case:
+    """What a metric is given. Several metrics that are given the same case share its passes.
+
+    Args:
+        inputs: ``(B, C, *S)``, as the model takes them.
+        maps: ``(B, *S)``, array or tensor, as large as the images.
+        targets: what is scored: None (each image's top class), class indices, or callables from one image's output to
+            a number. A class stands for its softmax probability; ``ClassifierOutputTarget(c)`` for its logit.
+        model: a network, which stays as it is, or any callable from a batch to outputs; None where nothing runs.
+        masks: bool ``(B, *S)``, where the object is.
+        boxes: per image the object's boxes ``(K, 4)``: x1, y1, x2, y2 in positions of the map, the last exclusive.
+        explain: makes maps of other images, or of another network; see `Explain`.
+        batch_size: changed images per forward pass.
+        seed: of everything that is drawn: the order of equal values, noise, subsets.
+
+    Attributes:
+        passes: how many images have gone through the model so far.
+
+    Raises:
+        ValueError: for maps, masks or targets that do not go with the images.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        maps: Any,
+        targets: Targets = None,
+        model: Model | None = None,
+        *,
+        masks: Any = None,
+        boxes: Sequence[Any] | None = None,
+        explain: Explain | None = None,
+        batch_size: int = 32,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.explain, self.batch_size, self.seed = model, explain, batch_size, seed
+        self.inputs = inputs.detach() if model is None else inputs_for(model, inputs)
+        self.maps = _fitting(maps, self.inputs, "maps").to(torch.float64 if _is_double(maps) else torch.float32)
+        self.masks = None if masks is None else _fitting(masks, self.inputs, "masks").bool()
+        self.boxes = None if boxes is None else [_box_rows(rows, index) for index, rows in enumerate(boxes)]
+        if self.boxes is not None and len(self.boxes) != len(self.inputs):
+            raise ValueError(f"{len(self.boxes)} lists of boxes were given for {len(self.inputs)} images")
+        self.passes = 0
+        self._asked = targets
+        self._scores: dict[Hashable, Tensor] = {}
+
+    def with_maps(self, maps: Any, explain: Explain | None = None) -> Case:
+        """Return the case of other maps of the same images: what does not depend on the maps is not run again."""
+        other = Case(
+            self.inputs, maps, self.targets, self.model, explain=explain, batch_size=self.batch_size, seed=self.seed
+        )
+        other.masks, other.boxes = self.masks, self.boxes
+        other.__dict__["outputs"] = self.outputs
+        return other
+
+    @cached_property
+    def outputs(self) -> Any:
+        """What the model returns for the unchanged images."""
+        return self.run(self.inputs)
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        """One callable per image."""
+        given = self._asked
+        if callable(given) or (isinstance(given, Sequence) and all(map(callable, given))):
+            return resolve_targets(given, None, len(self.inputs))  # no need to run the model
+        resolved = resolve_targets(given, self.outputs, len(self.inputs))
+        return [
+            ClassifierOutputSoftmaxTarget(target.category) if type(target) is ClassifierOutputTarget else target
+            for target in resolved
+        ]
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """The scores of the unchanged images ``(B,)``, float64."""
+        return scores_of(self.outputs, self.targets).detach().double()
+
+    @cached_property
+    def unit_maps(self) -> Tensor:
+        """``M``: each map in [0, 1]. A constant map has no range: within [0, 1] it stays as it is."""
+        inside = (self.maps.flatten(1) >= 0).all(1) & (self.maps.flatten(1) <= 1).all(1)
+        kept = (self.constant & inside).reshape(-1, *[1] * (self.maps.ndim - 1))
+        return torch.where(kept, self.maps, unit_range(self.maps))
+
+    @cached_property
+    def constant(self) -> Tensor:
+        """Which maps have one value everywhere: bool ``(B,)``."""
+        return is_constant(self.maps)
+
+    @cached_property
+    def unusable(self) -> Tensor:
+        """Which maps say nothing at all: those with NaN or infinity, and those that are 0 everywhere."""
+        flat = self.maps.flatten(1)
+        return ~flat.isfinite().all(1) | (flat == 0).all(1)
+
+    @cached_property
+    def ranks(self) -> Tensor:
+        """The place of each position in descending order of the map, from 0: ``(B, *S)``.
+
+        Equal values, of which a map behind a ReLU has many, are put in a random order that the seed fixes.
+        """
+        flat = self.maps.flatten(1)
+        generator = torch.Generator().manual_seed(self.seed)
+        shuffled = torch.randperm(flat.shape[1], generator=generator, device="cpu").to(flat.device)
+        order = shuffled[flat[:, shuffled].argsort(dim=1, descending=True, stable=True)]  # (B, N)
+        places = torch.arange(flat.shape[1], device=flat.device).expand_as(order)
+        return torch.empty_like(order).scatter_(1, order, places).reshape(self.maps.shape)
+
+    def run(self, images: Tensor) -> Any:
+        """Run the model on some images, in evaluation mode and without a graph."""
+        if self.model is None:
+            raise ValueError("this metric runs the model; give it: metric(inputs, maps, targets, model)")
+        self.passes += len(images)
+        return outputs_of(self.model, images)
+
+    def scores_of_versions(self, kind: Hashable, versions: Sequence[Hashable], change: Change) -> Tensor:
+        """Score changed versions of every image; a version that has been scored before is not run again.
+
+        Args:
+            kind: of change; with the version it says all that ``change`` depends on beside the case.
+            versions: ``K`` of them.
+            change: from indices of images and of versions to the changed images.
+
+        Returns:
+            ``(B, K)`` float64.
+        """
+        new = [index for index, version in enumerate(versions) if (kind, version) not in self._scores]
+        if new:
+            found = self._run_versions(torch.tensor(new, device=self.inputs.device), change)
+            self._scores.update({(kind, versions[index]): found[:, place] for place, index in enumerate(new)})
+        return torch.stack([self._scores[kind, version] for version in versions], 1)
+
+    def _run_versions(self, versions: Tensor, change: Change) -> Tensor:
+        count, scores = len(self.inputs) * len(versions), []
+        for start in range(0, count, self.batch_size):
+            pairs = torch.arange(start, min(start + self.batch_size, count), device=versions.device)
+            rows = pairs // len(versions)
+            changed = change(rows, versions[pairs % len(versions)]).to(self.inputs)
+            asked = [self.targets[row] for row in rows.tolist()]
+            scores.append(scores_of(self.run(changed), asked).detach().double())
+        return torch.cat(scores).reshape(len(self.inputs), len(versions))
+
+    def explained(self, kind: Hashable, inputs: Tensor, model: Any = None) -> Tensor:
+        """Explain changed images, or with another network, the same targets: ``(B, *S)``; once for each ``kind``."""
+        if self.explain is None:
+            raise ValueError(
+                "this metric explains again; give it what made the maps: explain=lambda inputs, targets, model: ..."
+            )
+        key = ("explained", kind)
+        if key not in self._scores:
+            maps = self.explain(inputs, self.targets, self.model if model is None else model)
+            self._scores[key] = _fitting(maps, self.inputs, "maps that explain() made").to(self.maps)
+        return self._scores[key]
+
+
+def _is_double(values: Any) -> bool:
+    return getattr(values, "dtype", None) in (torch.float64, np.float64)
+
+
+def _fitting(values: Any, inputs: Tensor, what: str) -> Tensor:
+    """Return maps or masks as a tensor on the images' device.
+
+    Raises:
+        ValueError: if their number or size is not that of the images.
+    """
+    tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    expected = (len(inputs), *inputs.shape[2:])
+    if tuple(tensor.shape) != expected:
+        raise ValueError(
+            f"the {what} have the shape {tuple(tensor.shape)}; for an input {tuple(inputs.shape)} they must "
+            f"be {expected}: one per image, of its size"
+        )
+    return tensor.to(inputs.device)
+
+
+def _box_rows(rows: Any, index: int) -> Tensor:
+    boxes = torch.as_tensor(np.asarray(rows, dtype=np.float64)).reshape(-1, 4) if np.size(rows) % 4 == 0 else None
+    if boxes is None or bool((boxes[:, 2:] <= boxes[:, :2]).any()):
+        raise ValueError(f"the boxes of image {index} must be rows x1 < x2, y1 < y2 (x1, y1, x2, y2), not {rows!r}")
+    return boxes

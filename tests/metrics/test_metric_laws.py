@@ -1,0 +1,240 @@
+"""What holds for every metric of maps, and the definitions of those of the model in float64 NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.tiny_nets import ConvNet, build, inputs
+from helpers.unchanged_model import assert_unchanged
+from torch import Tensor
+
+from pytorch_grad_cam.metrics import METRICS
+from pytorch_grad_cam.metrics.case import Case
+from pytorch_grad_cam.metrics.curves import AOPC, Deletion, Insertion
+from pytorch_grad_cam.metrics.references import REFERENCES
+
+FAITHFULNESS = [metric for metric in METRICS.values() if metric.needs == ("model",)]
+
+
+class Softened(ConvNet):
+    """Small logits, so that no probability is near 0 or 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / 10
+
+
+def images(batch: int = 3) -> Tensor:
+    return inputs(batch=batch)
+
+
+def maps_for(x: Tensor, seed: int = 0) -> Tensor:
+    return torch.rand(len(x), *x.shape[2:], generator=torch.Generator().manual_seed(seed))
+
+
+def probability(net: Any, image: Any, category: int) -> float:
+    """A class's softmax probability, in float64."""
+    with torch.no_grad():
+        logits = net(torch.as_tensor(np.asarray(image), dtype=torch.float32)[None])[0].double().numpy()
+    exponents = np.exp(logits - logits.max())
+    return float(exponents[category] / exponents.sum())
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_a_metric_says_what_it_is(metric: Any) -> None:
+    assert METRICS[metric.name] is metric
+    assert metric.higher_is_better in (True, False, None)
+    low, high = metric.range
+    assert low < high
+    assert set(metric.needs) <= {"model", "masks", "boxes", "explain", "labels"}
+    assert metric.source
+    assert metric.__doc__
+    assert metric.aggregate(torch.tensor([1.0, torch.nan, 3.0])) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("metric", FAITHFULNESS, ids=lambda metric: metric.name)
+def test_a_batch_is_its_images(metric: Any) -> None:
+    """The size of the batch, of the passes, and the order change nothing; the network is as it was."""
+    net, x = build(Softened), images()
+    maps, targets = maps_for(x), [1, 0, 2]
+    with assert_unchanged(net, x):
+        together = metric(x, maps, targets, net)
+    assert together.shape == (3,)
+    assert together.dtype == torch.float32
+    assert together.isfinite().all()
+    low, high = metric.range
+    assert ((together >= low) & (together <= high)).all()
+    alone = torch.cat([metric(x[i : i + 1], maps[i : i + 1], [targets[i]], net) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
+    turned = metric(x.flip(0), maps.flip(0).numpy(), targets[::-1], net, batch_size=2).flip(0)
+    torch.testing.assert_close(together, turned, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", FAITHFULNESS, ids=lambda metric: metric.name)
+def test_what_cannot_be_judged_is_nan(metric: Any) -> None:
+    net, x = build(Softened), images()
+    maps = maps_for(x)
+    maps[0, 2, 3] = torch.nan
+    maps[1] = 0
+    found = metric(x, maps, 1, net)
+    assert found.isnan().tolist() == [True, True, False]
+    torch.testing.assert_close(found[2], metric(x, maps_for(x), 1, net)[2], rtol=1e-4, atol=1e-6)
+
+
+def test_masking_metrics_by_definition() -> None:
+    net, x = build(Softened), images()
+    maps, targets = maps_for(x), [1, 0, 2]
+    for row, category in enumerate(targets):
+        image, map = x[row].double().numpy(), maps[row].double().numpy()
+        unit = (map - map.min()) / (map.max() - map.min())
+        score = probability(net, image, category)
+        kept, deleted = (probability(net, image * mask, category) for mask in (unit, 1 - unit))
+        expected = {
+            "average_drop": max(0, score - kept) / score,
+            "average_increase": float(kept > score),
+            "average_gain": max(0, kept - score) / (1 - score),
+            "average_drop_in_deletion": max(0, score - deleted) / score,
+            "confidence_change": kept - score,
+        }
+        for name, value in expected.items():
+            found = METRICS[name](x, maps, targets, net)[row]
+            assert float(found) == pytest.approx(value, rel=1e-3, abs=1e-6), name
+
+
+def test_a_map_of_ones_loses_nothing() -> None:
+    net, x = build(Softened), images()
+    ones = torch.ones(3, 11, 14)
+    for name in ("average_drop", "average_increase", "average_gain"):
+        torch.testing.assert_close(METRICS[name](x, ones, 1, net), torch.zeros(3))
+    found = METRICS["average_drop_in_deletion"](x, ones, 1, net)
+    blank = [probability(net, torch.zeros_like(image), 1) for image in x]
+    before = [probability(net, image, 1) for image in x]
+    expected = [max(0, (one - other) / one) for one, other in zip(before, blank, strict=True)]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-6)
+
+
+def curve_by_hand(
+    net: Any, image: Any, map: Any, category: int, steps: int, fill: Any, order: str, insert: bool
+) -> Any:
+    places = map.size
+    ranked = np.argsort(-map if order == "most" else map, axis=None)
+    scores = []
+    for k in range(steps + 1):
+        count = int(np.round(k * places / steps))
+        changed = np.zeros(places, bool)
+        changed[ranked[:count]] = True
+        changed = changed.reshape(map.shape)
+        start, end = (fill, image) if insert else (image, fill)
+        scores.append(probability(net, np.where(changed, end, start), category))
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("steps", [7, 28, 154])
+def test_curves_by_definition(steps: int) -> None:
+    net, x = build(Softened), images()
+    maps, category = maps_for(x), 1
+    line = np.exp(-((np.arange(11) - 5) ** 2) / 50)
+    for row in range(2):
+        image, map = x[row].double().numpy(), maps[row].double().numpy()
+        blurred = image
+        for axis in (1, 2):
+            blurred = np.apply_along_axis(np.convolve, axis, blurred, line / line.sum(), "same")
+        blank, mean = np.zeros_like(image), np.broadcast_to(image.mean((1, 2), keepdims=True), image.shape)
+        by_hand = {
+            "insertion": (Insertion(steps), blurred, "most", True),
+            "deletion": (Deletion(steps), blank, "most", False),
+            "pixel_flipping_lerf": (METRICS["pixel_flipping_lerf"].__class__(steps), mean, "least", False),  # type: ignore[call-arg]
+        }
+        for metric, fill, order, insert in by_hand.values():
+            scores = curve_by_hand(net, image, map, category, steps, fill, order, insert)
+            found = metric(x[row : row + 1], maps[row : row + 1], category, net)
+            assert float(found) == pytest.approx(np.trapezoid(scores, dx=1 / steps), rel=1e-4), metric.name
+        scores = curve_by_hand(net, image, map, category, steps, mean, "most", False)
+        found = AOPC(steps)(x[row : row + 1], maps[row : row + 1], category, net)
+        assert float(found) == pytest.approx(scores[0] - scores.mean(), rel=1e-3, abs=1e-6)
+
+
+def test_composed_curves() -> None:
+    net, x = build(Softened), images()
+    maps = maps_for(x)
+    values = {name: METRICS[name](x, maps, 1, net) for name in METRICS if METRICS[name].needs == ("model",)}
+    torch.testing.assert_close(values["insertion_minus_deletion"], values["insertion"] - values["deletion"])
+    gain = values["pixel_flipping_lerf"] - values["pixel_flipping_morf"]
+    torch.testing.assert_close(values["symmetric_relevance_gain"], gain)
+    turned = METRICS["pixel_flipping_lerf"](x, -maps + 1, 1, net)  # MoRF of a map is LeRF of its negative
+    torch.testing.assert_close(turned, values["pixel_flipping_morf"])
+
+
+def test_only_the_order_matters_and_plateaus_are_counted_exactly() -> None:
+    net, x = build(Softened), images()
+    maps = maps_for(x)
+    torch.testing.assert_close(METRICS["deletion"](x, maps, 1, net), METRICS["deletion"](x, maps**3 * 7 + 1, 1, net))
+    assert METRICS["deletion"](x, torch.full_like(maps, 0.5), 1, net).isnan().all()
+    half = (maps > 0.5).float()
+    once, again = (METRICS["deletion"](x, half, 1, net, seed=3) for _ in range(2))
+    torch.testing.assert_close(once, again)
+    assert not torch.equal(once, METRICS["deletion"](x, half, 1, net, seed=4))
+    ranks = Case(x, half, 1, net).ranks
+    assert all(sorted(each.flatten().tolist()) == list(range(154)) for each in ranks)
+    assert (ranks[half == 1].float().mean() < ranks[half == 0].float().mean()).item()
+
+
+def test_a_constant_score_has_a_constant_curve() -> None:
+    x = images()
+    constant = lambda batch: batch.new_full((len(batch), 2), 0.0)  # noqa: E731
+    for name in ("insertion", "deletion"):
+        torch.testing.assert_close(METRICS[name](x, maps_for(x), 1, constant), torch.full((3,), 0.5))
+
+
+def test_passes_are_shared() -> None:
+    """A case runs every changed image once, whichever metrics ask for it."""
+    net, x = build(Softened), images()
+    case = Case(x, maps_for(x), [1, 0, 2], net)
+    for name in ("average_drop", "average_increase", "average_gain", "confidence_change"):
+        METRICS[name].of(case)
+    assert case.passes == 2 * 3  # the images, and the images times their maps
+    METRICS["insertion_minus_deletion"].of(case)
+    between = case.passes
+    assert between == 2 * 3 + 2 * 29 * 3
+    METRICS["insertion"].of(case)
+    METRICS["deletion"].of(case)
+    assert case.passes == between
+    other = case.with_maps(maps_for(x, 1))
+    METRICS["average_drop"].of(other)
+    assert other.passes == 3  # the images are known
+
+
+def test_references() -> None:
+    x = images()
+    found = {name: make(x) for name, make in REFERENCES.items()}
+    assert all(maps.shape == (3, 11, 14) for maps in found.values())
+    assert (found["uniform"] == 1).all()
+    assert found["centre"][0].argmax() in (5 * 14 + 6, 5 * 14 + 7)
+    torch.testing.assert_close(found["random"], REFERENCES["random"](x))
+    assert not torch.equal(found["random"], REFERENCES["random"](x, 1))
+    gray = x[0].double().mean(0).numpy()
+    padded = np.pad(gray, 1, mode="edge")
+    sides, columns = padded[:, 2:] - padded[:, :-2], padded[2:] - padded[:-2]
+    across = sides[:-2] + 2 * sides[1:-1] + sides[2:]
+    down = columns[:, :-2] + 2 * columns[:, 1:-1] + columns[:, 2:]
+    np.testing.assert_allclose(found["edges"][0].numpy(), np.hypot(across, down), rtol=1e-4, atol=1e-5)
+
+
+def test_arguments_that_do_not_go_together() -> None:
+    net, x = build(Softened), images()
+    with pytest.raises(ValueError, match="one per image, of its size"):
+        METRICS["insertion"](x, torch.rand(3, 5, 5), 1, net)
+    with pytest.raises(ValueError, match="runs the model"):
+        METRICS["average_drop"](x, maps_for(x), 1)
+    with pytest.raises(ValueError, match="number of positions"):
+        Insertion(155)(x, maps_for(x), 1, net)
+    with pytest.raises(ValueError, match="'blur'"):
+        Insertion(3, "black")(x, maps_for(x), 1, net)
+    with pytest.raises(ValueError, match="scores in"):
+        METRICS["average_gain"](x, maps_for(x), [lambda output: output[0] * 0 + 3] * 3, net)
+    with pytest.raises(ValueError, match="boxes"):
+        Case(x, maps_for(x), boxes=[[], []])
+    with pytest.raises(ValueError, match="boxes of image 1"):
+        Case(x, maps_for(x), boxes=[[], [[3, 3, 2, 5]], []])
