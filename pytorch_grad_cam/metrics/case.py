@@ -84,10 +84,11 @@ class Case:
     def with_maps(self, maps: Any, explain: Explain | None = None) -> Case:
         """Return the case of other maps of the same images: what does not depend on the maps is not run again."""
         other = Case(
-            self.inputs, maps, self.targets, self.model, explain=explain, batch_size=self.batch_size, seed=self.seed
+            self.inputs, maps, self._asked, self.model, explain=explain, batch_size=self.batch_size, seed=self.seed
         )
         other.masks, other.boxes = self.masks, self.boxes
-        other.__dict__["outputs"] = self.outputs
+        if self.model is not None:
+            other.__dict__.update({name: getattr(self, name) for name in ("outputs", "explained_targets", "targets")})
         return other
 
     @cached_property
@@ -96,15 +97,22 @@ class Case:
         return self.run(self.inputs)
 
     @cached_property
-    def targets(self) -> list[Target]:
-        """One callable per image."""
+    def explained_targets(self) -> list[Target]:
+        """What the maps explain, one callable per image: of a class its logit."""
         given = self._asked
         if callable(given) or (isinstance(given, Sequence) and all(map(callable, given))):
             return resolve_targets(given, None, len(self.inputs))  # no need to run the model
-        resolved = resolve_targets(given, self.outputs, len(self.inputs))
+        return resolve_targets(given, self.outputs, len(self.inputs))
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        """What is scored, one callable per image: of a class that was given as an index its probability."""
+        given = self._asked if isinstance(self._asked, Sequence) else [self._asked] * len(self.inputs)
         return [
-            ClassifierOutputSoftmaxTarget(target.category) if type(target) is ClassifierOutputTarget else target
-            for target in resolved
+            ClassifierOutputSoftmaxTarget(target.category)
+            if type(target) is ClassifierOutputTarget and target is not asked
+            else target
+            for target, asked in zip(self.explained_targets, given, strict=True)
         ]
 
     @cached_property
@@ -177,15 +185,25 @@ class Case:
             scores.append(scores_of(self.run(changed), asked).detach().double())
         return torch.cat(scores).reshape(len(self.inputs), len(versions))
 
-    def explained(self, kind: Hashable, inputs: Tensor, model: Any = None) -> Tensor:
-        """Explain changed images, or with another network, the same targets: ``(B, *S)``; once for each ``kind``."""
+    def explained(
+        self, kind: Hashable, inputs: Tensor, model: Any = None, targets: Sequence[Target] | None = None
+    ) -> Tensor:
+        """Explain changed images, another network or other targets: ``(B, *S)``; once for each ``kind``.
+
+        Args:
+            kind: says all that the maps depend on beside the case.
+            inputs: ``(B, C, *S)``.
+            model: None: that of the case.
+            targets: None: ``explained_targets``.
+        """
         if self.explain is None:
             raise ValueError(
                 "this metric explains again; give it what made the maps: explain=lambda inputs, targets, model: ..."
             )
         key = ("explained", kind)
         if key not in self._scores:
-            maps = self.explain(inputs, self.targets, self.model if model is None else model)
+            asked = self.explained_targets if targets is None else list(targets)
+            maps = self.explain(inputs, asked, self.model if model is None else model)
             self._scores[key] = _fitting(maps, self.inputs, "maps that explain() made").to(self.maps)
         return self._scores[key]
 

@@ -20,20 +20,21 @@ STEPS = 28  # a step of 8 rows at 224 x 224 positions, as RISE's authors take on
 
 
 def curve(case: Case, *, steps: int, fill: str, least_first: bool, insert: bool) -> Tensor:
-    """Return the scores along a curve ``(B, steps + 1)``.
+    """Return the scores along a curve ``(B, n + 1)``.
 
     Args:
-        steps: how many.
+        steps: how many; no more than positions.
         fill: what stands where positions are missing, see ``metrics.fills``.
         least_first: the order: ascending instead of descending values.
         insert: start with everything missing and put positions back, instead of taking them away.
 
     Raises:
-        ValueError: for less than one step, more steps than positions, or an unknown fill.
+        ValueError: for less than one step, or an unknown fill.
     """
     places = case.maps[0].numel()
-    if not 1 <= steps <= places:
-        raise ValueError(f"steps={steps} must be from 1 to the number of positions, {places}")
+    if steps < 1:
+        raise ValueError(f"steps={steps} must be 1 or more")
+    steps = min(steps, places)
     counts = torch.round(torch.arange(steps + 1, device=case.inputs.device, dtype=torch.float64) * places / steps)
     ranks = places - 1 - case.ranks if least_first else case.ranks
     filled = fill_of(fill, case.inputs)

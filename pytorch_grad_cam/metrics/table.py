@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytorch_grad_cam.metrics import curves, masking
+from pytorch_grad_cam.metrics import complexity, correlation, curves, masking, randomisation, robustness
 from pytorch_grad_cam.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
@@ -20,5 +20,21 @@ METRICS: dict[str, Metric] = {
         curves.PixelFlippingLeRF(),
         curves.SymmetricRelevanceGain(),
         curves.AOPC(),
+        correlation.FaithfulnessCorrelation(),
+        correlation.MuFidelity(),
+        correlation.SensitivityN(),
+        correlation.Infidelity(),
+        correlation.ScaleFreeInfidelity(),
+        robustness.MaxSensitivity(),
+        robustness.AverageSensitivity(),
+        robustness.LocalLipschitz(),
+        complexity.MeanMass(),
+        complexity.Entropy(),
+        complexity.Gini(),
+        complexity.EffectiveComplexity(),
+        randomisation.ParameterRandomisation(),
+        randomisation.SmoothParameterRandomisation(),
+        randomisation.EfficientParameterRandomisation(),
+        randomisation.RandomLogit(),
     )
 }

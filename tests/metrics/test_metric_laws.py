@@ -11,10 +11,15 @@ from helpers.tiny_nets import ConvNet, build, inputs
 from helpers.unchanged_model import assert_unchanged
 from torch import Tensor
 
+from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.metrics import METRICS
 from pytorch_grad_cam.metrics.case import Case
+from pytorch_grad_cam.metrics.correlate import average_ranks, pearson, spearman
+from pytorch_grad_cam.metrics.correlation import Infidelity, ScaleFreeInfidelity
 from pytorch_grad_cam.metrics.curves import AOPC, Deletion, Insertion
+from pytorch_grad_cam.metrics.randomisation import randomised_networks
 from pytorch_grad_cam.metrics.references import REFERENCES
+from pytorch_grad_cam.targets.classification import ClassifierOutputTarget
 
 FAITHFULNESS = [metric for metric in METRICS.values() if metric.needs == ("model",)]
 
@@ -228,8 +233,8 @@ def test_arguments_that_do_not_go_together() -> None:
         METRICS["insertion"](x, torch.rand(3, 5, 5), 1, net)
     with pytest.raises(ValueError, match="runs the model"):
         METRICS["average_drop"](x, maps_for(x), 1)
-    with pytest.raises(ValueError, match="number of positions"):
-        Insertion(155)(x, maps_for(x), 1, net)
+    with pytest.raises(ValueError, match="1 or more"):
+        Insertion(0)(x, maps_for(x), 1, net)
     with pytest.raises(ValueError, match="'blur'"):
         Insertion(3, "black")(x, maps_for(x), 1, net)
     with pytest.raises(ValueError, match="scores in"):
@@ -238,3 +243,163 @@ def test_arguments_that_do_not_go_together() -> None:
         Case(x, maps_for(x), boxes=[[], []])
     with pytest.raises(ValueError, match="boxes of image 1"):
         Case(x, maps_for(x), boxes=[[], [[3, 3, 2, 5]], []])
+
+
+def explainer(inputs: Tensor, targets: Any, model: Any) -> Tensor:
+    """Explain by GradCAM, whose layer is found by its name."""
+    return GradCAM(model, "conv2").explain(inputs, targets).maps
+
+
+def test_metrics_of_the_map_by_definition() -> None:
+    x, count = images(), 154
+    maps = maps_for(x)
+    for row, map in enumerate(maps.double().numpy().reshape(3, -1)):
+        shares, ordered = map / map.sum(), np.sort(map)
+        unit = (map - map.min()) / np.ptp(map)
+        expected = {
+            "mean_mass": unit.mean(),
+            "entropy": -(shares * np.log(shares)).sum(),
+            "gini": sum(abs(one - other) for one in map for other in map) / (2 * count**2 * map.mean()),
+            "effective_complexity": (ordered > 0.01 * ordered[-1]).sum(),
+        }
+        for name, value in expected.items():
+            assert float(METRICS[name](x, maps)[row]) == pytest.approx(value, rel=1e-5), name
+    single, ones = torch.zeros(3, 11, 14), torch.ones(3, 11, 14)
+    single[:, 4, 5] = 7
+    for name, of_one, of_all in (
+        ("mean_mass", 1 / count, 1),
+        ("entropy", 0, np.log(count)),
+        ("gini", (count - 1) / count, 0),
+        ("effective_complexity", 1, count),
+    ):
+        assert METRICS[name](x, single).tolist() == pytest.approx([of_one] * 3, abs=1e-6)
+        assert METRICS[name](x, ones).tolist() == pytest.approx([of_all] * 3, abs=1e-6)
+        torch.testing.assert_close(METRICS[name](x, maps * 9), METRICS[name](x, maps))
+
+
+def test_ranks_and_correlations() -> None:
+    rows = torch.tensor([[3.0, 1, 3, 0, 3, 1], [5, 4, 3, 2, 1, 0]])
+    assert average_ranks(rows).tolist() == [[4, 1.5, 4, 0, 4, 1.5], [5, 4, 3, 2, 1, 0]]
+    other = torch.tensor([[1.0, 2, 2, 5, 0, 1], [10, 20, 15, 30, 40, 50]])
+    for row in range(2):
+        expected = np.corrcoef(rows[row], other[row])[0, 1]
+        assert float(pearson(rows, other)[row]) == pytest.approx(expected)
+        expected = np.corrcoef(average_ranks(rows)[row], average_ranks(other)[row])[0, 1]
+        assert float(spearman(rows, other)[row]) == pytest.approx(expected)
+    assert pearson(rows, torch.ones(2, 6)).isnan().all()
+
+
+class Linear(torch.nn.Module):
+    """A score that is a sum over positions: what a perfect attribution says of them is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(2, 2, 11, 14, generator=torch.Generator().manual_seed(5)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bchw,kchw->bk", x, self.weight)
+
+
+def test_a_perfect_attribution_of_a_linear_network() -> None:
+    """Its sums are the drops: correlation 1, infidelity of a noise that no channel mixes 0; its negative is as bad."""
+    net, x = Linear(), images()
+    logits = [ClassifierOutputTarget(1)] * 3
+    perfect = (x * net.weight[1]).sum(1).detach()
+    for name in ("faithfulness_correlation", "mu_fidelity", "sensitivity_n"):
+        torch.testing.assert_close(METRICS[name](x, perfect, logits, net), torch.ones(3), atol=1e-4, rtol=0)
+        torch.testing.assert_close(METRICS[name](x, -perfect, logits, net), -torch.ones(3), atol=1e-4, rtol=0)
+        assert (METRICS[name](x, maps_for(x), logits, net).abs() < 0.6).all()
+    with torch.no_grad():
+        net.weight[1, 1] = net.weight[1, 0]  # the same gradient in both channels, as a map can say it
+    gradient = net.weight[1, 0].detach().expand(3, -1, -1)
+    torch.testing.assert_close(METRICS["infidelity"](x, gradient, logits, net), torch.zeros(3), atol=1e-6, rtol=0)
+    scaled = METRICS["infidelity_scale_free"](x, gradient * 50, logits, net)
+    torch.testing.assert_close(scaled, torch.zeros(3), atol=1e-6, rtol=0)
+    assert (METRICS["infidelity"](x, gradient * 50, logits, net) > 1).all()
+
+
+def test_infidelity_by_definition() -> None:
+    net, x = build(Softened), images()
+    maps, samples = maps_for(x), 7
+    noise = torch.randn(samples, *x.shape[1:], generator=torch.Generator().manual_seed(0)).double().numpy()
+    for row in range(3):
+        image, map = x[row].double().numpy(), maps[row].double().numpy()
+        changes = 0.1 * np.ptp(image) * noise
+        drops = np.array([probability(net, image, 1) - probability(net, image - change, 1) for change in changes])
+        along = np.array([(change * map).sum() for change in changes])
+        best = (along * drops).mean() / (along**2).mean()
+        for metric, factor in ((Infidelity(samples), 1), (ScaleFreeInfidelity(samples), best)):
+            found = metric(x, maps, 1, net)[row]
+            assert float(found) == pytest.approx(((factor * along - drops) ** 2).mean(), rel=1e-3)
+
+
+def test_metrics_that_explain_again() -> None:
+    net, x = build(Softened), images()
+    targets = [1, 0, 2]
+    maps = explainer(x, targets, net)
+    names = [metric.name for metric in METRICS.values() if "explain" in metric.needs]
+    assert len(names) >= 7
+    for name in names:
+        with assert_unchanged(net, x):
+            together = METRICS[name](x, maps, targets, net, explain=explainer)
+        alone = [METRICS[name](x[i : i + 1], maps[i : i + 1], targets[i], net, explain=explainer) for i in range(3)]
+        torch.testing.assert_close(together, torch.cat(alone), rtol=1e-3, atol=1e-5)
+        with pytest.raises(ValueError, match="explain"):
+            METRICS[name](x, maps, targets, net)
+
+    def ignores_all(inputs: Tensor, targets: Any, model: Any) -> Tensor:
+        return maps_for(inputs)
+
+    fixed = {name: METRICS[name](x, maps_for(x), targets, net, explain=ignores_all) for name in names}
+    for name in ("max_sensitivity", "average_sensitivity", "local_lipschitz", "efficient_parameter_randomisation"):
+        torch.testing.assert_close(fixed[name], torch.zeros(3))
+    for name in ("parameter_randomisation", "smooth_parameter_randomisation", "random_logit"):
+        torch.testing.assert_close(fixed[name], torch.ones(3))
+
+
+def test_sensitivity_by_definition() -> None:
+    x, radius = images(), 0.02
+    generator = torch.Generator().manual_seed(0)
+    noise = [2 * torch.rand(x.shape[1:], generator=generator).numpy() - 1 for _ in range(10)]
+    gray = lambda inputs, targets, model: inputs.abs().sum(1)  # noqa: E731
+    names = ("max_sensitivity", "average_sensitivity", "local_lipschitz")
+    found = {name: METRICS[name](x, gray(x, 1, None), lambda output: output, explain=gray) for name in names}
+    for row, image in enumerate(x.numpy()):
+        change = [radius * np.ptp(image) * each for each in noise]
+        map = np.abs(image).sum(0)
+        moved = [np.linalg.norm(np.abs(image + each).sum(0) - map) for each in change]
+        assert float(found["max_sensitivity"][row]) == pytest.approx(max(moved) / np.linalg.norm(map), rel=1e-4)
+        assert float(found["average_sensitivity"][row]) == pytest.approx(np.mean(moved) / np.linalg.norm(map), rel=1e-4)
+        lipschitz = max(one / np.linalg.norm(each) for one, each in zip(moved, change, strict=True))
+        assert float(found["local_lipschitz"][row]) == pytest.approx(lipschitz, rel=1e-4)
+
+
+def test_random_networks() -> None:
+    net = build(Softened)
+    names = [name for name, _ in randomised_networks(net, 0, cascade=True)]
+    assert names == ["head", "conv3", "conv2", "conv1"]
+    before = torch.get_rng_state()
+    ((_, first),) = randomised_networks(net, 0, cascade=False)
+    ((_, again),) = randomised_networks(net, 0, cascade=False)
+    ((_, other),) = randomised_networks(net, 1, cascade=False)
+    assert torch.equal(before, torch.get_rng_state())
+    for name, weight in net.named_parameters():
+        assert not torch.equal(weight, first.get_parameter(name)), name
+        torch.testing.assert_close(first.get_parameter(name), again.get_parameter(name))
+        assert not torch.equal(first.get_parameter(name), other.get_parameter(name)), name
+    _, cascade = METRICS["parameter_randomisation"].cascade(  # type: ignore[attr-defined]
+        Case(images(), explainer(images(), 1, net), 1, net, explain=explainer)
+    )
+    assert cascade.shape == (3, 4)
+    with pytest.raises(ValueError, match="must be a torch"):
+        METRICS["parameter_randomisation"](images(), maps_for(images()), 1, lambda x: net(x), explain=explainer)
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_signals_and_volumes(axes: int) -> None:
+    net, x = build(ConvNet, axes), inputs(axes)
+    maps = torch.rand(len(x), *x.shape[2:], generator=torch.Generator().manual_seed(0))
+    case = Case(x, maps, 1, net, explain=lambda inputs, targets, model: inputs.abs().sum(1))
+    for metric in METRICS.values():
+        if not {"masks", "boxes", "labels"} & {*metric.needs}:
+            assert metric.of(case).shape == (len(x),), metric.name
