@@ -13,7 +13,8 @@ from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
-from pytorch_grad_cam.visualization.sheet import blank_sheet, text_width, write_text
+from pytorch_grad_cam.visualization.sheet import blank_sheet
+from pytorch_grad_cam.visualization.text import text_width, write_text
 
 _UNSEEN = 128  # middle gray
 _LINE_HEIGHT = 18  # of the legend, in pixels, at most
