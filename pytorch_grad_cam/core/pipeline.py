@@ -11,6 +11,7 @@ the layer's resolution; ``n`` the number of positions; ``S_k = sum_p A_k(p)``.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import warnings
@@ -201,7 +202,7 @@ def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Cal
         parts = [(stages(method, _with_layers(method, part)), count) for part, count in _batches(call)]
         explanation = join_batches(parts) if len(parts) > 1 else parts[0][0].first_images(parts[0][1])
     method.outputs = explanation.outputs
-    return explanation
+    return dataclasses.replace(explanation, method=type(method).__name__)
 
 
 @giving_back
