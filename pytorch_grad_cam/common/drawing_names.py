@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-BLENDS = {
+from typing import Literal
+
+Blend = Literal["classic", "alpha", "contour"]
+BLENDS: dict[Blend, str] = {
     "classic": "picture and colours mixed alike everywhere",
     "alpha": "as opaque as the map is strong: where it is 0 the picture stays as it is",
     "contour": "lines at 0.2, 0.4, 0.6 and 0.8 of the map's range, the picture as it is",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.common.drawing_names import BLENDS
+from pytorch_grad_cam.common.drawing_names import BLENDS, Blend
 from pytorch_grad_cam.visualization.colormaps import apply_colormap, lowest_value
 
-Blend = Literal["classic", "alpha", "contour"]
 LEVELS = (0.2, 0.4, 0.6, 0.8)  # of contour lines
 _LINES_ACROSS = 240  # so many lines side by side would fill a picture
 _THINNEST = 1.5  # pixels

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pytorch_grad_cam.common.drawing_names import Blend
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.engine.shares import class_shares
-from pytorch_grad_cam.visualization.blending import Blend, blended
+from pytorch_grad_cam.visualization.blending import blended
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, colormap_number, lowest_value
 from pytorch_grad_cam.visualization.overlay import check_image_weight, draw_boxes, fitted_mask
 from pytorch_grad_cam.visualization.sheet import blank_sheet, colour_bar, paste_pixels, scaled_picture

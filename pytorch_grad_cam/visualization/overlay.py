@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytorch_grad_cam.common.drawing_names import Blend
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.engine.boxes import Box
-from pytorch_grad_cam.visualization.blending import Blend, blended, mixed
+from pytorch_grad_cam.visualization.blending import blended, mixed
 from pytorch_grad_cam.visualization.colormaps import (
     DIVERGING,
     JET,
