@@ -84,7 +84,10 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
     size = positive_number("pixels")
     add("--size", type=size, metavar="N", help="the network sees N x N pixels (default: as it was trained)")
-    add("--squash", action="store_true", help="squash the whole picture to that size instead of cropping its centre")
+    whole = parser.add_mutually_exclusive_group().add_argument
+    whole("--squash", action="store_true", help="squash the whole picture to that size instead of cropping its centre")
+    what = "show the whole picture in its own shape, between bars (letterbox), instead of cropping its centre"
+    whole("--pad", action="store_true", help=what)
     what = "per channel, of values in 0..1 (default: as it was trained)"
     add("--mean", type=float, nargs="+", metavar="X", help=what)
     add("--std", type=float, nargs="+", metavar="X", help="likewise; one number each for gray pictures")

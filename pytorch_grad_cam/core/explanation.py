@@ -62,6 +62,7 @@ class Explanation:
         title: str | None = None,
         categories: Sequence[str] | None = None,
         preprocessing: Any = None,
+        multi_label: bool = False,
         **options: Any,
     ) -> NDArray[np.uint8]:
         """Draw one image's map as a figure: picture, overlay, map with a colour bar, title, method and layer.
@@ -75,6 +76,7 @@ class Explanation:
             preprocessing: what made the image of the picture, such as a ``data.preprocessing.Preprocessing``: its
                 ``to_picture`` puts the map where the network looked, and the rest is dimmed. None: the image is the
                 whole picture.
+            multi_label: each output is a yes or no of its own, so the share is a sigmoid, not a softmax.
             **options: as for ``visualization.figure.figure``: ``blend``, ``colormap``, ``image_weight``, ``side``,
                 ``dark``, ``signed``, ``boxes``.
 
@@ -93,6 +95,7 @@ class Explanation:
             title=title,
             categories=categories,
             preprocessing=preprocessing,
+            multi_label=multi_label,
             **options,
         )
         return drawn

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.common.drawing_names import Blend
 from pytorch_grad_cam.data.pixels import unit_picture
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.engine.shares import class_shares
 from pytorch_grad_cam.visualization.blending import blended
@@ -119,8 +120,8 @@ def figure(
     colours = apply_colormap(values, number)
     colours[unseen] = theme.unseen
     panels = [*(_dimmed(panel, unseen, theme) for panel in panels), colours]
-    seen = float(1 - unseen.mean())
     if unseen.any():
+        seen = 1 - float(np.isnan(to_numpy(map)).mean())
         panels = [_framed(panel, unseen) for panel in panels]
         lines = [*lines, f"the network saw {100 * seen:.0f} % of the picture; the rest is dimmed"]
     return _laid_out(panels, number, signed, title, lines, theme)
@@ -135,6 +136,7 @@ def explained_figure(
     title: str | None = None,
     categories: Sequence[str] | None = None,
     preprocessing: PlacesMaps | None = None,
+    multi_label: bool = False,
     **options: Any,
 ) -> NDArray[np.uint8]:
     """Draw the figure of an ``Explanation``; its method ``figure`` says what the arguments mean."""
@@ -152,7 +154,7 @@ def explained_figure(
     category = found.classes[index] if target is None else found.classes[index][target]
     if title is None:
         score = None if found.scores is None else float(found.scores[(index,) if target is None else (index, target)])
-        title = class_title(category, score, class_shares(found.outputs), index, categories)
+        title = class_title(category, score, class_shares(found.outputs, multi_label), index, categories)
     signed = bool(map.min() < 0)
     placed = map if preprocessing is None else preprocessing.to_picture(map, image.shape[:2])
     layers = ", ".join(found.layers[:3]) + (", ..." if len(found.layers) > 3 else "")

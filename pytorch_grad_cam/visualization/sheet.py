@@ -131,7 +131,7 @@ def labelled_grid(
 
 
 def contact_sheet(
-    pictures: Sequence[Any], captions: Sequence[str], columns: int | None = None, side: int = 192
+    pictures: Sequence[Any], captions: Sequence[str], columns: int | None = None, side: int = 192, title: str = ""
 ) -> NDArray[np.uint8]:
     """Lay many pictures out line by line, each with a caption below it.
 
@@ -140,6 +140,7 @@ def contact_sheet(
         captions: one for each, of one line or more; too long ones are shortened.
         columns: pictures per line; None makes the sheet about square.
         side: a picture is scaled, its shape kept, to fit into this many pixels each way.
+        title: a line above all.
 
     Returns:
         uint8 RGB ``(H, W, 3)``, on white.
@@ -154,13 +155,17 @@ def contact_sheet(
     across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     down = math.ceil(len(pictures) / across)
     lines = max(caption.count("\n") + 1 for caption in captions)
-    step = side + TEXT_HEIGHT + 2 * GAP + (lines - 1) * line_height()
-    sheet = blank_sheet(GAP + across * (side + GAP), GAP + down * step)
-    for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        x, y = GAP + index % across * (side + GAP), GAP + index // across * step
-        _fill_cell(sheet, _tile(picture, side), x, y, side, side)
+    tiles = [_tile(picture, side) for picture in pictures]
+    height = max(tile.height for tile in tiles)
+    step = height + TEXT_HEIGHT + 2 * GAP + (lines - 1) * line_height()
+    above = GAP + (line_height() if title else 0)
+    sheet = blank_sheet(GAP + across * (side + GAP), above + down * step)
+    write_text(sheet, GAP, GAP // 2, title, sheet.width - 2 * GAP)
+    for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+        x, y = GAP + index % across * (side + GAP), above + index // across * step
+        _fill_cell(sheet, tile, x, y, side, height)
         for number, line in enumerate(caption.split("\n")):
-            write_text(sheet, x, y + side + GAP // 2 + number * line_height(), line, side)
+            write_text(sheet, x, y + height + GAP // 2 + number * line_height(), line, side)
     return np.array(sheet)
 
 

@@ -50,6 +50,10 @@ class ImageDrawing:
         """Return a map in the image's pixels, ``(H, W)``, NaN where the network never looked."""
         return self.loaded.preprocessing.to_picture(map, self.image.shape[:2])
 
+    def seen_share(self) -> float:
+        """Return which share of the image the network saw, in [0, 1]."""
+        return float(np.isfinite(self.on_image(np.zeros((1, 1), np.float32))).mean())
+
     def shown(self, result: MapResult) -> NDArray[np.float32]:
         """Return a map as it is coloured, ``(H, W)``: of one of single pixels, outliers do not leave the rest dark."""
         assert result.map is not None
@@ -161,7 +165,7 @@ def _about(result: MapResult, loaded: LoadedModel) -> list[str]:
     """Say how a map was made, and what its colours mean where that does not go without saying."""
     layers = [layer for layer in result.layers if layer != INPUT]
     where = f"at {', '.join(layers[:3])}{', ...' if len(layers) > 3 else ''}" if layers else "at the picture itself"
-    lines = [f"{result.method} {where} of {loaded.source}"]
+    lines = [f"{result.method} {where} of {loaded.source.partition(',')[0]}"]
     if isinstance(result.target, ClassContrast):
         first, second = (class_label(index, loaded.categories) for index in (result.target.first, result.target.second))
         lines.append(f"for {first}, against it: for {second}")
