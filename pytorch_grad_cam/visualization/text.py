@@ -26,7 +26,7 @@ _logged: set[str] = set()  # scripts that were said to be missing
 TEXT_HEIGHT = 14  # pixels
 INK = (20, 20, 20)
 _RIGHT_TO_LEFT = ("R", "AL")
-_ISOLATE, _END = "\u2068", "\u2069"  # what stands between keeps its direction to itself
+_ISOLATE, _END = "\u2066", "\u2069"  # what stands between, left to right as a whole, moves nothing around it
 _SPELLED = {
     **{"\u00d7": "x", "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2018": "'", "\u2019": "'", "\u2022": "*"},
     **{"\u201c": '"', "\u201d": '"', "\u2192": "->", "\u00df": "ss", "\u00b7": "-", "\u2264": "<=", "\u2265": ">="},

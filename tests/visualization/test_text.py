@@ -148,7 +148,7 @@ def test_lines_that_are_too_long() -> None:
 
 def test_a_name_from_right_to_left_moves_nothing_around_it() -> None:
     assert isolated("dog") == "dog"
-    assert isolated("כלב") == "\u2068כלב\u2069"
+    assert isolated("כלב") == "\u2066כלב\u2069"
 
 
 def test_all_text_is_drawn_in_one_place() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     target_label,
 )
 from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
+from pytorch_grad_cam.engine.shares import class_shares
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, clip_outliers, colormap_number, lowest_value
 from pytorch_grad_cam.visualization.figure import figure
@@ -154,11 +156,18 @@ def _title(result: MapResult, loaded: LoadedModel) -> str:
         return f"{isolated(target.name(loaded.categories))}, {100 * target.detected.score:.1f} %"
     if result.category is None:
         return f"{result.method}, whatever the class"
-    everything = predictions(result.outputs, loaded, len(loaded.categories or ()) or 1000) or []
-    share = dict(everything).get(result.category)
+    share = _share(result.category, result.outputs, loaded)
     name = isolated(class_label(result.category, loaded.categories))
     sure = f", {100 * share:.1f} %" if share is not None else ""
     return f"{'what speaks against ' if result.against else ''}{name}{sure}"
+
+
+def _share(category: int, outputs: Any, loaded: LoadedModel) -> float | None:
+    """Return how sure the network is of a class or, of a segmentation, which share of the picture it fills."""
+    if loaded.task != "classification":
+        return dict(predictions(outputs, loaded, len(loaded.categories or ()) or 1000) or []).get(category)
+    shares = class_shares(outputs, loaded.multi_label)
+    return None if shares is None or category >= shares.shape[1] else float(shares[0, category])
 
 
 def _about(result: MapResult, loaded: LoadedModel) -> list[str]:
