@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
-from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
+from pytorch_grad_cam.core.explanation import Explanation, join_batches
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
 from pytorch_grad_cam.engine import diagnosis, maps
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
@@ -32,7 +32,7 @@ from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import giving_back, replaced_attribute, uncompiled, undisturbed
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
-from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec, class_count
+from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.engine.relu_rules import Rule
@@ -90,19 +90,6 @@ def explain(
     return explanation
 
 
-@giving_back
-def explain_each(
-    method: CamMethod, inputs: Any, specs: Sequence[TargetSpec] | None, eigen_smooth: bool, **options: Any
-) -> Explanation:
-    """Explain several targets of every image, or all classes; ``BaseCAM.explain_each`` says what the arguments mean."""
-    if specs is not None and not specs:
-        raise ValueError("explain_each needs at least one target, or None for all classes")
-    call = prepare(method, inputs, tuple(specs or ()), eigen_smooth, options)
-    explanation = run_in_model(method, call, _explain_targets)
-    warn_of_notes(method, explanation)
-    return explanation
-
-
 def prepare(
     method: CamMethod, inputs: Any, specs: tuple[TargetSpec, ...], eigen_smooth: bool, options: Mapping[str, Any]
 ) -> Call:
@@ -127,7 +114,7 @@ def prepare(
 
 def explain_layers(method: CamMethod, call: Call) -> CallResult:
     """Explain one batch as it is, by one pass: the stages that most methods share."""
-    with _record_of(method, call) as record:
+    with record_of(method, call) as record:
         one_pass = forward(method, call, record)
         return weigh_and_combine(method, call, one_pass.inputs, one_pass.score(call.specs[0]))
 
@@ -198,7 +185,7 @@ def assemble(result: CallResult) -> Explanation:
 def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Call], Explanation]) -> Explanation:
     """Run stages as a guest of the model: on all images at once or, where it takes only so many, on those."""
     with guest_of(call):
-        parts = [(stages(method, _with_layers(method, part)), count) for part, count in _batches(call)]
+        parts = [(stages(method, with_layers(method, part)), count) for part, count in batches(call)]
         explanation = join_batches(parts) if len(parts) > 1 else parts[0][0].first_images(parts[0][1])
     method.outputs = explanation.outputs
     return explanation
@@ -213,7 +200,7 @@ def attribute(method: CamMethod, inputs: Any, targets: Targets, attributions: Ca
     """
     call = prepare(method, inputs, (TargetSpec(targets),), False, {})
     with guest_of(call):
-        return torch.cat([attributions(_with_layers(method, part))[:count] for part, count in _batches(call)])
+        return torch.cat([attributions(with_layers(method, part))[:count] for part, count in batches(call)])
 
 
 @contextmanager
@@ -241,7 +228,7 @@ def _frames_of_ours() -> int:
     return count
 
 
-def _batches(call: Call) -> Iterator[tuple[Call, int]]:
+def batches(call: Call) -> Iterator[tuple[Call, int]]:
     """Yield the call in the batches that the model takes, and how many images of each count."""
     size, count = fixed_batch(call.model), len(call.inputs)
     if size is None or size == count:
@@ -253,7 +240,7 @@ def _batches(call: Call) -> Iterator[tuple[Call, int]]:
         yield call.select_rows(rows), wanted
 
 
-def _with_layers(method: CamMethod, call: Call) -> Call:
+def with_layers(method: CamMethod, call: Call) -> Call:
     """Return the call with its target layers; where none were named, one is chosen on these images and kept."""
     if method.target_layers is None:
         with torch.no_grad():
@@ -286,27 +273,8 @@ def _explain_views(method: CamMethod, call: Call) -> Explanation:
     return assemble(clean.replace(maps=maps.resize(mean, size)))
 
 
-def _explain_targets(method: CamMethod, call: Call) -> Explanation:
-    """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""
-    if not method.shares_pass:
-        specs = call.specs or _every_class(call.run(call.inputs))
-        return stack_targets([assemble(method.explain_call(call.asking(spec))) for spec in specs])
-    with _record_of(method, call) as record:
-        one_pass = forward(method, call, record)
-        specs = call.specs or _every_class(one_pass.outputs)
-        results = []
-        for index, spec in enumerate(specs):
-            scored = one_pass.score(spec, again=index < len(specs) - 1)
-            results.append(assemble(weigh_and_combine(method, call, one_pass.inputs, scored)))
-    return stack_targets(results)
-
-
-def _every_class(outputs: Any) -> tuple[TargetSpec, ...]:
-    return tuple(TargetSpec(category) for category in range(class_count(outputs)))
-
-
 @contextmanager
-def _record_of(method: CamMethod, call: Call) -> Iterator[ActivationsAndGradients]:
+def record_of(method: CamMethod, call: Call) -> Iterator[ActivationsAndGradients]:
     """Make the record of a call; overrides find it on the method, which has its own, empty one back afterwards."""
     detach = method.detach and not call.options.differentiable
     record = method.record_class(method.model, call.target_layers, call.layout, detach, gradients=method.uses_gradients)
