@@ -70,6 +70,7 @@ def positive_number(of_what: str = "") -> Callable[[str], int]:
 
 whole_number = number_type(int, "a whole number from 0", lambda value: value >= 0)
 fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+share_below_one = number_type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 
 def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:

@@ -26,11 +26,14 @@ from pytorch_grad_cam.cli.explain.targets import (
 )
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.several import explain_apart
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.spec import TargetSpec
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class ImageExplainer:
         self._guided_backprop = GuidedBackpropReLUModel(loaded.model)
         self._warn_of_ignored_options()
 
+    @property
+    def methods(self) -> dict[str, bool]:
+        """The names of the methods, and whether each looks at a class."""
+        return {name: cam.uses_targets for name, cam in self._cams.items()}
+
     def inputs(self, image: NDArray[np.uint8]) -> Tensor:
         """Return what the network takes, ``(1, C, h, w)``."""
         return self.loaded.preprocessing(image)[None].to(self._device)
@@ -106,7 +114,7 @@ class ImageExplainer:
         failed: dict[str, Exception] = {}
         for name, cam in self._cams.items():
             try:
-                results += [self._map(name, inputs, target) for target in (targets if cam.uses_targets else [None])]
+                results += self._maps(name, inputs, targets if cam.uses_targets else [None])
             except Exception as error:
                 if self.options.debug:
                     raise
@@ -123,6 +131,32 @@ class ImageExplainer:
             return "there is no ReLU between the class and the picture"
         return gradients[0].movedim(0, -1).float().cpu().numpy()
 
+    def layer_maps(self, name: str, inputs: Tensor, target: ImageTarget) -> list[MapResult] | None:
+        """Explain one target at every stage of the network, or at each layer that was named; None without layers."""
+        cam = self._cams[name]
+        if not cam.uses_layers:
+            return None
+        against = self.options.against and cam.uses_targets
+        options: MapOptions = {"against": against}
+        if isinstance(target, ClassContrast):
+            options["contrast"] = (target.first, target.second)
+        layers = self.options.target_layers or None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
+            sweep = cam.layer_sweep(
+                inputs, method_target(target), layers, eigen_smooth=self.options.eigen_smooth, **options
+            )
+        return [self._result(name, target, explanation) for explanation in sweep.values()]
+
+    def _maps(self, name: str, inputs: Tensor, targets: Sequence[ImageTarget]) -> list[MapResult]:
+        """Explain several targets: of one pass where the method can."""
+        cam = self._cams[name]
+        if len(targets) < 2 or self.options.aug_smooth or not cam.shares_pass:
+            return [self._map(name, inputs, target) for target in targets]
+        specs = [TargetSpec(method_target(target), self.options.against) for target in targets]
+        explanations = explain_apart(cam, inputs, specs, self.options.eigen_smooth)
+        return [self._result(name, *each) for each in zip(targets, explanations, strict=True)]
+
     def _map(self, name: str, inputs: Tensor, target: ImageTarget) -> MapResult:
         cam = self._cams[name]
         against = self.options.against and cam.uses_targets
@@ -138,6 +172,11 @@ class ImageExplainer:
                 eigen_smooth=self.options.eigen_smooth,
                 **options,
             )
+        return self._result(name, target, explanation)
+
+    def _result(self, name: str, target: ImageTarget, explanation: Explanation) -> MapResult:
+        cam = self._cams[name]
+        against = self.options.against and cam.uses_targets
         check_task(explanation.outputs, self.loaded.task)
         check_categories(explanation.outputs, self.loaded.categories)
         map = explanation.numpy()[0]  # (h, w)
@@ -170,6 +209,7 @@ def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions
     cam = method_class(name)(loaded.model, layers, loaded.reshape_transform)
     changes: dict[str, Any] = {"progress": progress, "seed": options.seed, "batch_size": options.batch_size}
     changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
+    changes |= {"head_fusion": options.head_fusion, "discard_ratio": options.discard_ratio}
     for attribute, value in changes.items():
         if value is not None and hasattr(cam, attribute):
             setattr(cam, attribute, value)
