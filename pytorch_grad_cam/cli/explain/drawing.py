@@ -35,7 +35,7 @@ class ImageDrawing:
     @property
     def colormap(self) -> int:
         """OpenCV's number of the colours."""
-        return int(getattr(cv2, f"COLORMAP_{self.options.colormap.upper()}"))
+        return colormap_number(self.options.colormap)
 
     def on_image(self, map: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a map in the image's pixels, ``(H, W)``, NaN where the network never looked."""
@@ -83,6 +83,11 @@ class ImageDrawing:
         bands = np.stack([self.on_image(band) for band in np.moveaxis(pixels, 2, 0)], axis=2)
         placed = np.round(np.nan_to_num(bands, nan=127)).astype(np.uint8)
         return np.repeat(placed, 3, axis=2) if placed.shape[2] == 1 else placed
+
+
+def colormap_number(name: str) -> int:
+    """Return OpenCV's number of the colours with a name of `options.COLORMAPS`."""
+    return int(getattr(cv2, f"COLORMAP_{name.upper()}"))
 
 
 def map_grid(drawing: ImageDrawing, results: Sequence[MapResult]) -> NDArray[np.uint8]:

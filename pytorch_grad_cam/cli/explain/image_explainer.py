@@ -66,18 +66,13 @@ class ImageExplainer:
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, progress: bool) -> None:
         self.loaded, self.options, self._device = loaded, options, device
         self.choices = parse_classes(options.target, loaded.categories)
-        self._contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
+        self.contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
         if options.aug_smooth and loaded.task == "detection":
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
         layers = options.target_layers or loaded.target_layers
-        self._cams = {name: _method(name, loaded, layers, options, progress) for name in options.method}
+        self.cams = {name: _method(name, loaded, layers, options, progress) for name in options.method}
         self._guided_backprop = GuidedBackpropReLUModel(loaded.model)
         self._warn_of_ignored_options()
-
-    @property
-    def methods(self) -> dict[str, bool]:
-        """The names of the methods, and whether each looks at a class."""
-        return {name: cam.uses_targets for name, cam in self._cams.items()}
 
     def inputs(self, image: NDArray[np.uint8]) -> Tensor:
         """Return what the network takes, ``(1, C, h, w)``."""
@@ -86,8 +81,8 @@ class ImageExplainer:
     @giving_back
     def targets(self, inputs: Tensor) -> list[ImageTarget]:
         """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass."""
-        if self._contrast is not None:
-            return [self._contrast]
+        if self.contrast is not None:
+            return [self.contrast]
         indices = [choice for choice in self.choices if isinstance(choice, int)]
         by_region = self.loaded.task == "segmentation" and self.choices
         if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
@@ -98,7 +93,7 @@ class ImageExplainer:
     def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
         """Return every method's name with each of the targets; a method that looks at no class comes once."""
         return [
-            (name, target) for name, cam in self._cams.items() for target in (targets if cam.uses_targets else [None])
+            (name, target) for name, cam in self.cams.items() for target in (targets if cam.uses_targets else [None])
         ]
 
     def maps(self, inputs: Tensor, targets: Sequence[ImageTarget]) -> tuple[list[MapResult], list[str]]:
@@ -112,7 +107,7 @@ class ImageExplainer:
         """
         results: list[MapResult] = []
         failed: dict[str, Exception] = {}
-        for name, cam in self._cams.items():
+        for name, cam in self.cams.items():
             try:
                 results += self._maps(name, inputs, targets if cam.uses_targets else [None])
             except Exception as error:
@@ -133,7 +128,7 @@ class ImageExplainer:
 
     def layer_maps(self, name: str, inputs: Tensor, target: ImageTarget) -> list[MapResult] | None:
         """Explain one target at every stage of the network, or at each layer that was named; None without layers."""
-        cam = self._cams[name]
+        cam = self.cams[name]
         if not cam.uses_layers:
             return None
         against = self.options.against and cam.uses_targets
@@ -150,7 +145,7 @@ class ImageExplainer:
 
     def _maps(self, name: str, inputs: Tensor, targets: Sequence[ImageTarget]) -> list[MapResult]:
         """Explain several targets: of one pass where the method can."""
-        cam = self._cams[name]
+        cam = self.cams[name]
         if len(targets) < 2 or self.options.aug_smooth or not cam.shares_pass:
             return [self._map(name, inputs, target) for target in targets]
         specs = [TargetSpec(method_target(target), self.options.against) for target in targets]
@@ -158,7 +153,7 @@ class ImageExplainer:
         return [self._result(name, *each) for each in zip(targets, explanations, strict=True)]
 
     def _map(self, name: str, inputs: Tensor, target: ImageTarget) -> MapResult:
-        cam = self._cams[name]
+        cam = self.cams[name]
         against = self.options.against and cam.uses_targets
         options: MapOptions = {"against": against}
         if isinstance(target, ClassContrast):
@@ -175,7 +170,7 @@ class ImageExplainer:
         return self._result(name, target, explanation)
 
     def _result(self, name: str, target: ImageTarget, explanation: Explanation) -> MapResult:
-        cam = self._cams[name]
+        cam = self.cams[name]
         against = self.options.against and cam.uses_targets
         check_task(explanation.outputs, self.loaded.task)
         check_categories(explanation.outputs, self.loaded.categories)
@@ -194,8 +189,8 @@ class ImageExplainer:
         )
 
     def _warn_of_ignored_options(self) -> None:
-        classless = [name for name, cam in self._cams.items() if not cam.uses_targets]
-        values = {"--target": self.choices, "--contrast": self._contrast, "--against": self.options.against}
+        classless = [name for name, cam in self.cams.items() if not cam.uses_targets]
+        values = {"--target": self.choices, "--contrast": self.contrast, "--against": self.options.against}
         ignored = " and ".join(name for name, value in values.items() if value)
         if classless and ignored:
             verb = "are" if " " in ignored else "is"

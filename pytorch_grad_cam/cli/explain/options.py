@@ -60,7 +60,7 @@ EXAMPLES = """examples:
 
 @dataclass(frozen=True)
 class ExplainOptions(NetworkOptions):
-    """What to draw of what; `_add_explanation_arguments` and `_add_output_arguments` say what each means."""
+    """What to draw of what; `add_explanation_arguments` and `add_output_arguments` say what each means."""
 
     image_path: list[str]
     method: list[str]
@@ -114,13 +114,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)
     add_network_arguments(parser)
-    _add_explanation_arguments(parser)
-    _add_sweep_arguments(parser)
-    _add_output_arguments(parser)
+    add_explanation_arguments(parser)
+    add_sweep_arguments(parser)
+    add_output_arguments(parser)
     return parser
 
 
-def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
+def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
     add = parser.add_argument_group("explanation").add_argument
     what = "see below; several, or all that ask for no special network (default: gradcam)"
@@ -156,7 +156,7 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
 
-def _add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
+def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is drawn beside the maps, and what attention is made of."""
     add = parser.add_argument_group("sweeps, attention and labels").add_argument
     what = "layers.jpg: the same class at every stage of the network, or at each of --target-layers, from one pass"
@@ -174,7 +174,7 @@ def _add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     add("--labels", metavar="LABELS", help=what)
 
 
-def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
     add_output_dir(group)

@@ -64,8 +64,8 @@ class SweepFiles:
     def _layer_rows(self, inputs: Tensor, target: ImageTarget) -> tuple[dict[str, list[MapResult]], list[str]]:
         """Return the maps at each layer by method, and a sentence for each method without layers."""
         found = {
-            name: self.explainer.layer_maps(name, inputs, target if looks_at_class else None)
-            for name, looks_at_class in self.explainer.methods.items()
+            name: self.explainer.layer_maps(name, inputs, target if cam.uses_targets else None)
+            for name, cam in self.explainer.cams.items()
         }
         rows = {name: results for name, results in found.items() if results is not None}
         left_out = [f"{name} looks at no layer that can be chosen" for name in found if name not in rows]
@@ -79,7 +79,7 @@ class SweepFiles:
         label = "picture"
         if first is not None:
             label = shared_label(first.category, first.target, first.outputs, drawing.loaded)
-        layers = [result.layers[-1] for result in next(iter(rows.values()))]
+        layers = _without_common_beginning([result.layers[-1] for result in next(iter(rows.values()))])
         tiles = [
             [None if result.map is None else drawing.overlay(result) for result in results] for results in rows.values()
         ]
@@ -127,3 +127,12 @@ class SweepFiles:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             files[f"{stem}.npz"] = file.getvalue()
         return files
+
+
+def _without_common_beginning(names: Sequence[str]) -> list[str]:
+    """Return dotted names without the parts that all begin with, so that captions fit; each keeps its last part."""
+    parts = [name.split(".") for name in names]
+    shared = 0
+    while all(len(each) > shared + 1 for each in parts) and len({each[shared] for each in parts}) == 1:
+        shared += 1
+    return [".".join(each[shared:]) for each in parts]
