@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENDINGS = (".npy", ".npz")
+_MAGIC = b"\x93NUMPY"
 MAX_BYTES = 4 << 30  # of one array; a small compressed file may claim any size
 
 
@@ -37,7 +38,7 @@ def read_array(path: str | Path, key: str | None = None, index: int | None = Non
         array = _loaded(path, key)
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         reason = str(error)
-        if "allow_pickle" in reason:
+        if "Python objects" in reason or "allow_pickle" in reason:
             reason = "it holds Python objects, which are not read; save numbers"
         raise ValueError(f"{path} cannot be read: {reason}") from error
     return as_numbers(array, str(path), index)
@@ -64,6 +65,9 @@ def _loaded(path: Path, key: str | None) -> NDArray[Any]:
     if not zipfile.is_zipfile(path):
         if key is not None:
             raise ValueError(f"it is one array without a name; leave out --key {key}")
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise ValueError("it is no .npy or .npz file")
         mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         check_bytes(mapped.shape, mapped.itemsize)
         return mapped

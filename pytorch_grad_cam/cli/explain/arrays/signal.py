@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytorch_grad_cam.cli.explain import report
@@ -37,6 +38,8 @@ def run(options: SignalOptions) -> int:
     check_writable(options.output_dir)
     signals = {path: read_signal(path, options.key, options.index) for path in options.image_path[:1]}
     loaded, device = load_network(options)
+    if options.task is not None:
+        loaded = replace(loaded, task=options.task)
     explainer = ImageExplainer(loaded, options, device, progress=False)
 
     def explain(path: str) -> Sequence[str]:

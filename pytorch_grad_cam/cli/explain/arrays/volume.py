@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,8 @@ def run(options: VolumeOptions) -> int:
     check_writable(options.output_dir)
     volumes = {path: read_volume(path, options.key, options.index) for path in options.image_path[:1]}
     loaded, device = load_network(options)
+    if options.task is not None:
+        loaded = replace(loaded, task=options.task)
     explainer = ImageExplainer(loaded, options, device, progress=False)
 
     def explain(path: str) -> Sequence[str]:
