@@ -34,7 +34,7 @@ class Command:
     @property
     def description(self) -> str:
         """The summary as a sentence."""
-        return f"{self.summary.capitalize()}."
+        return f"{self.summary[:1].upper()}{self.summary[1:]}."
 
     def parse(self, program: str, arguments: Sequence[str]) -> Any:
         """Read the arguments behind the command's name."""

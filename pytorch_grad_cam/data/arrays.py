@@ -52,7 +52,7 @@ def as_numbers(array: NDArray[Any], what: str, index: int | None = None) -> NDAr
         if array.ndim < 2 or not -len(array) <= index < len(array):
             raise IndexError(f"--index {index}: {what} has the shape {array.shape}; there is no such entry")
         array = array[index]
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.array(array, dtype=np.float32, order="C")  # a copy: a file that is mapped cannot be written to
 
 
 def check_bytes(shape: tuple[int, ...], itemsize: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pytorch_grad_cam.cli.explain import report
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
 from pytorch_grad_cam.cli.explain.image_files import target_slug
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
+from pytorch_grad_cam.cli.network import load_network
 from pytorch_grad_cam.cli.output import written_files
 from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.models.loaded import LoadedModel
@@ -51,6 +53,12 @@ def each_file(options: ExplainOptions, explain: Callable[[str], Sequence[str]]) 
     if failed and len(options.image_path) > 1:
         print(f"error: {failed} of {len(options.image_path)} files failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def load_for_arrays(options: ExplainOptions) -> tuple[LoadedModel, torch.device]:
+    """Load the network; mean and deviation are those of the numbers' channels, which need not be one or three."""
+    loaded, device = load_network(replace(options, mean=None, std=None))
+    return (loaded if options.task is None else replace(loaded, task=options.task)), device
 
 
 def network_input(
@@ -90,6 +98,8 @@ def network_input(
                 raise ValueError(
                     f"{name} has {len(numbers)} numbers for {len(tensor)} channels; give one, or one for each"
                 )
+            if combine is torch.div and min(numbers) <= 0:
+                raise ValueError(f"--std {' '.join(map(str, numbers))} must be positive")
             tensor = combine(tensor, torch.tensor(numbers).reshape(-1, *(1,) * axes))
     return tensor[None]
 

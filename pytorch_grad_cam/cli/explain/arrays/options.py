@@ -45,6 +45,7 @@ def parse_options(
     """
     parser = CommandParser(
         prog=program,
+        usage="%(prog)s --image-path FILE [...] --model NAME [options]",
         description=COMMANDS[name].description,
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -62,6 +63,8 @@ def parse_options(
         known[option].help = argparse.SUPPRESS
     if needs_model:
         known["--model"].required = True
+        known["--mean"].help = "one number, or one for each channel, that is subtracted first"
+        known["--std"].help = "likewise, by which the rest is divided"
         known["--model"].help = "package.module:factory for your own network, or a .pt2 file of torch.export"
     options = vars(parser.parse_args(arguments))
     given = [option for option in hidden if options[known[option].dest] != known[option].default]

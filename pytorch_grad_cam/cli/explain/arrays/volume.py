@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from pytorch_grad_cam.cli.explain.arrays.common import (
     array_bytes,
     each_file,
     given_as,
+    load_for_arrays,
     map_stem,
     network_input,
     range_of,
@@ -22,7 +22,6 @@ from pytorch_grad_cam.cli.explain.arrays.common import (
 from pytorch_grad_cam.cli.explain.arrays.volume_options import VolumeOptions
 from pytorch_grad_cam.cli.explain.drawing import colormap_number
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
-from pytorch_grad_cam.cli.network import load_network
 from pytorch_grad_cam.data.files import check_writable, write_bytes
 from pytorch_grad_cam.data.images import write_image
 from pytorch_grad_cam.data.volumes import Volume, read_volume, write_map
@@ -40,9 +39,7 @@ def run(options: VolumeOptions) -> int:
     """
     check_writable(options.output_dir)
     volumes = {path: read_volume(path, options.key, options.index) for path in options.image_path[:1]}
-    loaded, device = load_network(options)
-    if options.task is not None:
-        loaded = replace(loaded, task=options.task)
+    loaded, device = load_for_arrays(options)
     explainer = ImageExplainer(loaded, options, device, progress=False)
 
     def explain(path: str) -> Sequence[str]:
