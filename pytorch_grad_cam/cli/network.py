@@ -31,6 +31,7 @@ def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
         mean=options.mean,
         std=options.std,
         squash=options.squash,
+        prompts=options.prompt,
     )
     return (loaded if categories is None else replace(loaded, categories=categories)), device
 

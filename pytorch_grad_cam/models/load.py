@@ -28,6 +28,7 @@ def load_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     squash: bool = False,
+    prompts: Sequence[str] | None = None,
 ) -> LoadedModel:
     """Load a network by name.
 
@@ -44,6 +45,7 @@ def load_model(
         mean: per channel, for normalising values in [0, 1], where it is not the usual one; one number for gray.
         std: likewise.
         squash: show the network the whole picture, squashed, instead of its centre.
+        prompts: texts in the place of classes, for networks of pictures and texts; see `models.from_clip`.
 
     Returns:
         The network with its preprocessing, categories and source.
@@ -53,13 +55,21 @@ def load_model(
         FileNotFoundError: if there is no such file of weights.
         ImportError, TypeError, RuntimeError: if a factory cannot be used, or a download fails.
     """
+    loaded = _adjust_input(_found(spec, weights, trust_pickle, prompts), size, mean, std, squash)
+    return loaded if device is None else replace(loaded, model=loaded.model.to(device))
+
+
+def _found(spec: str, weights: str | None, trust_pickle: bool, prompts: Sequence[str] | None) -> LoadedModel:
+    if prompts is not None:
+        from pytorch_grad_cam.models.from_clip import load_prompted
+
+        return load_prompted(spec, prompts, weights)
     source = source_of(spec)
     if source is None:
         raise ValueError(_unknown(spec))
     if weights is not None and not source.takes_weights:
         raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
-    loaded = _adjust_input(source.load(spec, weights, trust_pickle), size, mean, std, squash)
-    return loaded if device is None else replace(loaded, model=loaded.model.to(device))
+    return source.load(spec, weights, trust_pickle)
 
 
 def is_downloaded(spec: str) -> bool:

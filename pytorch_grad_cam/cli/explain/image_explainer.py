@@ -66,6 +66,8 @@ class ImageExplainer:
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, progress: bool) -> None:
         self.loaded, self.options, self._device = loaded, options, device
         self.choices = parse_classes(options.target, loaded.categories)
+        if options.prompt and not self.choices and not options.contrast:
+            self.choices = list(range(len(options.prompt)))  # who names texts wants a map for each
         self.contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
         if options.aug_smooth and loaded.task == "detection":
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
