@@ -165,6 +165,12 @@ def test_refused_in_words(
     assert not Path("output").exists()
 
 
+@pytest.mark.parametrize(("name", "command"), [("a.nii.gz", "volume"), ("a.CSV", "signal"), ("a.mp4", "video")])
+def test_the_command_is_named(name: str, command: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--image-path", name, *NET]) == 1
+    assert f"{name} is no picture; give it to the command {command}: cam {command} --help" in capsys.readouterr().err
+
+
 def test_one_of_several_that_fails_stops_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save("good.npy", values(4, 5, 6))
     np.save("flat.npy", values(4, 5))

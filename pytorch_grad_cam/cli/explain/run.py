@@ -29,6 +29,12 @@ from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.runs.error_text import in_one_line
 
 _MOST_NAMES = 5  # in a line
+# Endings of what is no picture, and the command that takes it.
+_OTHER_KINDS = {
+    (".nii", ".nii.gz", ".dcm", ".npy", ".npz"): "volume",
+    (".csv", ".tsv"): "signal",
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"): "video",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ def run(options: ExplainOptions) -> int:
     Raises:
         Exception: with a message for people where nothing at all can be done, or one picture was asked for and failed.
     """
+    _refuse_other_kinds(options.image_path)
     samples, problems = find_samples(options.image_path)
     if not samples:
         raise FileNotFoundError("; ".join(problems))
@@ -75,6 +82,18 @@ def run(options: ExplainOptions) -> int:
     if verdict is not None:
         print(f"prediction: {verdict.text(loaded.categories)}")
     return 1 if result.problems else 0
+
+
+def _refuse_other_kinds(paths: Sequence[str]) -> None:
+    """Name the command for what is no picture.
+
+    Raises:
+        ValueError: for the first volume, signal or video.
+    """
+    for path in paths:
+        for endings, command in _OTHER_KINDS.items():
+            if path.lower().endswith(endings):
+                raise ValueError(f"{path} is no picture; give it to the command {command}: cam {command} --help")
 
 
 def _print_result(explainer: ImageExplainer, source: str, result: ImageResult) -> None:
