@@ -70,6 +70,7 @@ def positive_number(of_what: str = "") -> Callable[[str], int]:
 
 whole_number = number_type(int, "a whole number from 0", lambda value: value >= 0)
 fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+share_below_one = number_type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 
 def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:
@@ -82,6 +83,8 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     add("--weights", metavar="FILE", help=what)
     what = "unpickle Python objects in --weights or a .pt2; that can run any code in the file"
     add("--trust-pickle", action="store_true", help=what)
+    what = "texts in the place of classes, one map for each, for hf/FOLDER or open_clip/NAME of the kind of CLIP"
+    add("--prompt", nargs="+", metavar="TEXT", help=what)
     add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
     size = positive_number("pixels")
     add("--size", type=size, metavar="N", help="the network sees N x N pixels (default: as it was trained)")

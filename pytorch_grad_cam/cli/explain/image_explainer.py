@@ -26,11 +26,14 @@ from pytorch_grad_cam.cli.explain.targets import (
 )
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.several import explain_apart
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.spec import TargetSpec
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,13 @@ class ImageExplainer:
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, progress: bool) -> None:
         self.loaded, self.options, self._device = loaded, options, device
         self.choices = parse_classes(options.target, loaded.categories)
-        self._contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
+        if options.prompt and not self.choices and not options.contrast:
+            self.choices = list(range(len(options.prompt)))  # who names texts wants a map for each
+        self.contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
         if options.aug_smooth and loaded.task == "detection":
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
         layers = options.target_layers or loaded.target_layers
-        self._cams = {name: _method(name, loaded, layers, options, progress) for name in options.method}
+        self.cams = {name: _method(name, loaded, layers, options, progress) for name in options.method}
         self._guided_backprop = GuidedBackpropReLUModel(loaded.model)
         self._warn_of_ignored_options()
 
@@ -75,8 +80,8 @@ class ImageExplainer:
     @giving_back
     def targets(self, inputs: Tensor) -> list[ImageTarget]:
         """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass."""
-        if self._contrast is not None:
-            return [self._contrast]
+        if self.contrast is not None:
+            return [self.contrast]
         indices = [choice for choice in self.choices if isinstance(choice, int)]
         by_region = self.loaded.task == "segmentation" and self.choices
         if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
@@ -87,7 +92,7 @@ class ImageExplainer:
     def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
         """Return every method's name with each of the targets; a method that looks at no class comes once."""
         return [
-            (name, target) for name, cam in self._cams.items() for target in (targets if cam.uses_targets else [None])
+            (name, target) for name, cam in self.cams.items() for target in (targets if cam.uses_targets else [None])
         ]
 
     def maps(self, inputs: Tensor, targets: Sequence[ImageTarget]) -> tuple[list[MapResult], list[str]]:
@@ -101,9 +106,9 @@ class ImageExplainer:
         """
         results: list[MapResult] = []
         failed: dict[str, Exception] = {}
-        for name, cam in self._cams.items():
+        for name, cam in self.cams.items():
             try:
-                results += [self._map(name, inputs, target) for target in (targets if cam.uses_targets else [None])]
+                results += self._maps(name, inputs, targets if cam.uses_targets else [None])
             except Exception as error:
                 if self.options.debug:
                     raise
@@ -120,8 +125,34 @@ class ImageExplainer:
             return "there is no ReLU between the class and the picture"
         return gradients[0].movedim(0, -1).float().cpu().numpy()
 
+    def layer_maps(self, name: str, inputs: Tensor, target: ImageTarget) -> list[MapResult] | None:
+        """Explain one target at every stage of the network, or at each layer that was named; None without layers."""
+        cam = self.cams[name]
+        if not cam.uses_layers:
+            return None
+        against = self.options.against and cam.uses_targets
+        options: MapOptions = {"against": against}
+        if isinstance(target, ClassContrast):
+            options["contrast"] = (target.first, target.second)
+        layers = self.options.target_layers or None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
+            sweep = cam.layer_sweep(
+                inputs, method_target(target), layers, eigen_smooth=self.options.eigen_smooth, **options
+            )
+        return [self._result(name, target, explanation) for explanation in sweep.values()]
+
+    def _maps(self, name: str, inputs: Tensor, targets: Sequence[ImageTarget]) -> list[MapResult]:
+        """Explain several targets: of one pass where the method can."""
+        cam = self.cams[name]
+        if len(targets) < 2 or self.options.aug_smooth or not cam.shares_pass:
+            return [self._map(name, inputs, target) for target in targets]
+        specs = [TargetSpec(method_target(target), self.options.against) for target in targets]
+        explanations = explain_apart(cam, inputs, specs, self.options.eigen_smooth)
+        return [self._result(name, *each) for each in zip(targets, explanations, strict=True)]
+
     def _map(self, name: str, inputs: Tensor, target: ImageTarget) -> MapResult:
-        cam = self._cams[name]
+        cam = self.cams[name]
         against = self.options.against and cam.uses_targets
         options: MapOptions = {"against": against}
         if isinstance(target, ClassContrast):
@@ -137,6 +168,11 @@ class ImageExplainer:
                 eigen_smooth=self.options.eigen_smooth,
                 **options,
             )
+        return self._result(name, target, explanation)
+
+    def _result(self, name: str, target: ImageTarget, explanation: Explanation) -> MapResult:
+        cam = self.cams[name]
+        against = self.options.against and cam.uses_targets
         check_task(explanation.outputs, self.loaded.task)
         check_categories(explanation.outputs, self.loaded.categories)
         map = explanation.numpy()[0]  # (h, w)
@@ -156,8 +192,8 @@ class ImageExplainer:
         )
 
     def _warn_of_ignored_options(self) -> None:
-        classless = [name for name, cam in self._cams.items() if not cam.uses_targets]
-        values = {"--target": self.choices, "--contrast": self._contrast, "--against": self.options.against}
+        classless = [name for name, cam in self.cams.items() if not cam.uses_targets]
+        values = {"--target": self.choices, "--contrast": self.contrast, "--against": self.options.against}
         ignored = " and ".join(name for name, value in values.items() if value)
         if classless and ignored:
             verb = "are" if " " in ignored else "is"
@@ -171,6 +207,7 @@ def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions
     cam = method_class(name)(loaded.model, layers, loaded.reshape_transform)
     changes: dict[str, Any] = {"progress": progress, "seed": options.seed, "batch_size": options.batch_size}
     changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
+    changes |= {"head_fusion": options.head_fusion, "discard_ratio": options.discard_ratio}
     for attribute, value in changes.items():
         if value is not None and hasattr(cam, attribute):
             setattr(cam, attribute, value)

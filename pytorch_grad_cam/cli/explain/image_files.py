@@ -64,9 +64,7 @@ class ImageFiles:
             method += "_against"
         if target is None or not (self.several or isinstance(target, ClassContrast)):
             return method
-        label = target_label(target, self.drawing.loaded.categories).lower()
-        slug = re.sub(r"[^\w]+", "_", label)[:_SLUG].strip("_")
-        return f"{method}_{slug}"
+        return f"{method}_{target_slug(target, self.drawing.loaded.categories)}"
 
     def _map_files(self, result: MapResult, guided: NDArray[np.float32] | str | None) -> dict[str, bytes]:
         assert result.map is not None
@@ -90,6 +88,11 @@ class ImageFiles:
     def _boxes(self, result: MapResult) -> list[bytes]:
         boxes = self.drawing.boxes(result)
         return [_jpeg(draw_boxes(self.drawing.image, boxes)), json_file([asdict(box) for box in boxes])]
+
+
+def target_slug(target: ImageTarget, categories: tuple[str, ...] | None) -> str:
+    """Write a target as a part of a file's name."""
+    return re.sub(r"[^\w]+", "_", target_label(target, categories).lower())[:_SLUG].strip("_")
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:

@@ -17,6 +17,7 @@ from pytorch_grad_cam.cli.arguments import (
     argument_type,
     fraction,
     positive_number,
+    share_below_one,
     whole_number,
 )
 from pytorch_grad_cam.cli.commands import COMMANDS
@@ -51,12 +52,14 @@ EXAMPLES = """examples:
   %(prog)s --image-path dog.jpg --save figure --blend alpha --colormap viridis
   %(prog)s --image-path street.jpg --model fasterrcnn_resnet50_fpn --target car
   %(prog)s --image-path photos/ more/*.png --method gradcam layercam --target top-3 --save overlay json
+  %(prog)s --image-path dog.jpg --method gradcam layercam --layer-sweep
+  %(prog)s --image-path dog.jpg --model vit_b_16 --method attentionrollout --discard-ratio 0.9 --attention-grid
 """
 
 
 @dataclass(frozen=True)
 class ExplainOptions(NetworkOptions):
-    """What to draw of what; `_add_explanation_arguments` and `_add_output_arguments` say what each means."""
+    """What to draw of what; `add_explanation_arguments` and `add_output_arguments` say what each means."""
 
     image_path: list[str]
     method: list[str]
@@ -72,6 +75,11 @@ class ExplainOptions(NetworkOptions):
     num_samples: int | None
     noise_level: float | None
     seed: int
+    head_fusion: str | None
+    discard_ratio: float | None
+    layer_sweep: bool
+    attention_grid: bool
+    labels: str | None
     output_dir: str
     save: list[str] | None
     colormap: str
@@ -110,12 +118,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)
     add_network_arguments(parser)
-    _add_explanation_arguments(parser)
-    _add_output_arguments(parser)
+    add_explanation_arguments(parser)
+    add_sweep_arguments(parser)
+    add_output_arguments(parser)
     return parser
 
 
-def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
+def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
     add = parser.add_argument_group("explanation").add_argument
     what = "see below; several, or all that ask for no special network (default: gradcam)"
@@ -153,7 +162,25 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
 
-def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is drawn beside the maps, and what attention is made of."""
+    add = parser.add_argument_group("sweeps, attention and labels").add_argument
+    what = "layers.jpg: the same class at every stage of the network, or at each of --target-layers, from one pass"
+    add("--layer-sweep", action="store_true", help=what)
+    what = "attention.jpg: where each head of each block of a vision transformer looks"
+    add("--attention-grid", action="store_true", help=what)
+    what = "how attentionrollout joins the heads of a block: mean, max or min (default: mean)"
+    add("--head-fusion", choices=("mean", "max", "min"), metavar="HOW", help=what)
+    what = "share of each block's attention that attentionrollout leaves out, the lowest first (default: 0)"
+    add("--discard-ratio", type=share_below_one, metavar="X", help=what)
+    what = (
+        "what the pictures show: 'folders', where each lies in a folder with the name of its class, or a CSV file with "
+        "lines PICTURE,CLASS; marks which predictions are right, and counts them"
+    )
+    add("--labels", metavar="LABELS", help=what)
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
     add_output_dir(group)

@@ -16,9 +16,11 @@ from pytorch_grad_cam.cli.explain import report
 from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
 from pytorch_grad_cam.cli.explain.image_files import GRID, GuidedGradients, ImageFiles
+from pytorch_grad_cam.cli.explain.labels import Judge, Verdict, judge_by
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.sheets import ContactSheets
-from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, target_label
+from pytorch_grad_cam.cli.explain.sweeps import SweepFiles
+from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, shared_label
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import refuse_existing, written_files
 from pytorch_grad_cam.data.files import check_writable, write_bytes
@@ -27,6 +29,12 @@ from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.runs.error_text import in_one_line
 
 _MOST_NAMES = 5  # in a line
+# Endings of what is no picture, and the command that takes it.
+_OTHER_KINDS = {
+    (".nii", ".nii.gz", ".dcm", ".npy", ".npz"): "volume",
+    (".csv", ".tsv"): "signal",
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"): "video",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ def run(options: ExplainOptions) -> int:
     Raises:
         Exception: with a message for people where nothing at all can be done, or one picture was asked for and failed.
     """
+    _refuse_other_kinds(options.image_path)
     samples, problems = find_samples(options.image_path)
     if not samples:
         raise FileNotFoundError("; ".join(problems))
@@ -61,14 +70,30 @@ def run(options: ExplainOptions) -> int:
     if options.task is not None:
         loaded = replace(loaded, task=options.task)
     explainer = ImageExplainer(loaded, options, device, progress=not many and sys.stderr.isatty())
+    judge = judge_by(options.labels, loaded)
     if image is None:
-        return _explain_many(explainer, samples, problems)
+        return _explain_many(explainer, samples, problems, judge)
     source, folder = str(samples[0].path), Path(options.output_dir)
     one_class = loaded.task == "classification" and not (options.contrast or options.against)
     kinds = options.save or (["overlay", "guided"] if one_class else ["overlay"])
     result = _explain_image(explainer, source, image, folder, kinds, overwrite=True)
     _print_result(explainer, source, result)
+    verdict = judge(samples[0].path, result.maps)
+    if verdict is not None:
+        print(f"prediction: {verdict.text(loaded.categories)}")
     return 1 if result.problems else 0
+
+
+def _refuse_other_kinds(paths: Sequence[str]) -> None:
+    """Name the command for what is no picture.
+
+    Raises:
+        ValueError: for the first volume, signal or video.
+    """
+    for path in paths:
+        for endings, command in _OTHER_KINDS.items():
+            if path.lower().endswith(endings):
+                raise ValueError(f"{path} is no picture; give it to the command {command}: cam {command} --help")
 
 
 def _print_result(explainer: ImageExplainer, source: str, result: ImageResult) -> None:
@@ -87,7 +112,7 @@ def _print_result(explainer: ImageExplainer, source: str, result: ImageResult) -
         print(f"error: {problem}", file=sys.stderr)
 
 
-def _explain_many(explainer: ImageExplainer, samples: Sequence[Sample], problems: Sequence[str]) -> int:
+def _explain_many(explainer: ImageExplainer, samples: Sequence[Sample], problems: Sequence[str], judge: Judge) -> int:
     """Give each picture a folder, a line and a step of the bar; one that fails stops nothing."""
     from tqdm import tqdm
 
@@ -99,11 +124,13 @@ def _explain_many(explainer: ImageExplainer, samples: Sequence[Sample], problems
         say(f"error: {problem}", error=True)
     sheets = ContactSheets(out, explainer.options.overwrite)
     failed: list[str] = []
+    verdicts: list[Verdict] = []
     finished, files = 0, 0
     try:
         with tqdm(samples, unit="picture", disable=None, leave=False) as bar:  # None: only where somebody watches
             for sample in bar:
-                wrong, written = _one_of_many(explainer, sample, out / sample.id, sheets, say)
+                wrong, written, verdict = _one_of_many(explainer, sample, out / sample.id, sheets, say, judge)
+                verdicts += [verdict] if verdict is not None else []
                 failed += [str(sample.path)] * bool(wrong)
                 for problem in wrong:
                     which = "" if str(sample.path) in problem else f"{sample.path}: "
@@ -117,6 +144,9 @@ def _explain_many(explainer: ImageExplainer, samples: Sequence[Sample], problems
             file=sys.stderr,
         )
         return 130
+    if verdicts:
+        right = sum(verdict.right for verdict in verdicts)
+        print(f"right:      {right} of {len(verdicts)} ({100 * right / len(verdicts):.1f} %)")
     print(f"written:    {files} files in {out}")
     if failed:
         names = ", ".join(failed[:_MOST_NAMES]) + (", ..." if len(failed) > _MOST_NAMES else "")
@@ -125,36 +155,44 @@ def _explain_many(explainer: ImageExplainer, samples: Sequence[Sample], problems
 
 
 def _one_of_many(
-    explainer: ImageExplainer, sample: Sample, folder: Path, sheets: ContactSheets, say: Callable[[str], None]
-) -> tuple[Sequence[str], int]:
-    """Explain a picture; return what went wrong and how many files were written."""
+    explainer: ImageExplainer,
+    sample: Sample,
+    folder: Path,
+    sheets: ContactSheets,
+    say: Callable[[str], None],
+    judge: Judge,
+) -> tuple[Sequence[str], int, Verdict | None]:
+    """Explain a picture; return what went wrong, how many files were written, and whether the prediction is right."""
     options, source = explainer.options, str(sample.path)
     kinds = options.save or ["overlay"]
     try:
         image = read_image(sample.path, max_pixels=options.max_pixels)
         result = _explain_image(explainer, source, image, folder, kinds, options.overwrite)
+        verdict = judge(sample.path, result.maps)
     except Exception as error:  # the next picture may well do
         if options.debug:
             raise
-        return [in_one_line(error)], 0
+        return [in_one_line(error)], 0, None
     if result.files:
-        say(report.in_brief(source, result.maps, explainer.loaded, folder, len(result.files)))
+        brief = report.in_brief(source, result.maps, explainer.loaded, folder, len(result.files))
+        say(brief if verdict is None else f"{brief}; {verdict.text(explainer.loaded.categories)}")
     for note in report.notes(result.maps):
         say(f"{note} ({source})")
     if "overlay" in kinds:
-        _add_to_sheets(sheets, result, sample.id)
-    return result.problems, len(result.files)
+        _add_to_sheets(sheets, result, sample.id, verdict)
+    return result.problems, len(result.files), verdict
 
 
-def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str) -> None:
-    """Add the first map that was drawn, with what it explains."""
+def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str, verdict: Verdict | None) -> None:
+    """Add the first map that was drawn, with what it explains and whether the prediction is right."""
     first = next((map_result for map_result in result.maps if map_result.map is not None), None)
     if first is None:
         return
     target = first.target if isinstance(first.target, ClassContrast) else first.category
-    label = target_label(target, result.drawing.loaded.categories)
+    label = shared_label(first.category, target, first.outputs, result.drawing.loaded)
     what = "" if target is None else f"{'not ' if first.against else ''}{label}: "
-    sheets.add(result.drawing.overlay(first), f"{what}{name}")  # the class first: long captions are cut
+    right = None if verdict is None else verdict.right
+    sheets.add(result.drawing.overlay(first), f"{what}{name}", right)  # the class first: long captions are cut
 
 
 def _explain_image(
@@ -176,14 +214,17 @@ def _explain_image(
     files = ImageFiles(drawing, kinds, several)
     inputs = explainer.inputs(image)
     targets = explainer.targets(inputs)
+    sweeps = SweepFiles(explainer, drawing, kinds)
     if not overwrite:
         names = [name for method, target in explainer.requests(targets) for name in files.names(method, target)]
+        names += sweeps.names(targets)
         refuse_existing(folder, [*names, GRID] if len(explainer.options.method) * len(targets) > 1 else names)
     maps, failed = explainer.maps(inputs, targets)
     problems = [*failed, *report.problems(maps, explainer.loaded)]
     guided = _guided_gradients(explainer, inputs, maps, targets) if "guided" in kinds else {}
     missing = [f"guided backpropagation: {why}" for why in {why for why in guided.values() if isinstance(why, str)}]
-    contents = files.contents(maps, guided)
+    swept, left_out = sweeps.contents(inputs, targets)
+    contents = files.contents(maps, guided) | swept
     for name, content in contents.items():
         write_bytes(folder / name, content)
     was_named = "guided" in (explainer.options.save or [])
@@ -193,7 +234,7 @@ def _explain_image(
         [folder / name for name in contents],
         (int(inputs.shape[2]), int(inputs.shape[3])),
         problems + (missing if was_named else []),
-        [] if was_named else missing,
+        left_out + ([] if was_named else missing),
     )
 
 
