@@ -11,16 +11,8 @@ from numpy.typing import NDArray
 from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.overlay import overlay_map
-from pytorch_grad_cam.visualization.text import (
-    GAP,
-    TEXT_HEIGHT,
-    blank_sheet,
-    colour_bar,
-    contact_sheet,
-    paste_pixels,
-    text_width,
-    write_text,
-)
+from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, colour_bar, contact_sheet, paste_pixels
+from pytorch_grad_cam.visualization.text import TEXT_HEIGHT, text_width, write_text
 
 _PLANES = {"LR": "sagittal", "AP": "coronal", "IS": "axial"}  # by the direction that is looked along
 _TOP, _LEFT = "SA", "RA"  # what is shown there, the first that the slice has
