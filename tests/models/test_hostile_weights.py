@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pytorch_grad_cam.models.categories import read_categories
-from pytorch_grad_cam.models.pickle_names import has_endless_name
+from pytorch_grad_cam.models.pickle_names import check_saved
 from pytorch_grad_cam.models.weights_file import copy_weights, read_weights
 
 
@@ -53,7 +53,7 @@ def test_weights_that_are_packed_are_not_unpacked_beyond_reason(tmp_path: Path) 
     ):
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(ValueError, match=r"b\.pth would grow from \d+ to \d+ bytes; torch\.save packs nothing"):
+    with pytest.raises(ValueError, match=r"b\.pth would grow from \d+ to \d+ bytes; torch packs nothing"):
         read_weights(tmp_path / "b.pth")
 
 
@@ -110,7 +110,7 @@ def test_a_pickle_that_asks_for_more_than_there_is(tmp_path: Path) -> None:
     path.write_bytes(b"\x80\x02X\xff\xff\xff\x7fabc.")  # a text of two gigabytes
     tracemalloc.start()
     with open(path, "rb") as file:
-        assert not has_endless_name(file)
+        check_saved(file, "a.pth")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 20
