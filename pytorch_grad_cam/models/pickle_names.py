@@ -50,23 +50,36 @@ def _unpacked(archive: ZipFile, member: str) -> _Bounded:
     return _Bounded(BytesIO(data), len(data))
 
 
+class _EndlessNameError(Exception):
+    """A line of a pickle, which is a name in it, is longer than any name is."""
+
+
 class _Bounded:
-    """A file of which no more is asked than it has: memory is taken for what is asked, and that may be anything."""
+    """A file of which no more is asked than it has: memory is taken for what is asked, and that may be anything.
+
+    It ends every line and replaces letters beyond ASCII. ``pickletools`` would stop at what torch's reader takes.
+    """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file, self._size = file, size
-        self.readline = file.readline
 
     def read(self, count: int) -> bytes:
         return self._file.read(min(count, self._size))
+
+    def readline(self) -> bytes:
+        line = self._file.readline(_LONGEST + 1)
+        if len(line) > _LONGEST:
+            raise _EndlessNameError
+        return line.removesuffix(b"\n").decode("ascii", "replace").encode("ascii", "replace") + b"\n"
 
 
 def _names_one(file: Any, pickles: int) -> bool:
     for _ in range(pickles):
         try:
-            for opcode, argument, _ in pickletools.genops(file):
-                if opcode.name == "GLOBAL" and len(str(argument)) > _LONGEST:
-                    return True
+            for _ in pickletools.genops(file):
+                pass
+        except _EndlessNameError:
+            return True
         except ValueError:  # not a pickle from here on: torch's reader gets no further either
             return False
     return False

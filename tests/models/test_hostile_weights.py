@@ -84,9 +84,19 @@ def test_class_names_in_every_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_name_without_end(zipped: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "pickle",
+    [
+        b"ccollections\n" + b"O" * 50_000 + b"\n.",
+        b"ccollections\n" + b"O" * 50_000,  # the line has no end
+        b"c" + b"torch." * 9_000 + b"\nA\n.",
+        b"ccollections\n\xc3\xa9\nccollections\n" + b"O" * 50_000 + b"\n.",  # behind, or in, a name beyond ASCII
+        b"ccollections\n" + b"O" * 50_000 + b"\xc3\xa9\n.",
+    ],
+)
+def test_a_name_without_end(pickle: bytes, zipped: bool, tmp_path: Path) -> None:
     """Torch searches the message that names it in quadratic time: 76 kB took more than ten seconds."""
-    pickle = b"\x80\x02ccollections\n" + b"O" * 50_000 + b"\n."
+    pickle = b"\x80\x02" + pickle
     if zipped:
         with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
             archive.writestr("a/data.pkl", pickle)
