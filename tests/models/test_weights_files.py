@@ -187,7 +187,7 @@ def test_files_that_hold_no_weights(saved: str, tmp_path: Path) -> None:
     for path, message in (
         (page, "page is not a file of weights: torch.save did not write it"),
         (empty, "empty is not a file of weights"),
-        (cut, "cut is damaged or incomplete, or not a file of weights; fetch it again"),
+        (cut, r"cut is damaged or incomplete, or not a file of weights \(File is not a zip file\); fetch it again"),
         (listed, "list holds a list instead of a state dict"),
         (nothing, "nothing holds no state dict of names and tensors, but epoch, loss"),
     ):
