@@ -38,10 +38,10 @@ class TargetSpec:
         targets: None (the class with the highest score), an int or a callable for all images, one of these per image
             (sequence, array or tensor of ints; a sequence may also hold None), or labels ``(B, M)``, of which one-hot
             rows name a class and others weigh the scores. Where the model returns one score per image, there are two
-            classes: 1, yes, is that score, 0, no, its negative, and None is 1. Of a segmentation network, which returns ``(B, M,
-            *S)`` with two or three spatial axes, a class is its score summed over the region where it is predicted, and
-            None the class with the largest region, where possible not class 0, the background. Of a detector like
-            torchvision's, a class is the surest detection of it, and None the surest of all.
+            classes: 1, yes, is that score, 0, no, its negative, and None is 1. Of a segmentation network, which returns
+            ``(B, M, *S)`` with two or three spatial axes, a class is its score summed over the region where it is
+            predicted, and None the class with the largest region, where possible not class 0, the background. Of a
+            detector like torchvision's, a class is the surest detection of it, and None the surest of all.
         against: explain what speaks against the targets.
         contrast: two classes, instead of targets: what speaks for the first rather than the second.
         class_target: how the method scores a class where it does not take the class's own score.
@@ -153,7 +153,7 @@ def kind_of(outputs: Any) -> OutputKind:
 
 @dataclass(frozen=True)
 class ClassifierOutput:
-    """Outputs of a classifier ``(B, M)``, or with such scores inside; one score per image, also ``(B,)``, is yes or no."""
+    """Outputs ``(B, M)`` of a classifier, or with such scores inside; one per image, also ``(B,)``, is no or yes."""
 
     outputs: Any
 
@@ -325,9 +325,10 @@ def _label_targets(labels: Tensor, outputs: Any, batch: int) -> list[Target]:
     if one_score and labels.shape[1] < 3:
         labels = _signs_of_labels(labels)
     if tuple(labels.shape) != (batch, scores.shape[1]):
+        count = max(2, scores.shape[1])
         raise ValueError(
-            f"labels {tuple(labels.shape)} for {batch} images and {max(2, scores.shape[1])} classes; give (B, M), or one class "
-            "index per image (B,)"
+            f"labels {tuple(labels.shape)} for {batch} images and {count} classes; give (B, M), or one class index per "
+            "image (B,)"
         )
     return [_selected(_YesOrNoLabelTarget(row) if one_score else _LabelTarget(row), selector) for row in labels]
 

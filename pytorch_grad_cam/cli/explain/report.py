@@ -19,6 +19,7 @@ from pytorch_grad_cam.cli.method_names import ALL, chosen_methods, special_metho
 from pytorch_grad_cam.cli.output import headed_lines
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.score_kinds import NONE, STATED
 
 _MOST_NAMES = 8  # in a line
 
@@ -33,8 +34,8 @@ def in_full(maps: Sequence[MapResult], loaded: LoadedModel, automatic_layer: boo
 
 def in_brief(source: str, maps: Sequence[MapResult], loaded: LoadedModel, folder: Path, files: int) -> str:
     """Say the same in one line, for one of many pictures."""
-    classes = predictions(maps[0].outputs, loaded, 1) or []
-    seen = ", ".join(f"{class_label(index, loaded.categories)} {100 * share:.1f} %" for index, share in classes)
+    classes = predictions(maps[0].outputs, loaded.task, maps[0].kind, 1) or []
+    seen = ", ".join(f"{class_label(index, loaded.categories)} {_share(maps[0], share)}" for index, share in classes)
     return f"{source}: {seen or 'no class'}; {files} file{'s' if files != 1 else ''} in {folder}"
 
 
@@ -59,10 +60,26 @@ def notes(maps: Sequence[MapResult]) -> Iterator[str]:
 
 def _predicted(result: MapResult, loaded: LoadedModel) -> Iterator[str]:
     """Say what the network sees in the picture."""
-    shares = predictions(result.outputs, loaded, MOST_PREDICTIONS)
+    shares = predictions(result.outputs, loaded.task, result.kind, MOST_PREDICTIONS)
     if shares is not None:
-        lines = [f"{100 * share:5.1f} %  {class_label(index, loaded.categories)}" for index, share in shares]
+        lines = [f"{_share(result, share):>7}  {class_label(index, loaded.categories)}" for index, share in shares]
         yield from headed_lines("predicted", lines or ["no class above 50 %"])
+    if result.kind is not None:
+        yield f"scores:     {result.kind}{'' if result.kind.reason == STATED else '; --scores says otherwise'}"
+
+
+def _share(result: MapResult, share: float) -> str:
+    """Write a share of one, or a number that is none."""
+    return f"{share:.4g}" if _is_number(result) else f"{100 * share:.1f} %"
+
+
+def _is_number(result: MapResult) -> bool:
+    """Say whether the network's scores are numbers that mean no share."""
+    return result.kind is not None and result.kind.name == NONE
+
+
+def _is_one_score(result: MapResult) -> bool:
+    return result.kind is not None and result.kind.count == 1
 
 
 def _explained(maps: Sequence[MapResult], loaded: LoadedModel) -> Iterator[str]:
@@ -70,15 +87,19 @@ def _explained(maps: Sequence[MapResult], loaded: LoadedModel) -> Iterator[str]:
     named = dict.fromkeys(result.target for result in maps)
     targets = [target for target in named if isinstance(target, (DetectedObjectTarget, ClassContrast))]
     classes = dict.fromkeys(result.category for result in maps if result.category is not None)
+    if _is_one_score(maps[0]) and _is_number(maps[0]) and list(named) == [None]:
+        yield "explained:  the network's one output"
+        return
     if not classes:
         summary = METHODS[maps[0].method].summary
-        what = f"no class; {summary}" if maps[0].score is None else "the network's one output"
-        yield f"explained:  {what}"
+        yield f"explained:  no class; {summary}"
         return
     names = [target.name(loaded.categories) for target in targets]
     names = names or [class_label(index, loaded.categories) for index in classes]
     against = "what speaks against " if any(result.against for result in maps) else ""
-    top = " (the top class)" if list(named) == [None] else ""
+    top = (
+        "" if list(named) != [None] else " (the network's one score)" if _is_one_score(maps[0]) else " (the top class)"
+    )
     yield from headed_lines("explained", [against + name + top for name in names])
     for target in targets:
         if isinstance(target, ClassContrast):

@@ -171,10 +171,10 @@ def _explain_image(
         Exception: from the network or the method, with a message for people.
     """
     several = may_be_several(explainer.choices) or explainer.loaded.task == "detection"
-    drawing = ImageDrawing(source, image, explainer.loaded, explainer.options)
-    files = ImageFiles(drawing, kinds, several)
     inputs = explainer.inputs(image)
     targets = explainer.targets(inputs)
+    drawing = ImageDrawing(source, image, explainer.loaded, explainer.options)
+    files = ImageFiles(drawing, kinds, several)
     if not overwrite:
         names = [name for method, target in explainer.requests(targets) for name in files.names(method, target)]
         refuse_existing(folder, [*names, GRID] if len(explainer.options.method) * len(targets) > 1 else names)

@@ -15,8 +15,8 @@ from pytorch_grad_cam.cli.classes import (
     class_indices,
     class_label,
     class_name,
-    class_shares,
     find_class,
+    picture_scores,
 )
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.data.preprocessing import Preprocessing
@@ -25,6 +25,7 @@ from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.detection import DetectedObject, detected_objects
+from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.targets.segmentation import dense_scores, predicted_classes
 
 MOST_PREDICTIONS = 5  # classes that are listed
@@ -92,7 +93,9 @@ def parse_contrast(texts: Sequence[str] | None, categories: tuple[str, ...] | No
     return ClassContrast(first, second)
 
 
-def image_targets(loaded: LoadedModel, choices: Sequence[ClassChoice], outputs: Any) -> list[ImageTarget]:
+def image_targets(
+    loaded: LoadedModel, kind: ScoreKind | None, choices: Sequence[ClassChoice], outputs: Any
+) -> list[ImageTarget]:
     """Return what is explained of one picture, by the network's outputs for it.
 
     Raises:
@@ -106,7 +109,8 @@ def image_targets(loaded: LoadedModel, choices: Sequence[ClassChoice], outputs: 
         return [None]
     if loaded.task == "segmentation":
         return list(_predicted_regions(outputs, choices, loaded.categories))
-    return list(class_indices(choices, outputs))
+    scores = picture_scores(outputs)
+    return list(class_indices(choices, scores if kind is None or scores is None else kind.shares(scores)))
 
 
 def method_target(target: ImageTarget) -> int | Target | None:
@@ -126,7 +130,7 @@ def target_label(target: ImageTarget, categories: tuple[str, ...] | None) -> str
 def _predicted_regions(outputs: Any, choices: Sequence[ClassChoice], categories: tuple[str, ...] | None) -> list[int]:
     """Return the chosen classes that are predicted somewhere; one that was named must be, if the network has it."""
     shares = _area_shares(outputs)
-    indices = class_indices(choices, shares[None])
+    indices = class_indices(choices, shares)
     named = {choice for choice in choices if isinstance(choice, int)}
     for index in named:
         if index < len(shares) and not shares[index]:
@@ -166,12 +170,15 @@ def _class_in_words(index: int, categories: tuple[str, ...] | None) -> str:
     return f"class {index}" if name is None else name
 
 
-def predictions(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
-    """Return what the network sees: classes with their probabilities or areas, or objects with their scores.
+def predictions(outputs: Any, task: str, kind: ScoreKind | None, count: int) -> list[tuple[int, float]] | None:
+    """Return what the network sees: classes with their shares or areas, or objects with their scores.
 
-    At most ``count``, index and share in 0..1, the highest first; None if there is nothing of that kind.
+    At most ``count``, index and share in 0..1 (of the kind "none": the number itself), the highest first; None if there
+    is nothing of that kind.
     """
-    return _regions_or_objects(outputs, loaded.task, count) or class_shares(outputs, loaded, count)
+    seen = _regions_or_objects(outputs, task, count)
+    scores = None if seen or kind is None else picture_scores(outputs)
+    return seen if scores is None or kind is None else kind.seen(scores, count)
 
 
 def check_task(outputs: Any, task: str) -> None:
