@@ -99,7 +99,7 @@ def all_zero(tensor: Tensor) -> Tensor:
 
 
 def has_places(outputs: Any) -> bool:
-    """Say whether a model's outputs have places, as those of a segmentation network or detector, for a target to read."""
+    """Say whether a model's outputs have places for a target to read, as those of segmentation and detection."""
     return isinstance(outputs, (tuple, list)) or any(tensor.ndim > 2 for tensor in tensors_in(outputs))
 
 

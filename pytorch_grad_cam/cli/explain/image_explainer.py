@@ -46,6 +46,7 @@ class MapResult:
     category: int | None  # of the class that is explained; None for a method that looks at no class
     score: float | None  # of that class
     layers: tuple[str, ...]
+    uses_layers: bool  # whether the method looks at target layers, and not at the picture or at all layers
     outputs: Any  # the network's
     kind: ScoreKind | None  # what its scores are; None for a network that is no classifier
     against: bool  # whether the map shows what speaks against the class
@@ -169,6 +170,7 @@ class ImageExplainer:
             category=explanation.classes[0],
             score=None if explanation.scores is None else float(explanation.scores[0]),
             layers=explanation.layers,
+            uses_layers=cam.uses_layers,
             outputs=explanation.outputs,
             kind=self.kind,
             against=against,

@@ -29,7 +29,7 @@ def in_full(maps: Sequence[MapResult], loaded: LoadedModel, automatic_layer: boo
     yield from _predicted(maps[0], loaded)
     yield from _explained(maps, loaded)
     yield from _methods(maps)
-    yield _layers(maps, automatic_layer)
+    yield from _layers(maps, automatic_layer)
 
 
 def in_brief(source: str, maps: Sequence[MapResult], loaded: LoadedModel, folder: Path, files: int) -> str:
@@ -73,6 +73,19 @@ def _share(result: MapResult, share: float) -> str:
     return f"{share:.4g}" if _is_number(result) else f"{100 * share:.1f} %"
 
 
+def _why_this_one(result: MapResult, loaded: LoadedModel) -> str:
+    """Say why this class is explained where none was asked for."""
+    if _is_one_score(result):
+        return " (the network's one score)"
+    if loaded.task != "segmentation":
+        return " (the top class)"
+    seen = predictions(result.outputs, loaded.task, None, 1) or []
+    if [index for index, _ in seen] == [result.category]:
+        return " (the largest region)"
+    background = class_label(0, loaded.categories)
+    return f" (the largest region but {background}, which mostly is the background; --target 0 explains that)"
+
+
 def _is_number(result: MapResult) -> bool:
     """Say whether the network's scores are numbers that mean no share."""
     return result.kind is not None and result.kind.name == NONE
@@ -97,9 +110,7 @@ def _explained(maps: Sequence[MapResult], loaded: LoadedModel) -> Iterator[str]:
     names = [target.name(loaded.categories) for target in targets]
     names = names or [class_label(index, loaded.categories) for index in classes]
     against = "what speaks against " if any(result.against for result in maps) else ""
-    top = (
-        "" if list(named) != [None] else " (the network's one score)" if _is_one_score(maps[0]) else " (the top class)"
-    )
+    top = _why_this_one(maps[0], loaded) if list(named) == [None] else ""
     yield from headed_lines("explained", [against + name + top for name in names])
     for target in targets:
         if isinstance(target, ClassContrast):
@@ -117,13 +128,21 @@ def _methods(maps: Sequence[MapResult]) -> Iterator[str]:
         yield f"not run:    {left_out}; they need what is in brackets, name them with --method"
 
 
-def _layers(maps: Sequence[MapResult], automatic_layer: bool) -> str:
-    """Say where the methods looked."""
-    at_layers = [result.layers for result in maps if result.layers != (INPUT,)]
-    layers = min(at_layers, key=len, default=())  # FullGrad looks at all of them
-    if not layers:
-        return "layer:      none, the picture itself"
-    return f"layer:      {_shortened(layers)}{' (chosen automatically)' if automatic_layer else ''}"
+def _layers(maps: Sequence[MapResult], automatic_layer: bool) -> Iterator[str]:
+    """Say where the methods looked, each where it did if they did not look at the same."""
+    methods: dict[str, list[str]] = {}  # by where
+    for result in maps:
+        where = "none, the picture itself"
+        if result.layers != (INPUT,):
+            several = ", one for each scale" if len(result.layers) > 1 else ""
+            how = f" (chosen automatically{several})" if automatic_layer and result.uses_layers else ""
+            where = _shortened(result.layers) + how
+        if result.method not in methods.setdefault(where, []):
+            methods[where].append(result.method)
+    if len(methods) == 1:
+        yield from headed_lines("layer", list(methods))
+    else:
+        yield from headed_lines("layer", [f"{where}: {_shortened(names)}" for where, names in methods.items()])
 
 
 def _shortened(names: Sequence[str]) -> str:
