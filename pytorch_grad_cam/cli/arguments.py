@@ -17,6 +17,7 @@ from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.models.sources import SOURCES, sentence
 
 T = TypeVar("T")
+TASKS = ("classification", "segmentation", "detection")
 SCORES = ("softmax", "sigmoid", "multi-label", "none")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
+    TASKS,
     CommandParser,
     add_image_path,
     add_image_weight,
@@ -25,7 +26,6 @@ from pytorch_grad_cam.cli.method_names import chosen_methods, method_or_all
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
-TASKS = ("classification", "segmentation", "detection")
 # What can be saved, and what for.
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
