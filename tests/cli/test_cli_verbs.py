@@ -107,8 +107,9 @@ def test_layers_of_networks_that_take_no_pictures(
     assert "--input-shape 1 64 64 64" in said
     assert main(["layers", "--model", "forms_of_input:tokens", "--input-shape", "9", "6"]) == 0
     assert main(["layers", "--model", "forms_of_input:volume", "--input-shape", "1"]) == 1
-    with pytest.raises(SystemExit):
-        main(["layers", *NET, "--image-path", "a.png", "--input-shape", "3", "9", "9"])
+    capsys.readouterr()
+    assert main(["layers", *NET, "--image-path", "a.png", "--input-shape", "3", "9", "9"]) == 2
+    assert "--input-shape takes the place of --image-path" in capsys.readouterr().err
 
 
 def test_words_that_are_no_command(capsys: pytest.CaptureFixture[str]) -> None:
