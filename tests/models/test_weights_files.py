@@ -49,7 +49,7 @@ def test_a_file_of_weights(saved: str, small: nn.Module) -> None:
     assert loaded.categories is not None
     assert loaded.categories[282] == "tiger cat"
     assert loaded.source == f"{SMALL}, weights from {saved}"
-    assert not loaded.multi_label
+    assert loaded.scores is None
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "_orig_mod.", "backbone."])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.classes import check_categories, parse_classes
+from pytorch_grad_cam.cli.classes import NO_AND_YES, check_categories, parse_classes
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.targets import (
     ClassContrast,
@@ -24,6 +24,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     method_target,
     parse_contrast,
 )
+from pytorch_grad_cam.cli.network import read_scores
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.core.explanation import Explanation
@@ -33,6 +34,7 @@ from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.targets.spec import TargetSpec
 
 
@@ -47,7 +49,9 @@ class MapResult:
     category: int | None  # of the class that is explained; None for a method that looks at no class
     score: float | None  # of that class
     layers: tuple[str, ...]
+    uses_layers: bool  # whether the method looks at target layers, and not at the picture or at all layers
     outputs: Any  # the network's
+    kind: ScoreKind | None  # what its scores are; None for a network that is no classifier
     against: bool  # whether the map shows what speaks against the class
     signed: bool  # whether it shows both: what speaks for and what against, or for another class
     fine_grained: bool  # whether it has a value of its own for every pixel
@@ -61,7 +65,12 @@ class ImageExplainer:
     """
 
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, progress: bool) -> None:
+        self._names_are_assumed = loaded.categories is None and _names_no_or_yes(options)
+        if self._names_are_assumed:
+            loaded = replace(loaded, categories=NO_AND_YES)
         self.loaded, self.options, self._device = loaded, options, device
+        self.kind: ScoreKind | None = None
+        self._knows_scores = False
         self.choices = parse_classes(options.target, loaded.categories)
         if options.prompt and not self.choices and not options.contrast:
             self.choices = list(range(len(options.prompt)))  # who names texts wants a map for each
@@ -79,14 +88,25 @@ class ImageExplainer:
 
     @giving_back
     def targets(self, inputs: Tensor) -> list[ImageTarget]:
-        """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass."""
+        """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass.
+
+        What the scores are is found out with the first picture, by one pass more.
+        """
+        if not self._knows_scores:
+            self.kind, self.loaded = read_scores(self.loaded, inputs, self.options.scores)
+            self._knows_scores = True
+        if self._names_are_assumed and (self.kind is None or self.kind.count > 1):
+            raise ValueError(
+                "this network has no class names, and not one score, whose two classes are called no and yes; give an "
+                "index, or the names with --categories"
+            )
         if self.contrast is not None:
             return [self.contrast]
         indices = [choice for choice in self.choices if isinstance(choice, int)]
         by_region = self.loaded.task == "segmentation" and self.choices
         if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
             with undisturbed(self.loaded.model, self._device):
-                return image_targets(self.loaded, self.choices, self.loaded.model(inputs))
+                return image_targets(self.loaded, self.kind, self.choices, self.loaded.model(inputs))
         return list(dict.fromkeys(indices)) or [None]
 
     def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
@@ -185,7 +205,9 @@ class ImageExplainer:
             category=explanation.classes[0],
             score=None if explanation.scores is None else float(explanation.scores[0]),
             layers=explanation.layers,
+            uses_layers=cam.uses_layers,
             outputs=explanation.outputs,
+            kind=self.kind,
             against=against,
             signed=self.options.signed or isinstance(target, ClassContrast),
             fine_grained=cam.fine_grained,
@@ -200,6 +222,11 @@ class ImageExplainer:
             *names, last = classless
             methods = f"{', '.join(names)} and {last} look" if names else f"{last} looks"
             print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
+
+
+def _names_no_or_yes(options: ExplainOptions) -> bool:
+    """Say whether a class is named as those of a network with one score are."""
+    return any(text.strip().lower() in NO_AND_YES for text in [*options.target, *(options.contrast or ())])
 
 
 def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions, progress: bool) -> BaseCAM:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
+    TASKS,
     CommandParser,
     add_image_path,
     add_image_weight,
     add_network_arguments,
     add_output_dir,
     add_overwrite,
+    add_scores,
     argument_type,
     fraction,
     positive_number,
@@ -26,7 +28,6 @@ from pytorch_grad_cam.common.drawing_names import BLENDS, COLORMAPS, PERCEPTUAL,
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
-TASKS = ("classification", "segmentation", "detection")
 # What can be saved, and what for.
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
@@ -68,6 +69,7 @@ class ExplainOptions(NetworkOptions):
     against: bool
     signed: bool
     task: str | None
+    scores: str | None
     target_layers: list[str] | None
     eigen_smooth: bool
     aug_smooth: bool
@@ -126,7 +128,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
-    add = parser.add_argument_group("explanation").add_argument
+    group = parser.add_argument_group("explanation")
+    add = group.add_argument
     what = "see below; several, or all that ask for no special network (default: gradcam)"
     add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
     add(
@@ -149,6 +152,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
         "detection each object that is found, with its box (default: what the network is known for)",
     )
+    add_scores(group)
     what = "dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")

@@ -189,7 +189,7 @@ def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str, verdic
     if first is None:
         return
     target = first.target if isinstance(first.target, ClassContrast) else first.category
-    label = shared_label(first.category, target, first.outputs, result.drawing.loaded)
+    label = shared_label(first.category, target, first.outputs, first.kind, result.drawing.loaded.categories)
     what = "" if target is None else f"{'not ' if first.against else ''}{label}: "
     right = None if verdict is None else verdict.right
     sheets.add(result.drawing.overlay(first), f"{what}{name}", right)  # the class first: long captions are cut
@@ -210,10 +210,10 @@ def _explain_image(
         Exception: from the network or the method, with a message for people.
     """
     several = may_be_several(explainer.choices) or explainer.loaded.task == "detection"
-    drawing = ImageDrawing(source, image, explainer.loaded, explainer.options)
-    files = ImageFiles(drawing, kinds, several)
     inputs = explainer.inputs(image)
     targets = explainer.targets(inputs)
+    drawing = ImageDrawing(source, image, explainer.loaded, explainer.options)
+    files = ImageFiles(drawing, kinds, several)
     sweeps = SweepFiles(explainer, drawing, kinds)
     if not overwrite:
         names = [name for method, target in explainer.requests(targets) for name in files.names(method, target)]

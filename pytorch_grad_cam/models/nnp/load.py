@@ -62,8 +62,7 @@ def load_nnp(path: str | Path, weights: None = None, trust_pickle: bool = False)
         _preprocessing_for_network(model),
         target_layers=None if model.last_convolution is None else (model.last_convolution,),
         source=f"{path}, network {plan.network.name}",
-        multi_label=model.closing == "Sigmoid",
-        probabilities=model.closing in ("Sigmoid", "Softmax"),
+        scores="multi-label" if model.closing == "Sigmoid" else None,
     )
 
 
