@@ -111,6 +111,17 @@ def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     return either
 
 
+def replaced_bar(module: Any) -> Callable[..., Any] | None:
+    """Return what code for ``grad-cam`` has put in the place of ``tqdm.tqdm`` in a method's file; None: nothing.
+
+    Args:
+        module: what the name ``tqdm`` stands for there.
+    """
+    from tqdm.std import tqdm as own  # under the name where nobody replaces it
+
+    return None if module.tqdm is own else module.tqdm
+
+
 @contextmanager
 def progress_bar(
     total: int, label: str, show: bool, make: Callable[..., Any] | None = None
@@ -118,12 +129,22 @@ def progress_bar(
     """Show one bar on stderr if asked for; yield what advances it.
 
     Args:
-        make: what makes a bar, where it is not ``tqdm.tqdm``.
+        make: what somebody has put in the place of ``tqdm.tqdm``: it is given a range, and what it returns is iterated.
     """
+    if make is not None:
+        steps = iter(make(range(total)))
+
+        def advance(count: int) -> None:
+            for _ in range(count):
+                next(steps, None)
+
+        yield advance
+        advance(1)  # to its end
+        return
     if not show:
         yield lambda count: None
         return
     from tqdm import tqdm  # only whoever wants to see a bar needs it
 
-    with (make or tqdm)(total=total, desc=label) as bar:
+    with tqdm(total=total, desc=label) as bar:
         yield lambda count: bar.update(count) and None
