@@ -112,12 +112,18 @@ def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
 
 
 @contextmanager
-def progress_bar(total: int, label: str, show: bool) -> Iterator[Callable[[int], None]]:
-    """Show one bar on stderr if asked for; yield what advances it."""
+def progress_bar(
+    total: int, label: str, show: bool, make: Callable[..., Any] | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Show one bar on stderr if asked for; yield what advances it.
+
+    Args:
+        make: what makes a bar, where it is not ``tqdm.tqdm``.
+    """
     if not show:
         yield lambda count: None
         return
     from tqdm import tqdm  # only whoever wants to see a bar needs it
 
-    with tqdm(total=total, desc=label) as bar:
+    with (make or tqdm)(total=total, desc=label) as bar:
         yield lambda count: bar.update(count) and None
