@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import xml.etree.ElementTree as xml
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from benchmarks.networks import ROOT
 
@@ -26,7 +26,7 @@ IMPOSSIBLE = {
         "looks for a line of their source file; ours has no code for that accelerator"
     ),
 }
-CONFTEST = '''
+CONFTEST = """
 import functools
 import os
 
@@ -51,7 +51,7 @@ if not os.path.exists("examples/both.png"):
     os.makedirs("examples", exist_ok=True)
     coarse = np.random.RandomState(0).uniform(0, 255, (8, 8, 3)).astype(np.uint8)
     cv2.imwrite("examples/both.png", cv2.resize(coarse, (224, 224), interpolation=cv2.INTER_CUBIC))
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def run(folder: Path, *options: str) -> Result:
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     command = [sys.executable, "-P", "-m", "pytest", "-q", "-n", "auto", f"--junitxml={report}", *options, "tests"]
     subprocess.run(command, cwd=folder, env=environment, check=False, stdout=sys.stderr)
-    cases = list(xml.parse(report).iter("testcase"))
+    cases = list(ElementTree.parse(report).iter("testcase"))
     failed = {}
     for case in cases:
         for problem in (*case.findall("failure"), *case.findall("error"), *case.findall("skipped")):

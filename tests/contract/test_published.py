@@ -1,4 +1,4 @@
-"""The tests that grad-cam publishes pass with our package. Run with `pytest -m network tests/contract/test_published.py`."""
+"""The tests that grad-cam publishes pass with our package: `pytest -m network tests/contract/test_published.py`."""
 
 from __future__ import annotations
 

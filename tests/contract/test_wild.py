@@ -1,7 +1,7 @@
-"""Code that extends, patches or inspects grad-cam finds with ours what it finds with grad-cam 1.5.7, and leaves no trace.
+"""Code that extends, patches or inspects grad-cam finds with ours what it finds with grad-cam 1.5.7.
 
-The programs are in `tests/wild/programs`; what grad-cam finds is in `tests/wild/results.json`, reduced to a few numbers.
-`pytest -m peers` runs them anew with grad-cam itself and compares whole arrays.
+The programs are in `tests/wild/programs`; what grad-cam finds is in `tests/wild/results.json`, reduced to a few
+numbers. `pytest -m peers` runs them anew with grad-cam itself and compares whole arrays.
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ from pytorch_grad_cam import FullGrad, fullgrad_cam
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from wild.networks import Small, images, seeded
 
-DIFFERENCES = {"map": 4}
-
 
 def resized(tensor: Any, target_size: Any) -> Any:
     return np.float32([[cv2.resize(np.float32(one), target_size) for one in each] for each in tensor])

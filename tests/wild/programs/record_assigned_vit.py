@@ -1,4 +1,4 @@
-"""A record with a reshape of one's own replaces the one the constructor made, as OpenMMLab's tool does for transformers."""
+"""A record with a reshape of one's own replaces the one the constructor made, as for transformers."""
 
 from typing import Any
 
