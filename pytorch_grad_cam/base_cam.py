@@ -64,6 +64,7 @@ class BaseCAM(older_steps.OlderSteps):
     uses_layers: bool = True  # whether target_layers and reshape_transform matter
     tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
     rectifies: bool = True  # whether a map shows evidence for the target only, unless relu=False says otherwise
+    fine_grained: bool = False  # whether a map has a value of its own for every pixel, few of them large
     replays: bool = False  # whether the part behind the layer will run again and again
     class_target: ClassTarget | None = None  # how a class is scored, where it is not by the class's own score
     record_class: type[PassRecord] = PassRecord  # what runs the pass

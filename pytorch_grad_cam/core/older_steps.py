@@ -140,6 +140,7 @@ def explain(
         classes=tuple(target if isinstance(target, int) else category_of(target) for target in given),
         layers=tuple(layer_of.get(layer, type(layer).__name__) for layer in method.target_layers or ()),
         notes=((),) * len(maps),
+        method=type(method).__name__,
     )
 
 

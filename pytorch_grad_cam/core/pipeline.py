@@ -11,6 +11,7 @@ the layer's resolution; ``n`` the number of positions; ``S_k = sum_p A_k(p)``.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import warnings
@@ -208,7 +209,7 @@ def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Cal
     method.outputs = explanation.outputs
     if call.options.differentiable or not method.detach:
         method.activations_and_grads.cut_graph()
-    return explanation
+    return dataclasses.replace(explanation, method=type(method).__name__)
 
 
 @giving_back

@@ -46,11 +46,8 @@ class MapResult:
     layers: tuple[str, ...]
     outputs: Any  # the network's
     against: bool  # whether the map shows what speaks against the class
-
-    @property
-    def signed(self) -> bool:
-        """Whether the map shows what speaks for one class and what for another."""
-        return isinstance(self.target, ClassContrast)
+    signed: bool  # whether it shows both: what speaks for and what against, or for another class
+    fine_grained: bool  # whether it has a value of its own for every pixel
 
 
 class ImageExplainer:
@@ -129,6 +126,8 @@ class ImageExplainer:
         options: MapOptions = {"against": against}
         if isinstance(target, ClassContrast):
             options["contrast"] = (target.first, target.second)
+        if self.options.signed:
+            options["relu"] = False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
             explanation = cam.explain(
@@ -152,6 +151,8 @@ class ImageExplainer:
             layers=explanation.layers,
             outputs=explanation.outputs,
             against=against,
+            signed=self.options.signed or isinstance(target, ClassContrast),
+            fine_grained=cam.fine_grained,
         )
 
     def _warn_of_ignored_options(self) -> None:
@@ -173,6 +174,8 @@ def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions
     for attribute, value in changes.items():
         if value is not None and hasattr(cam, attribute):
             setattr(cam, attribute, value)
+    if options.signed and getattr(cam, "mode", "") == "absolute":
+        cam.mode = "signed"  # type: ignore[attr-defined]
     return cam
 
 

@@ -76,6 +76,7 @@ def _print_result(explainer: ImageExplainer, source: str, result: ImageResult) -
     loaded = explainer.loaded
     print(f"picture:    {source}")
     print(f"model:      {network_summary(loaded, result.input_size)}")
+    print(*report.seen_share(result.drawing.seen_share()), sep="", end="")
     automatic_layer = not (explainer.options.target_layers or loaded.target_layers)
     print(*report.in_full(result.maps, loaded, automatic_layer), *written_files(result.files), sep="\n")
     for remark in result.remarks:
