@@ -39,6 +39,7 @@ class BaseCAM:
 
     Args:
         model: the network. It is never changed: training flags, ``.grad``, hooks and parameters stay as they were.
+            An object that is no module, but called like one and has ``parameters()``, is taken as one.
         target_layers: a module, a dotted name, or a list of these; None takes the last layer with positions that
             matter, found on the first input by one extra forward pass, and logs it; see ``engine.auto_layer``.
         reshape_transform: from a layer's output to ``(B, C, *S)``; None: found by shapes, see ``engine.layout``.
@@ -52,7 +53,8 @@ class BaseCAM:
         relu_rule: how gradients pass ReLUs: "plain", or "guided" or "deconv" (see ``engine.relu_rules``).
 
     Raises:
-        TypeError: for a model that is not a module, or for arguments of older interfaces that have a new name.
+        TypeError: for a model that is no module nor called like one, or for arguments of older interfaces that have a
+            new name.
         ValueError: for layers that the model does not have.
     """
 
@@ -80,7 +82,9 @@ class BaseCAM:
         **older: Any,
     ) -> None:
         if not isinstance(model, nn.Module):
-            raise TypeError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
+            from pytorch_grad_cam.engine.called_model import as_module  # few models are none
+
+            model = as_module(model, target_layers)
         if reshape_transform is not None and not callable(reshape_transform):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
         refuse_older_names(type(self), older)
@@ -90,7 +94,7 @@ class BaseCAM:
         if uses_gradients is not None:
             self.uses_gradients = uses_gradients
         self.compute_input_gradient, self.detach = compute_input_gradient, detach
-        self.tta_transforms = tta_transforms
+        self._views = tta_transforms
         self.output, self.relu_rule = output, relu_rule
         self.outputs: Any = None
         # During a call that of the call; between calls an empty one, to be called on an input.
@@ -105,6 +109,19 @@ class BaseCAM:
             if name == "batch_size" and isinstance(value, (int, float)) and not (isinstance(value, int) and value >= 1):
                 raise ValueError(f"batch_size={value} is no number of images; give a whole number from 1 on")
             super().__setattr__(name, value)
+
+    @property
+    def tta_transforms(self) -> Iterable[Any]:
+        """The views that ``aug_smooth`` averages over: those that were given, or `FlippedAndScaled`."""
+        if self._views is None:
+            from pytorch_grad_cam.engine.perturb import FlippedAndScaled  # only for who smooths
+
+            self._views = FlippedAndScaled()
+        return self._views
+
+    @tta_transforms.setter
+    def tta_transforms(self, views: Iterable[Any] | None) -> None:
+        self._views = views
 
     @property
     def device(self) -> torch.device:

@@ -39,7 +39,7 @@ class WrapperCAM(BaseCAM):
     ) -> None:
         self.base_cam = base = base_method(model, target_layers, reshape_transform, **kwargs)
         super().__init__(
-            model,
+            base.model,
             None,
             reshape_transform,
             base.compute_input_gradient,

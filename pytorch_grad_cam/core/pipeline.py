@@ -58,13 +58,14 @@ class CamMethod(Protocol):
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None
     compute_input_gradient: bool
-    tta_transforms: Iterable[Any] | None
     detach: bool
     output: OutputSelector | None
     relu_rule: Rule
     outputs: Any
     activations_and_grads: ActivationsAndGradients
 
+    @property
+    def tta_transforms(self) -> Iterable[Any]: ...
     @property
     def shares_pass(self) -> bool: ...
     def explain_call(self, call: Call) -> CallResult: ...
