@@ -99,7 +99,7 @@ class AblationCAM(ReplayCAM):
                 each = self.assemble_ablation_scores(
                     scores.tolist(), score, tried[row].cpu().numpy(), activations.shape[1]
                 )
-                drop = score - torch.as_tensor(np.asarray(each, np.float64))
+                drop = score - torch.from_numpy(np.asarray(each, np.float64))  # on the CPU, whatever the default
                 weights[row] = (drop / (abs(score) or 1)).to(weights)
         return weights
 

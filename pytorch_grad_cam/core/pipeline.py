@@ -12,7 +12,6 @@ the layer's resolution; ``n`` the number of positions; ``S_k = sum_p A_k(p)``.
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
-from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
+from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note, frames_of_ours
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PACKAGE = __name__.partition(".")[0]
 WeightsAndMap = tuple[Tensor | None, Tensor]
 
 
@@ -231,15 +229,7 @@ def warn_of_notes(method: CamMethod, explanation: Explanation) -> None:
     if bad:
         more = f" (and {len(bad) - 3} more, see Explanation.notes)" if len(bad) > 3 else ""
         message = f"{type(method).__name__}: not every map means something. {'. '.join(bad[:3])}{more}"
-        warnings.warn(message, MeaninglessMapWarning, stacklevel=_frames_of_ours() + 1)
-
-
-def _frames_of_ours() -> int:
-    """Return how many callers, one after the other, belong to this package: a warning names the line behind them."""
-    frame, count = sys._getframe(1), 0
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
-        frame, count = frame.f_back, count + 1  # type: ignore[assignment]
-    return count
+        warnings.warn(message, MeaninglessMapWarning, stacklevel=frames_of_ours() + 1)
 
 
 def _batches(call: Call) -> Iterator[tuple[Call, int]]:
