@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -25,6 +26,8 @@ from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.engine.relu_rules import Rule
+
+log = logging.getLogger(__name__)
 
 Arrays = NDArray[np.float32]
 PACKAGE = __name__.partition(".")[0]
@@ -51,6 +54,9 @@ class BaseCAM:
         output: which part of the model's output is meant: an index, a key, an attribute or a callable; None: all of
             it. Class targets find ``logits``, ``out`` or the first tensor by themselves.
         relu_rule: how gradients pass ReLUs: "plain", or "guided" or "deconv" (see ``engine.relu_rules``).
+        keep_mode: explain the network as it stands, each module in the mode that it is in, such as dropout that is
+            left in training mode on purpose (Monte Carlo dropout); else in evaluation mode. What it draws differs from
+            call to call; a batch norm in training mode normalises by the batch, but its running means do not move.
 
     Raises:
         TypeError: for a model that is no module nor called like one, or for arguments of older interfaces that have a
@@ -79,6 +85,7 @@ class BaseCAM:
         *,
         output: OutputSelector | None = None,
         relu_rule: Rule = "plain",
+        keep_mode: bool = False,
         **older: Any,
     ) -> None:
         if not isinstance(model, nn.Module):
@@ -95,7 +102,12 @@ class BaseCAM:
             self.uses_gradients = uses_gradients
         self.compute_input_gradient, self.detach = compute_input_gradient, detach
         self._views = tta_transforms
-        self.output, self.relu_rule = output, relu_rule
+        self.output, self.relu_rule, self.keep_mode = output, relu_rule, keep_mode
+        if not keep_mode and any(module.training for module in model.modules()):
+            log.info(
+                "the network is in training mode: a call puts it in evaluation mode and gives its mode back; put it in "
+                "evaluation mode to predict like what is explained, or give keep_mode=True to explain it as it is"
+            )
         self.outputs: Any = None
         # During a call that of the call; between calls an empty one, to be called on an input.
         self.activations_and_grads = ActivationsAndGradients(
@@ -191,6 +203,10 @@ class BaseCAM:
                 forward_kwargs: further keyword arguments of the model.
                 image: index or name of the input, of several, that the map is drawn for; default: the first that
                     can be a picture.
+                samples: explain the network so many times and return the mean, and in ``variance`` how the maps
+                differ; for networks that draw (``keep_mode=True``, Monte Carlo dropout). One more pass, in evaluation
+                mode, decides what is explained; everything but the maps is of that pass.
+                activations: hand out the layers' ``activations`` and ``gradients`` too.
 
         Raises:
             TypeError, ValueError, IndexError: for inputs, targets or options that cannot be; the message says why.
@@ -221,8 +237,8 @@ class BaseCAM:
         Raises:
             TypeError: if the targets are no sequence, or ``aug_smooth`` is asked for; else as ``explain``.
         """
-        if "aug_smooth" in options:
-            raise TypeError("explain_each has no aug_smooth; call cam.explain(..., aug_smooth=True) for each target")
+        for name in {"aug_smooth", "samples"} & options.keys():
+            raise TypeError(f"explain_each has no {name}; call cam.explain(..., {name}=...) for each target")
         if targets is not None and (isinstance(targets, str) or not isinstance(targets, Sequence)):
             raise TypeError(
                 f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "

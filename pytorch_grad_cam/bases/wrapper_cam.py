@@ -48,6 +48,7 @@ class WrapperCAM(BaseCAM):
             base.detach,
             output=base.output,
             relu_rule=base.relu_rule,
+            keep_mode=base.keep_mode,
         )
         self.target_layers = base.target_layers
         self.uses_targets, self.uses_layers = base.uses_targets, base.uses_layers

@@ -15,6 +15,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -29,7 +30,13 @@ from pytorch_grad_cam.engine import diagnosis, maps
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.restore import giving_back, replaced_attribute, uncompiled, undisturbed
+from pytorch_grad_cam.engine.restore import (
+    evaluating,
+    giving_back,
+    replaced_attribute,
+    uncompiled,
+    undisturbed,
+)
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec, class_count
 
@@ -46,6 +53,7 @@ class CamMethod(Protocol):
     """What the pipeline asks of a method, see ``BaseCAM``."""
 
     uses_gradients: bool
+    keep_mode: bool
     uses_targets: bool
     uses_layers: bool
     rectifies: bool
@@ -84,7 +92,12 @@ def explain(
 ) -> Explanation:
     """Explain one target of every image; ``BaseCAM.explain`` says what the arguments mean."""
     call = prepare(method, inputs, (spec,), eigen_smooth, options)
-    explanation = run_in_model(method, call, _explain_views if aug_smooth else _explain_once)
+    samples = options.get("samples")
+    stages: Callable[[CamMethod, Call], Explanation] = _explain_views if aug_smooth else _explain_once
+    if samples is not None:
+        _refuse_samples(method, samples, aug_smooth)
+        stages = partial(_explain_samples, count=samples)
+    explanation = run_in_model(method, call, stages)
     warn_of_notes(method, explanation)
     return explanation
 
@@ -121,7 +134,7 @@ def prepare(
     if not method.uses_targets and any(spec.targets is not None for spec in specs):
         log.info("%s shows what stands out whatever the target; targets are ignored", type(method).__name__)
     layers = tuple(method.target_layers or ())
-    return Call(method.model, run, images, specs, checked, layers, method.reshape_transform)
+    return Call(method.model, run, images, specs, checked, layers, method.reshape_transform, method.keep_mode)
 
 
 def explain_layers(method: CamMethod, call: Call) -> CallResult:
@@ -169,7 +182,16 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
         scores=scored.scores,
         layers=tuple(layer.name for layer in scored.layers),
         notes=_notes(call, scored.layers, weights_and_maps),
+        **(_handed_out(scored.layers) if call.options.activations else {}),
     )
+
+
+def _handed_out(layers: Sequence[LayerRecord]) -> dict[str, Any]:
+    """Return activations and gradients as the user receives them: those that there are, cut from the graph."""
+    return {
+        "activations": tuple(layer.activations.detach() for layer in layers),
+        "gradients": tuple(None if layer.grads is None else layer.grads.detach() for layer in layers),
+    }
 
 
 def resize_and_aggregate(raws: Sequence[Tensor], options: CallOptions) -> Tensor:
@@ -191,6 +213,9 @@ def assemble(result: CallResult) -> Explanation:
         classes=tuple(map(category_of, result.targets)) or (None,) * len(result.maps),
         layers=result.layers,
         notes=result.notes,
+        variance=result.variance,
+        activations=result.activations,
+        gradients=result.gradients,
     )
 
 
@@ -217,9 +242,9 @@ def attribute(method: CamMethod, inputs: Any, targets: Targets, attributions: Ca
 
 @contextmanager
 def guest_of(call: Call) -> Iterator[None]:
-    """Use the model as a guest: undisturbed, as it was written, and without a graph unless one is to be kept."""
+    """Use the model as a guest: undisturbed, in plain Python, and without a graph unless one is to be kept."""
     graph = torch.enable_grad() if call.options.differentiable else nullcontext()
-    with undisturbed(call.model, call.inputs.device), uncompiled(), graph:
+    with undisturbed(call.model, call.inputs.device, call.keep_mode), uncompiled(), graph:
         yield
 
 
@@ -272,9 +297,35 @@ def _explain_views(method: CamMethod, call: Call) -> Explanation:
         result = clean
         if not torch.equal(changed, call.inputs):
             result = method.explain_call(call.of_view(changed, clean.targets, view.undo))
-        turned_back.append(view.undo(result.maps[:, None])[:, 0])  # (B, *S)
-    mean = torch.stack(turned_back).mean(0)
-    return assemble(clean.replace(maps=maps.resize(mean, size)))
+        turned_back.append(maps.resize(view.undo(result.maps[:, None])[:, 0], size))  # (B, *S)
+    return assemble(_averaged(clean, turned_back))
+
+
+def _explain_samples(method: CamMethod, call: Call, count: int) -> Explanation:
+    """Average the maps of a network that draws, as by dropout. In evaluation mode it decides what is explained."""
+    with evaluating(call.model.modules()):
+        clean = method.explain_call(call)
+    known = call.asking(TargetSpec(clean.targets)) if clean.targets else call
+    return assemble(_averaged(clean, [method.explain_call(known).maps for _ in range(count)]))
+
+
+def _averaged(clean: CallResult, several: Sequence[Tensor]) -> CallResult:
+    """Return what was found on the images as they are, but with the mean and the variance of several maps of each."""
+    stacked = torch.stack(list(several))
+    return clean.replace(maps=stacked.mean(0), variance=stacked.var(0, correction=0))
+
+
+def _refuse_samples(method: CamMethod, samples: Any, aug_smooth: bool) -> None:
+    """Refuse what is no number of samples, and samples of what does not draw."""
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+        raise ValueError(f"samples={samples!r} is no number of maps to take the mean of; give a whole number from 2 on")
+    if not method.keep_mode:
+        raise ValueError(
+            f"samples={samples} maps would all be the same: the network is put in evaluation mode, where nothing is "
+            f"drawn; leave its dropout in training mode and give {type(method).__name__}(..., keep_mode=True)"
+        )
+    if aug_smooth:
+        raise ValueError("samples and aug_smooth both take a mean of maps; give one of them")
 
 
 def _explain_targets(method: CamMethod, call: Call) -> Explanation:

@@ -81,6 +81,25 @@ def evaluating(modules: Iterable[nn.Module]) -> Block:
     return Block(borrow)
 
 
+def own_statistics(modules: Iterable[nn.Module]) -> Block:
+    """Let modules in training mode count in copies of their buffers, then give each its own buffers back."""
+
+    def borrow() -> None:
+        for module in modules:
+            if not module.training or len(module._buffers) == 0:
+                continue
+            buffers = module._buffers
+            if not isinstance(buffers, dict):
+                raise ValueError(
+                    "a part of the network that TorchScript made is in training mode, where a pass changes its buffers "
+                    "for good; put it in evaluation mode, or leave out keep_mode"
+                )
+            note(partial(buffers.update, dict(buffers)))
+            buffers.update({name: buffer.clone() for name, buffer in buffers.items() if buffer is not None})
+
+    return Block(borrow)
+
+
 def _set_training(modules: Iterable[nn.Module], flag: bool) -> None:
     for module in modules:
         attributes = vars(module)
@@ -267,21 +286,25 @@ def _run_without_cudnn(original: Callable[..., Any], *args: Any, **kwargs: Any) 
         return original(*args, **kwargs)
 
 
-def undisturbed(model: nn.Module, device: torch.device) -> Block:
+def undisturbed(model: nn.Module, device: torch.device, keep_mode: bool = False) -> Block:
     """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
 
     Inside, gradient mode is off, and so is inference mode, whatever the caller's, because a map needs tensors that
     autograd accepts.
+
+    With ``keep_mode`` it runs as it stands instead of in evaluation mode: what it draws is drawn for good, so that the
+    next pass draws anew, and what modules in training mode count (running means) is counted in copies.
     """
 
     def borrow() -> None:
         modules = list(model.modules())
         taking_turns(modules).__enter__()  # ends with the block around it, as all that follows
-        evaluating(modules).__enter__()
+        (own_statistics if keep_mode else evaluating)(modules).__enter__()
         if any(isinstance(module, LazyModuleMixin) for module in modules):
             refuse_uninitialized(model)
         differentiable_rnns(modules).__enter__()
-        _note_random_state(device)
+        if not keep_mode:
+            _note_random_state(device)
         _note_modes()
         if torch.is_inference_mode_enabled():
             guard: Any = torch._C._InferenceMode(False)
