@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -57,6 +57,8 @@ class BaseCAM:
         keep_mode: explain the network as it stands, each module in the mode that it is in, such as dropout that is
             left in training mode on purpose (Monte Carlo dropout); else in evaluation mode. What it draws differs from
             call to call; a batch norm in training mode normalises by the batch, but its running means do not move.
+        categories: names of the classes, in the order of the outputs or by index, so that targets can be names; None:
+            those that the network has itself (``config.id2label`` or ``names``), if any.
 
     Raises:
         TypeError: for a model that is no module nor called like one, or for arguments of older interfaces that have a
@@ -86,6 +88,7 @@ class BaseCAM:
         output: OutputSelector | None = None,
         relu_rule: Rule = "plain",
         keep_mode: bool = False,
+        categories: Sequence[str] | Mapping[int, str] | None = None,
         **older: Any,
     ) -> None:
         if not isinstance(model, nn.Module):
@@ -103,6 +106,7 @@ class BaseCAM:
         self.compute_input_gradient, self.detach = compute_input_gradient, detach
         self._views = tta_transforms
         self.output, self.relu_rule, self.keep_mode = output, relu_rule, keep_mode
+        self.categories = categories
         if not keep_mode and any(module.training for module in model.modules()):
             log.info(
                 "the network is in training mode: a call puts it in evaluation mode and gives its mode back; put it in "
@@ -187,8 +191,8 @@ class BaseCAM:
         Args:
             input_tensor: ``(B, C, *S)``; it is moved to the model's device and floating type, and never changed. A
                 tuple, list or mapping holds several inputs of the model.
-            targets: None (each image's top class), a class index, a callable from one image's output to a scalar, a
-                list or tensor with one of these per image, or labels ``(B, M)``.
+            targets: None (each image's top class), a class index or name, a callable from one image's output to a
+                scalar, a list or tensor with one of these per image, or labels ``(B, M)``.
             aug_smooth: average over changed views of the input; the class is fixed on the unchanged input.
             eigen_smooth: first principal component of the weighted activations instead of their sum.
             **options:

@@ -49,6 +49,7 @@ class WrapperCAM(BaseCAM):
             output=base.output,
             relu_rule=base.relu_rule,
             keep_mode=base.keep_mode,
+            categories=base.categories,
         )
         self.target_layers = base.target_layers
         self.uses_targets, self.uses_layers = base.uses_targets, base.uses_layers

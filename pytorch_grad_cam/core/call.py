@@ -43,7 +43,7 @@ class MapOptions(TypedDict, total=False):
     allow_nonfinite: bool
     differentiable: bool
     against: bool
-    contrast: tuple[int, int] | None
+    contrast: tuple[int | str, int | str] | None
     forward_kwargs: Mapping[str, Any] | None
     image: int | str | None
     samples: int | None

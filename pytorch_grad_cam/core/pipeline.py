@@ -27,7 +27,7 @@ from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
 from pytorch_grad_cam.engine import diagnosis, maps
-from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
+from pytorch_grad_cam.engine.image_model import ImageModel, OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import (
@@ -54,6 +54,7 @@ class CamMethod(Protocol):
 
     uses_gradients: bool
     keep_mode: bool
+    categories: Sequence[str] | Mapping[int, str] | None
     uses_targets: bool
     uses_layers: bool
     rectifies: bool
@@ -134,7 +135,15 @@ def prepare(
     if not method.uses_targets and any(spec.targets is not None for spec in specs):
         log.info("%s shows what stands out whatever the target; targets are ignored", type(method).__name__)
     layers = tuple(method.target_layers or ())
+    specs = tuple(_without_names(spec, method, run) if spec.has_names else spec for spec in specs)
     return Call(method.model, run, images, specs, checked, layers, method.reshape_transform, method.keep_mode)
+
+
+def _without_names(spec: TargetSpec, method: CamMethod, run: ImageModel) -> TargetSpec:
+    from pytorch_grad_cam.targets.class_names import find_class, names_of_classes  # only for who writes names
+
+    names = names_of_classes(method.categories, run.model)
+    return spec.without_names(lambda text: find_class(text, names))
 
 
 def explain_layers(method: CamMethod, call: Call) -> CallResult:

@@ -14,7 +14,7 @@ from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import scores_inside
 
 Target = Callable[[Any], Tensor]
-Targets = None | int | Tensor | NDArray[np.integer] | Target | Sequence[int | Tensor | Target]
+Targets = None | int | str | Tensor | NDArray[np.integer] | Target | Sequence[int | str | Tensor | Target]
 
 
 class ClassifierOutputTarget:

@@ -16,13 +16,13 @@ from pytorch_grad_cam.cli.classes import (
     class_label,
     class_name,
     class_shares,
-    find_class,
 )
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.class_names import find_class
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.detection import DetectedObject, detected_objects
 from pytorch_grad_cam.targets.segmentation import dense_scores, predicted_classes
