@@ -151,6 +151,21 @@ def target_count_error(count: int, batch: int) -> ValueError:
     )
 
 
+class SumOverParts:
+    """Scores an image by the sum of what several targets say, each of its own part of the outputs, as in grad-cam.
+
+    Args:
+        targets: from a part, with its batch axis, to a number.
+    """
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets = targets
+
+    def __call__(self, outputs: Sequence[Tensor]) -> Tensor:
+        scores = [target(part[None]).sum() for target, part in zip(self.targets, outputs, strict=True)]
+        return torch.stack(scores).sum()
+
+
 def category_of(target: Target) -> int | None:
     """Return the class that a target asks for, None if it does not say."""
     category = getattr(target, "category", None)

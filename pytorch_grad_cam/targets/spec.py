@@ -116,6 +116,9 @@ class TargetSpec:
             targets = targets.tolist()  # a 0-d tensor becomes an int, for all images
         listed = isinstance(targets, Sequence) and not isinstance(targets, str)
         wanted = [_class_index(target) for target in (targets if listed else [targets] * batch)]
+        one_each = isinstance(outputs, (tuple, list)) and len(wanted) == len(outputs) and all(map(callable, wanted))
+        if len(wanted) != batch and one_each:
+            wanted = [SumOverParts(wanted)] * batch
         if len(wanted) != batch:
             raise target_count_error(len(wanted), batch)
         if not any(target is None or type(target) is int for target in wanted):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from typing import Any
 
 import numpy as np
@@ -120,17 +119,16 @@ def test_a_part_that_was_scripted_cannot_be_given_back() -> None:
     GradCAM(net, "1.conv2", keep_mode=True)(x, 1)
 
 
-def test_a_network_in_training_mode_is_mentioned_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_network_in_training_mode_is_mentioned_once(logged: list[str]) -> None:
     net, x = build(ConvNet), inputs()
-    with caplog.at_level(logging.INFO, "pytorch_grad_cam"):
-        GradCAM(net, "conv2")(x, 1)
-        net.act3.train()
-        GradCAM(net, "conv2", keep_mode=True)(x, 1)
-        assert not caplog.records
-        cam = GradCAM(net, "conv2")
-        cam(x, 1), cam(x, 1)
-    (record,) = caplog.records
-    assert "the network is in training mode: a call puts it in evaluation mode and gives" in record.message
+    GradCAM(net, "conv2")(x, 1)
+    net.act3.train()
+    GradCAM(net, "conv2", keep_mode=True)(x, 1)
+    assert not logged
+    cam = GradCAM(net, "conv2")
+    cam(x, 1), cam(x, 1)
+    (message,) = logged
+    assert "the network is in training mode: a call puts it in evaluation mode and gives" in message
 
 
 # --- several maps of one image --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pytorch_grad_cam import FullGrad
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from wild.networks import Small, images, seeded
 
-DIFFERENCES = {"map": 4}
+DIFFERENCES = {"map": 4, "data": 4, "layers": 4}
 
 
 def main() -> dict[str, Any]:

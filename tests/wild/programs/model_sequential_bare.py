@@ -6,6 +6,8 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from wild.networks import images, resnet
 
+DIFFERENCES = {"map": 10}
+
 
 def main() -> dict[str, Any]:
     net, x = resnet(), images(1, (64, 64))
