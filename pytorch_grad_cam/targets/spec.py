@@ -18,6 +18,7 @@ from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.targets.classification import (
     BinaryClassifierOutputTarget,
     ClassifierOutputTarget,
+    SumOverParts,
     Target,
     Targets,
     category_of,
