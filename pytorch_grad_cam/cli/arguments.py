@@ -22,6 +22,12 @@ T = TypeVar("T")
 class CommandParser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, with the closest option for one that does not exist."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the arguments; words in front of the first option are pictures."""
+        if args and not args[0].startswith("-") and "--image-path" in self._option_string_actions:
+            args = ["--image-path", *args]
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
         unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
@@ -114,5 +120,5 @@ def add_image_weight(group: Any, default: float) -> None:
 
 def add_overwrite(group: Any) -> None:
     """Add the option that lets files be replaced."""
-    what = "replace files of an earlier run (one picture's always are)"
+    what = "replace files of an earlier run (the same picture's always are, unless there are several)"
     group.add_argument("--overwrite", action="store_true", help=what)

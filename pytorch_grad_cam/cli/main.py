@@ -44,17 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str]) -> tuple[Command, Any]:
     """Return the command that is named first, or the default one, and its options."""
     name, arguments = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else (DEFAULT, argv)
-    if name == DEFAULT and arguments and not arguments[0].startswith("-"):
+    if name == DEFAULT and arguments and not arguments[0].startswith("-") and not _may_be_picture(arguments[0]):
         _refuse_word(arguments[0])
     program = program_name() if name == DEFAULT else f"{program_name()} {name}"
     return COMMANDS[name], COMMANDS[name].parse(program, arguments)
 
 
+def _may_be_picture(word: str) -> bool:
+    """Say whether a first word that is no command is a picture, a folder or a pattern, or shall be one."""
+    return os.path.exists(word) or not word.isalpha()
+
+
 def _refuse_word(word: str) -> NoReturn:
-    """Say what to do about a first word that is no command."""
+    """Say what to do about a first word that is neither a command nor a picture."""
     close = difflib.get_close_matches(word, COMMANDS, n=1)
-    if os.path.exists(word) or not word.isalpha():
-        hint = f"give pictures with --image-path {word}"
-    else:
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(COMMANDS)}"
-    CommandParser(prog=program_name()).error(f"there is no command {word!r}; {hint}")
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(COMMANDS)}"
+    CommandParser(prog=program_name()).error(f"{word!r} is neither a command nor a picture; {hint}")

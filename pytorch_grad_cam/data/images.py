@@ -74,18 +74,39 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
     write_bytes(path, encoded_image(path, image))
 
 
-def encoded_image(path: str | Path, image: NDArray[np.uint8]) -> bytes:
-    """Return what `write_image` writes, with the same arguments."""
+def encoded_image(path: str | Path, image: NDArray[np.uint8], comment: str = "") -> bytes:
+    """Return what `write_image` writes, with the same arguments; the file can carry a comment, which nobody sees."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path.name} does not say which format to write; end it in {', '.join(FORMATS)}")
     encoded = BytesIO()
     # Full colour resolution: a heat map's colours are its message.
-    options = {"quality": 95, "subsampling": 0} if FORMATS[path.suffix.lower()] == "JPEG" else {}
+    is_jpeg = FORMATS[path.suffix.lower()] == "JPEG"
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if is_jpeg else {}
+    if comment and is_jpeg:
+        options["comment"] = comment.encode()
+    elif comment:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("comment", comment)
     Image.fromarray(image).save(encoded, FORMATS[path.suffix.lower()], **options)
     return encoded.getvalue()
+
+
+def image_comment(path: str | Path) -> str | None:
+    """Return the comment that a file of `encoded_image` carries; None if it has none, or is no such picture."""
+    from PIL import Image
+
+    if Path(path).suffix.lower() not in FORMATS:
+        return None
+    try:
+        with Image.open(path, formats=tuple(FORMATS.values())) as image:
+            comment = image.info.get("comment")
+    except Exception:  # of somebody else's file, which may be anything
+        return None
+    return comment.decode(errors="replace") if isinstance(comment, bytes) else comment
 
 
 def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:

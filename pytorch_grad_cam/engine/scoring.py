@@ -18,6 +18,8 @@ _CPU_VALUES = 8 * 3 * 224 * 224
 log = logging.getLogger(__name__)
 
 Target = Callable[[Any], Tensor]
+# Whether a long call shows a bar on stderr; or a function that is called with the number of steps done and of all.
+Progress = bool | Callable[[int, int], None]
 
 
 def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
@@ -112,8 +114,18 @@ def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
 
 
 @contextmanager
-def progress_bar(total: int, label: str, show: bool) -> Iterator[Callable[[int], None]]:
-    """Show one bar on stderr if asked for; yield what advances it."""
+def progress_bar(total: int, label: str, show: Progress) -> Iterator[Callable[[int], None]]:
+    """Say how far a long call is, in the way that was asked for; yield what is told of every step forward."""
+    if callable(show):
+        done = 0
+
+        def tell(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done, total)
+
+        yield tell
+        return
     if not show:
         yield lambda count: None
         return

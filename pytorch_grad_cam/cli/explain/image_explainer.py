@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.cli.classes import check_categories, parse_classes
+from pytorch_grad_cam.cli.explain.cost import MapCost, Settings
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.targets import (
     ClassContrast,
@@ -27,10 +29,10 @@ from pytorch_grad_cam.cli.explain.targets import (
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
+from pytorch_grad_cam.engine.scoring import Progress
 from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.runs.error_text import in_one_line
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class MapResult:
     layers: tuple[str, ...]
     outputs: Any  # the network's
     against: bool  # whether the map shows what speaks against the class
+    passes: float | None  # that it took, see `cli.explain.cost`; None where nobody counted
+    fewer_samples: Settings  # settings that were made smaller to keep to a limit
 
     @property
     def signed(self) -> bool:
@@ -60,14 +64,14 @@ class ImageExplainer:
         ValueError: for a layer or class that the network does not have.
     """
 
-    def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device, progress: bool) -> None:
+    def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device) -> None:
         self.loaded, self.options, self._device = loaded, options, device
         self.choices = parse_classes(options.target, loaded.categories)
         self._contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
         if options.aug_smooth and loaded.task == "detection":
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
-        layers = options.target_layers or loaded.target_layers
-        self._cams = {name: _method(name, loaded, layers, options, progress) for name in options.method}
+        self.layers = options.target_layers or loaded.target_layers
+        self.cams = {name: _method(name, loaded, self.layers, options) for name in options.method}
         self._guided_backprop = GuidedBackpropReLUModel(loaded.model)
         self._warn_of_ignored_options()
 
@@ -90,30 +94,8 @@ class ImageExplainer:
     def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
         """Return every method's name with each of the targets; a method that looks at no class comes once."""
         return [
-            (name, target) for name, cam in self._cams.items() for target in (targets if cam.uses_targets else [None])
+            (name, target) for name, cam in self.cams.items() for target in (targets if cam.uses_targets else [None])
         ]
-
-    def maps(self, inputs: Tensor, targets: Sequence[ImageTarget]) -> tuple[list[MapResult], list[str]]:
-        """Explain one picture by each method, for each target.
-
-        Returns:
-            The maps, and of each method that failed, as one that does not suit the network, why.
-
-        Raises:
-            Exception: if all methods failed, that of the first.
-        """
-        results: list[MapResult] = []
-        failed: dict[str, Exception] = {}
-        for name, cam in self._cams.items():
-            try:
-                results += [self._map(name, inputs, target) for target in (targets if cam.uses_targets else [None])]
-            except Exception as error:
-                if self.options.debug:
-                    raise
-                failed[name] = error
-        if failed and not results:
-            raise next(iter(failed.values()))
-        return results, [f"{name}: {in_one_line(error)}" for name, error in failed.items()]
 
     def guided_gradients(self, inputs: Tensor, target: ImageTarget) -> NDArray[np.float32] | str:
         """Return guided backpropagation for a target, ``(h, w, C)``, or why there is none."""
@@ -123,13 +105,18 @@ class ImageExplainer:
             return "there is no ReLU between the class and the picture"
         return gradients[0].movedim(0, -1).float().cpu().numpy()
 
-    def _map(self, name: str, inputs: Tensor, target: ImageTarget) -> MapResult:
-        cam = self._cams[name]
+    def map(self, name: str, inputs: Tensor, target: ImageTarget, cost: MapCost, progress: Progress) -> MapResult:
+        """Make one map of one picture, with the settings that its cost asks for.
+
+        Raises:
+            Exception: as the method or the network does, with a message for people.
+        """
+        cam = self.cams[name]
         against = self.options.against and cam.uses_targets
         options: MapOptions = {"against": against}
         if isinstance(target, ClassContrast):
             options["contrast"] = (target.first, target.second)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _changed(cam, (cost.changes or {}) | {"progress": progress}):
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
             explanation = cam.explain(
                 inputs,
@@ -152,10 +139,12 @@ class ImageExplainer:
             layers=explanation.layers,
             outputs=explanation.outputs,
             against=against,
+            passes=cost.passes,
+            fewer_samples=cost.changes or {},
         )
 
     def _warn_of_ignored_options(self) -> None:
-        classless = [name for name, cam in self._cams.items() if not cam.uses_targets]
+        classless = [name for name, cam in self.cams.items() if not cam.uses_targets]
         values = {"--target": self.choices, "--contrast": self._contrast, "--against": self.options.against}
         ignored = " and ".join(name for name, value in values.items() if value)
         if classless and ignored:
@@ -165,10 +154,23 @@ class ImageExplainer:
             print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
 
 
-def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions, progress: bool) -> BaseCAM:
+@contextmanager
+def _changed(cam: BaseCAM, changes: Mapping[str, Any]) -> Iterator[None]:
+    """Let a method's object have other settings, of those that it has, while the block runs."""
+    before = {attribute: getattr(cam, attribute) for attribute in changes if hasattr(cam, attribute)}
+    try:
+        for attribute in before:
+            setattr(cam, attribute, changes[attribute])
+        yield
+    finally:
+        for attribute, value in before.items():
+            setattr(cam, attribute, value)
+
+
+def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions) -> BaseCAM:
     """Make a method's object, with those of its own options that it has."""
     cam = method_class(name)(loaded.model, layers, loaded.reshape_transform)
-    changes: dict[str, Any] = {"progress": progress, "seed": options.seed, "batch_size": options.batch_size}
+    changes: dict[str, Any] = {"seed": options.seed, "batch_size": options.batch_size}
     changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
     for attribute, value in changes.items():
         if value is not None and hasattr(cam, attribute):

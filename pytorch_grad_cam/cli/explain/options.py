@@ -29,7 +29,8 @@ TASKS = ("classification", "segmentation", "detection")
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
     "contact_sheet.jpg",
-    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map",
+    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map; the first is the "
+    "same for all methods: of several, guided_gb.jpg",
     "heatmap": "<name>_heatmap.png, the map alone; gray where the network never looked",
     "npy": "<name>_cam.npy, float32 (H, W) in the picture's pixels; NaN where the network never looked",
     "boxes": "<name>_boxes.jpg and <name>_boxes.json, around what the map points at",
@@ -71,6 +72,8 @@ class ExplainOptions(NetworkOptions):
     batch_size: int | None
     num_samples: int | None
     noise_level: float | None
+    max_passes: int | None
+    budget: float | None
     seed: int
     output_dir: str
     save: list[str] | None
@@ -144,6 +147,10 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
     what = "noise for smoothgrad and the like, as a share of the picture's range (default: 0.15)"
     add("--noise-level", type=fraction, metavar="X", help=what)
+    what = "each map may take the work of so many forward passes; dear methods take fewer samples, or are left out"
+    add("--max-passes", type=positive_number("passes"), metavar="N", help=what)
+    what = "all maps together may take so long, e.g. 60s or 5m; likewise"
+    add("--budget", type=argument_type(_seconds), metavar="TIME", help=what)
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
 
@@ -172,6 +179,17 @@ def _colormap(text: str) -> str:
     if name not in COLORMAPS:
         raise ValueError(f"unknown colormap {text!r}; known: {', '.join(COLORMAPS)}")
     return name
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:].lower()
+    try:
+        value = float(number) * {"s": 1, "m": 60, "h": 3600}[unit] if unit.isalpha() else float(text)
+    except (KeyError, ValueError):
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{text!r} is no time; give one such as 60s, 5m or 1h")
+    return value
 
 
 def _threshold(text: str) -> float | str:
