@@ -105,6 +105,13 @@ def add_image_path(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the pictures."""
     what = "files, folders or patterns ('photos/**/*.jpg'); can be repeated"
     parser.add_argument("--image-path", required=True, nargs="+", action="extend", metavar="PICTURE", help=what)
+    add_page(parser)
+
+
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses a page of a file with several."""
+    what = "of a TIFF with several pages, or a frame of an animation, from 1 (default: 1)"
+    parser.add_argument("--page", type=positive_number("a page"), default=1, metavar="N", help=what)
 
 
 def add_output_dir(group: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytorch_grad_cam.cli.arguments import CommandParser, add_network_arguments
+from pytorch_grad_cam.cli.arguments import CommandParser, add_network_arguments, add_page
 from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.output import aligned_columns
 from pytorch_grad_cam.runs.network_options import NetworkOptions
@@ -23,19 +23,21 @@ class LayersOptions(NetworkOptions):
     """Which network's layers, for which picture."""
 
     image_path: str | None
+    page: int
 
 
 def parse(program: str, arguments: Sequence[str]) -> LayersOptions:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
     parser = CommandParser(prog=program, description=COMMANDS["layers"].description)
     parser.add_argument("--image-path", metavar="PICTURE", help="the input (default: a gray picture of the usual size)")
+    add_page(parser)
     add_network_arguments(parser)
     return LayersOptions(**vars(parser.parse_args(arguments)))
 
 
 def run(options: LayersOptions) -> int:
     """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
-    from pytorch_grad_cam.cli.network import load_network
+    from pytorch_grad_cam.cli.network import advising, load_network
     from pytorch_grad_cam.data.images import read_image
     from pytorch_grad_cam.engine.executed_layers import report_layers
     from pytorch_grad_cam.engine.restore import giving_back, undisturbed
@@ -43,7 +45,8 @@ def run(options: LayersOptions) -> int:
     from pytorch_grad_cam.models.weights_file import RANDOM
     from pytorch_grad_cam.runs.inputs import trial_input
 
-    image = None if options.image_path is None else read_image(options.image_path, max_pixels=options.max_pixels)
+    path = options.image_path
+    image = None if path is None else read_image(path, max_pixels=options.max_pixels, page=options.page)
     if options.weights is None and is_downloaded(options.model):
         options = replace(options, weights=RANDOM)  # shapes do not depend on them
     loaded, device = load_network(options)
@@ -55,7 +58,8 @@ def run(options: LayersOptions) -> int:
             reports = report_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
             return reports, _default_layers(loaded, inputs)
 
-    reports, default_layers = look()
+    with advising(loaded, options, inputs):
+        reports, default_layers = look()
     height, width = inputs.shape[2:]
     print(f"{loaded.source}, for an input of {width} x {height}")
     rows = [("layer", "type", "output", "target layer?")]

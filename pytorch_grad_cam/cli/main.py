@@ -5,12 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from pytorch_grad_cam.cli.arguments import CommandParser, program_name
 from pytorch_grad_cam.cli.commands import COMMANDS, DEFAULT, Command
 from pytorch_grad_cam.runs.error_text import in_one_line
+
+# Packages whose warnings are about their own affairs: only --debug shows them. Those of the user's own code are shown.
+_OTHERS = ("torch", "torchvision", "timm", "transformers", "huggingface_hub", "safetensors", "PIL", "numpy")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse ends so, after --help too
         return stop.code if isinstance(stop.code, int) else 0
     try:
-        return command.run(options)
+        with warnings.catch_warnings():
+            if not options.debug:
+                for package in _OTHERS:
+                    warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
+            return command.run(options)
     except KeyboardInterrupt:
         print("error: interrupted; nothing was left half written", file=sys.stderr)
         return 130

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
+from pytorch_grad_cam.engine.inputs import input_channels
+from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.models.categories import read_categories
 from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.models.weights_file import first_line
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 
@@ -33,6 +39,50 @@ def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
         squash=options.squash,
     )
     return (loaded if categories is None else replace(loaded, categories=categories)), device
+
+
+@contextmanager
+def advising(loaded: LoadedModel, options: NetworkOptions, inputs: Tensor) -> Iterator[None]:
+    """Where something fails because the network does not take its input, say so, and what to give instead.
+
+    Raises:
+        ValueError: in the place of what was raised inside, if the network fails on the input alone.
+    """
+    try:
+        yield
+    except Exception as error:
+        problem = _problem_with(loaded, options, inputs)
+        if problem is None:
+            raise
+        raise ValueError(problem) from error
+
+
+@giving_back
+def _problem_with(loaded: LoadedModel, options: NetworkOptions, inputs: Tensor) -> str | None:
+    """Say why the network does not take an input ``(B, C, h, w)``; None if it does, or fails as nobody foresaw."""
+    try:
+        with undisturbed(loaded.model, inputs.device):
+            loaded.model(inputs)
+    except (AssertionError, RuntimeError, ValueError, TypeError, IndexError) as error:
+        _, given, height, width = inputs.shape
+        problem = f"the network does not take a picture of {width} x {height} in {given} channel{'s' * (given != 1)}"
+        return f"{problem} ({' '.join(first_line(error).split())}); {_advice(loaded, options, given)}"
+    except Exception:  # it says itself what is wrong
+        return None
+    return None
+
+
+def _advice(loaded: LoadedModel, options: NetworkOptions, given: int) -> str:
+    taken = input_channels(loaded.model)
+    if taken == 1 != given:
+        return "it takes gray pictures: say so with one number each, e.g. --mean 0.5 --std 0.5"
+    if taken == 3 != given:
+        return "it takes colour pictures: give three numbers each for --mean and --std, or none"
+    if taken is not None and taken != given:
+        return f"its first convolution takes {taken} channels, and pictures have 3, or 1; explain it from Python"
+    if options.size is not None:
+        return f"leave out --size {options.size}, or give the size that it was made for"
+    return "give the size that it was made for with --size N"
 
 
 def network_summary(loaded: LoadedModel, size: tuple[int, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from os import SEEK_END
+from pathlib import Path
 from typing import IO, Any
 
 PICKLED = (b"PK\x03\x04", b"\x80")  # first bytes of what torch.save writes: a zip, or a plain pickle
@@ -27,6 +28,21 @@ def has_endless_name(file: IO[bytes]) -> bool:
         return _names_one(_Bounded(file), _PICKLES)
     except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError):  # left to torch, which says more
         return False
+
+
+def pickle_protocol(path: str | Path) -> int | None:
+    """Return the protocol of the pickle in a file that torch.save wrote; None if there is none to be seen."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+            with archive.open(names[0]) as member:
+                head = member.read(2)
+    except (zipfile.BadZipFile, IndexError):
+        with open(path, "rb") as file:
+            head = file.read(2)
+    except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError):  # damaged
+        return None
+    return head[1] if len(head) == 2 and head[:1] == PICKLED[1] else None
 
 
 class _Bounded:

@@ -26,6 +26,7 @@ class ConceptsOptions(NetworkOptions):
     """How to split pictures into concepts; `parse` says what each means."""
 
     image_path: list[str]
+    page: int
     components: int
     top_k: int
     target_layer: str | None

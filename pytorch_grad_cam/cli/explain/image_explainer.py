@@ -26,6 +26,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     method_target,
     parse_contrast,
 )
+from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
@@ -87,8 +88,9 @@ class ImageExplainer:
         indices = [choice for choice in self.choices if isinstance(choice, int)]
         by_region = self.loaded.task == "segmentation" and self.choices
         if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
-            with undisturbed(self.loaded.model, self._device):
-                return image_targets(self.loaded, self.choices, self.loaded.model(inputs))
+            with advising(self.loaded, self.options, inputs), undisturbed(self.loaded.model, self._device):
+                outputs = self.loaded.model(inputs)
+            return image_targets(self.loaded, self.choices, outputs)
         return list(dict.fromkeys(indices)) or [None]
 
     def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
@@ -116,7 +118,8 @@ class ImageExplainer:
         options: MapOptions = {"against": against}
         if isinstance(target, ClassContrast):
             options["contrast"] = (target.first, target.second)
-        with warnings.catch_warnings(), _changed(cam, (cost.changes or {}) | {"progress": progress}):
+        changes = (cost.changes or {}) | {"progress": progress}
+        with warnings.catch_warnings(), _changed(cam, changes), advising(self.loaded, self.options, inputs):
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
             explanation = cam.explain(
                 inputs,

@@ -108,7 +108,7 @@ class ImageFiles:
 
     @property
     def _comment(self) -> str:
-        return comment_for(self.drawing.source)
+        return comment_for(self.drawing.source, self.drawing.options.page)
 
     def _jpeg(self, image: NDArray[np.uint8]) -> bytes:
         return encoded_image("a.jpg", image, self._comment)
@@ -168,6 +168,7 @@ def _picture_record(drawing: ImageDrawing) -> dict[str, Any]:
     """Return what the records of all maps of a picture have in common."""
     return {
         "picture": drawing.source,
+        "page": drawing.options.page,
         "height": drawing.image.shape[0],
         "width": drawing.image.shape[1],
         "model": drawing.loaded.source,

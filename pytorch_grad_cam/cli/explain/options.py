@@ -61,6 +61,7 @@ class ExplainOptions(NetworkOptions):
     """What to draw of what; `_add_explanation_arguments` and `_add_output_arguments` say what each means."""
 
     image_path: list[str]
+    page: int
     method: list[str]
     target: list[str]
     contrast: list[str] | None

@@ -15,22 +15,27 @@ from pytorch_grad_cam.data.images import image_comment
 from pytorch_grad_cam.data.samples import ENDINGS as PICTURES
 
 _COMMENT = "pytorch_grad_cam, picture "
+_PAGE = ", page "
 _UNKNOWN = "earlier"  # the folder of files whose picture cannot be told
 _MOST_LOOKED_AT = 100_000  # files among which the picture of a comment is looked for
 
 
-def comment_for(picture: str | Path) -> str:
-    """Return the comment that drawings of a picture carry."""
-    return _COMMENT + sha256(os.path.abspath(picture).encode(errors="surrogateescape")).hexdigest()[:20]
+def comment_for(picture: str | Path, page: int = 1) -> str:
+    """Return the comment that drawings of a picture, or of a page of its file, carry."""
+    code = sha256(os.path.abspath(picture).encode(errors="surrogateescape")).hexdigest()[:20]
+    return f"{_COMMENT}{code}" + (f"{_PAGE}{page}" if page > 1 else "")
 
 
-def keep_others(folder: Path, groups: Sequence[Sequence[str]], picture: str | Path) -> list[tuple[Path, Path]]:
+def keep_others(
+    folder: Path, groups: Sequence[Sequence[str]], picture: str | Path, page: int = 1
+) -> list[tuple[Path, Path]]:
     """Move the files of other pictures out of the way, into a folder of their own beside them.
 
     Args:
         folder: where files of ``picture`` are about to be written.
         groups: names of files that belong together, being of one map; one of a group is about to be written.
         picture: whose files stay.
+        page: of its file.
 
     Returns:
         Where each file was and is now.
@@ -39,7 +44,7 @@ def keep_others(folder: Path, groups: Sequence[Sequence[str]], picture: str | Pa
         OSError: if a file cannot be moved.
     """
     moved: list[tuple[Path, Path]] = []
-    own = comment_for(picture)
+    own = comment_for(picture, page)
     for group in groups:
         files = [folder / name for name in group if (folder / name).is_file()]
         comment = _comment_of(files)
@@ -73,7 +78,9 @@ def _picture_called(comment: str | None, picture: Path) -> str | None:
     """Return the name, without its ending, of the picture that a comment is for, if it lies near."""
     if comment is None:
         return None
-    return next((path.stem for path in _pictures_near(picture) if comment_for(path) == comment), None)
+    code, _, page = comment.partition(_PAGE)
+    suffix = f"_page{page}" if page else ""
+    return next((path.stem + suffix for path in _pictures_near(picture) if comment_for(path) == code), None)
 
 
 def _pictures_near(picture: Path) -> Iterator[Path]:

@@ -164,7 +164,7 @@ class PictureWork:
             return f"failed: {in_one_line(error)}"
         if keep:
             groups = self._files.groups(name, target, self._targets[0])
-            result.moved += keep_others(result.folder, groups, result.drawing.source)
+            result.moved += keep_others(result.folder, groups, result.drawing.source, self._explainer.options.page)
         self._write(contents)
         fewer = ", ".join(f"{number} {_WORDS[setting]}" for setting, number in made.fewer_samples.items())
         return f"{result.folder / next(iter(contents))}" + (f" (with {fewer} only)" if fewer else "")

@@ -17,7 +17,7 @@ from pytorch_grad_cam.cli.explain.targets import ClassContrast, target_label
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import kept_files, written_files
 from pytorch_grad_cam.data.files import check_writable
-from pytorch_grad_cam.data.images import read_image
+from pytorch_grad_cam.data.images import count_pages, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.runs.error_text import in_one_line
 
@@ -39,7 +39,7 @@ def run(options: ExplainOptions) -> int:
     check_writable(options.output_dir)
     many = names_many(options.image_path)
     # Before the network is loaded, which takes longer.
-    image = None if many else read_image(samples[0].path, max_pixels=options.max_pixels)
+    image = None if many else read_image(samples[0].path, max_pixels=options.max_pixels, page=options.page)
     loaded, device = load_network(options)
     if options.task is not None:
         loaded = replace(loaded, task=options.task)
@@ -79,8 +79,14 @@ def _done(result: ImageResult) -> str:
 
 def _print_head(result: ImageResult) -> None:
     """Say which picture and which network the maps are of."""
-    print(f"picture:    {result.drawing.source}")
+    print(f"picture:    {result.drawing.source}{_page_of(result)}")
     print(f"model:      {network_summary(result.drawing.loaded, result.input_size)}", flush=True)
+
+
+def _page_of(result: ImageResult) -> str:
+    """Say which page of a file it is that was explained, where there are several."""
+    pages, page = count_pages(result.drawing.source), result.drawing.options.page
+    return f" (page {page} of {pages}; --page N takes another)" if pages > 1 else ""
 
 
 def _print_result(result: ImageResult) -> None:
@@ -91,7 +97,8 @@ def _print_result(result: ImageResult) -> None:
     automatic_layer = not (options.target_layers or loaded.target_layers)
     if result.maps:
         print(*report.in_full(result.maps, loaded, automatic_layer), sep="\n")
-    print(*written_files(result.files), *kept_files(result.moved), sep="\n")
+    for line in (*written_files(result.files), *kept_files(result.moved)):
+        print(line)
     for remark in result.remarks:
         print(f"not drawn:  {remark}")
     for note in report.notes(result.maps):
@@ -156,7 +163,7 @@ def _one_of_many(
     kinds = options.save or ["overlay"]
     work: PictureWork | None = None
     try:
-        image = read_image(sample.path, max_pixels=options.max_pixels)
+        image = read_image(sample.path, max_pixels=options.max_pixels, page=options.page)
         work = PictureWork(explainer, schedule, source, image, folder, kinds, _say)
         work.explain("replace" if options.overwrite else "refuse", _announce)
     except KeyboardInterrupt:
@@ -170,7 +177,7 @@ def _one_of_many(
         schedule.end_picture()
     result = work.result
     if result.maps and result.files:
-        _say(report.in_brief(source, result.maps, explainer.loaded, folder, len(result.files)))
+        _say(report.in_brief(f"{source}{_page_of(result)}", result.maps, explainer.loaded, folder, len(result.files)))
     for note in report.notes(result.maps):
         _say(f"{note} ({source})")
     for remark in result.remarks:
@@ -182,7 +189,7 @@ def _one_of_many(
 
 def _announce(result: ImageResult) -> None:
     """Say which picture the lines that follow are about."""
-    _say(f"picture:    {result.drawing.source}")
+    _say(f"picture:    {result.drawing.source}{_page_of(result)}")
 
 
 def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str) -> None:

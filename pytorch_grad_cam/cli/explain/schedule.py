@@ -10,6 +10,7 @@ from torch import Tensor
 from pytorch_grad_cam.cli.explain.cost import MapCost, NetworkCost, Settings, fewer_samples, measure, passes_of
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
 from pytorch_grad_cam.cli.explain.targets import ImageTarget
+from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.methods import METHODS
 
 LONG = 15.0  # seconds from which on work is announced
@@ -48,7 +49,8 @@ class Schedule:
         if not self._is_limited() and not any(set("KNn") & set(METHODS[name].passes) for name, _ in requests):
             return list(requests)
         if self._network is None:
-            self._network = measure(self._explainer.loaded, self._explainer.layers, inputs)
+            with advising(self._explainer.loaded, self._options, inputs):
+                self._network = measure(self._explainer.loaded, self._explainer.layers, inputs)
             self._seconds = self._network.seconds
         self._size = tuple(inputs.shape[2:])
         ordered = list(requests)
