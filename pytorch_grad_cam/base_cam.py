@@ -19,7 +19,7 @@ from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.image_model import OutputSelector
 from pytorch_grad_cam.engine.inputs import device_of
-from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
+from pytorch_grad_cam.engine.layers import LayerSpec, network_in, resolve_layers
 from pytorch_grad_cam.targets.classification import Target, Targets
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
@@ -84,7 +84,7 @@ class BaseCAM:
         if reshape_transform is not None and not callable(reshape_transform):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
         refuse_older_names(type(self), older)
-        self.model = model
+        self.model = model = network_in(model)
         self.target_layers = None if target_layers is None else resolve_layers(model, target_layers)
         self.reshape_transform = reshape_transform
         if uses_gradients is not None:

@@ -55,7 +55,7 @@ def run(options: LayersOptions) -> int:
     @giving_back
     def look() -> tuple[list[LayerReport], set[str]]:
         with undisturbed(loaded.model, device):
-            reports = report_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
+            reports = report_layers(loaded.model, lambda: loaded.run(inputs), inputs, loaded.reshape_transform)
             return reports, _default_layers(loaded, inputs)
 
     with advising(loaded, options, inputs):
@@ -78,7 +78,7 @@ def _default_layers(loaded: LoadedModel, inputs: Tensor) -> set[str]:
     if loaded.target_layers is not None:
         return {layer_name(loaded.model, layer) for layer in resolve_layers(loaded.model, loaded.target_layers)}
     try:
-        return {automatic_layer(loaded.model, lambda: loaded.model(inputs), inputs).name}
+        return {automatic_layer(loaded.model, lambda: loaded.run(inputs), inputs).name}
     except ValueError:  # then the list shows why
         return set()
 

@@ -62,7 +62,7 @@ def _problem_with(loaded: LoadedModel, options: NetworkOptions, inputs: Tensor) 
     """Say why the network does not take an input ``(B, C, h, w)``; None if it does, or fails as nobody foresaw."""
     try:
         with undisturbed(loaded.model, inputs.device):
-            loaded.model(inputs)
+            loaded.run(inputs)
     except (AssertionError, RuntimeError, ValueError, TypeError, IndexError) as error:
         _, given, height, width = inputs.shape
         problem = f"the network does not take a picture of {width} x {height} in {given} channel{'s' * (given != 1)}"

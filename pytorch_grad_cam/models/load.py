@@ -105,6 +105,8 @@ def _with_shorter_side(loaded: LoadedModel, side: int) -> LoadedModel:
     transform: Any = getattr(loaded.model, "transform", None)
     if transform is None or not hasattr(transform, "min_size"):
         whole = loaded.preprocessing.crop is None
+        if whole and isinstance(loaded.preprocessing.resize, tuple):
+            return replace(loaded, preprocessing=replace(loaded.preprocessing, resize=(side, side)))
         resized = replace(loaded.preprocessing, resize=side) if whole else loaded.preprocessing.sized(side)
         return replace(loaded, preprocessing=resized)
     if transform.fixed_size is not None:

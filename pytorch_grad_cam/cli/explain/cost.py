@@ -93,7 +93,7 @@ def _timed(loaded: LoadedModel, modules: Collection[nn.Module], inputs: Tensor) 
     ends: list[float] = []
     with hooked(modules, lambda *_: ends.append(_now(inputs.device))):
         start = _now(inputs.device)
-        loaded.model(inputs)
+        loaded.run(inputs)
         end = _now(inputs.device)
     seconds = max(end - start, _SHORTEST)
     return seconds, max(end - ends[0], 0.0) if ends else seconds

@@ -31,9 +31,9 @@ from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, No
 from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.engine.scoring import Progress
-from pytorch_grad_cam.guided_backprop import GuidedBackpropReLUModel
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.vanilla_gradient import VanillaGradient
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ImageExplainer:
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
         self.layers = options.target_layers or loaded.target_layers
         self.cams = {name: _method(name, loaded, self.layers, options) for name in options.method}
-        self._guided_backprop = GuidedBackpropReLUModel(loaded.model)
+        self._guided_backprop = VanillaGradient(loaded.model, relu_rule="guided", output=loaded.output)
         self._warn_of_ignored_options()
 
     def inputs(self, image: NDArray[np.uint8]) -> Tensor:
@@ -89,8 +89,8 @@ class ImageExplainer:
         by_region = self.loaded.task == "segmentation" and self.choices
         if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
             with advising(self.loaded, self.options, inputs), undisturbed(self.loaded.model, self._device):
-                outputs = self.loaded.model(inputs)
-            return image_targets(self.loaded, self.choices, outputs)
+                outputs = self.loaded.run(inputs)
+            return image_targets(self.loaded, self.choices, outputs, (int(inputs.shape[2]), int(inputs.shape[3])))
         return list(dict.fromkeys(indices)) or [None]
 
     def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
@@ -102,7 +102,9 @@ class ImageExplainer:
     def guided_gradients(self, inputs: Tensor, target: ImageTarget) -> NDArray[np.float32] | str:
         """Return guided backpropagation for a target, ``(h, w, C)``, or why there is none."""
         try:
-            gradients = self._guided_backprop.gradients(inputs, method_target(target))
+            gradients = self._guided_backprop.attributions(
+                inputs, method_target(target), forward_kwargs=self.loaded.forward_kwargs
+            )
         except NoReLUError:
             return "there is no ReLU between the class and the picture"
         return gradients[0].movedim(0, -1).float().cpu().numpy()
@@ -116,6 +118,8 @@ class ImageExplainer:
         cam = self.cams[name]
         against = self.options.against and cam.uses_targets
         options: MapOptions = {"against": against}
+        if self.loaded.forward_kwargs:
+            options["forward_kwargs"] = self.loaded.forward_kwargs
         if isinstance(target, ClassContrast):
             options["contrast"] = (target.first, target.second)
         changes = (cost.changes or {}) | {"progress": progress}
@@ -128,7 +132,7 @@ class ImageExplainer:
                 eigen_smooth=self.options.eigen_smooth,
                 **options,
             )
-        check_task(explanation.outputs, self.loaded.task)
+        check_task(explanation.outputs, self.loaded)
         check_categories(explanation.outputs, self.loaded.categories)
         map = explanation.numpy()[0]  # (h, w)
         notes = _notes_text(explanation.notes[0], " (--against shows it)" if cam.uses_targets and not against else "")
@@ -172,7 +176,7 @@ def _changed(cam: BaseCAM, changes: Mapping[str, Any]) -> Iterator[None]:
 
 def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions) -> BaseCAM:
     """Make a method's object, with those of its own options that it has."""
-    cam = method_class(name)(loaded.model, layers, loaded.reshape_transform)
+    cam = method_class(name)(loaded.model, layers, loaded.reshape_transform, output=loaded.output)
     changes: dict[str, Any] = {"seed": options.seed, "batch_size": options.batch_size}
     changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
     for attribute, value in changes.items():

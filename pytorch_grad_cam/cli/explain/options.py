@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
@@ -25,6 +27,7 @@ from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 TASKS = ("classification", "segmentation", "detection")
+LAYOUTS = ("yolov5", "yolov8", "yolo26", "detr")  # as in targets.detector_layouts, which loads torch
 # What can be saved, and what for.
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
@@ -67,6 +70,9 @@ class ExplainOptions(NetworkOptions):
     contrast: list[str] | None
     against: bool
     task: str | None
+    read: str | None
+    output: int | str | None
+    forward_kwargs: list[tuple[str, Any]] | None
     target_layers: list[str] | None
     eigen_smooth: bool
     aug_smooth: bool
@@ -138,6 +144,13 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
         "detection each object that is found, with its box (default: what the network is known for)",
     )
+    what = "how the output of a detector of your own is laid out: yolov5 (N, 5 + M), yolov8 (4 + M, N), yolo26 (N, 6) "
+    what += "with boxes suppressed, detr; implies --task detection (default: as the output says)"
+    add("--read", choices=LAYOUTS, help=what)
+    what = "the part of the network's output that is meant: an index, a key or an attribute (default: all of it)"
+    add("--output", type=_number_or_text, metavar="PART", help=what)
+    what = "further arguments of the network's forward, e.g. interpolate_pos_encoding=true"
+    add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
     what = "dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
@@ -180,6 +193,20 @@ def _colormap(text: str) -> str:
     if name not in COLORMAPS:
         raise ValueError(f"unknown colormap {text!r}; known: {', '.join(COLORMAPS)}")
     return name
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def _keyword(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"{text!r} is no argument; write NAME=VALUE, e.g. interpolate_pos_encoding=true")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
 
 
 def _seconds(text: str) -> float:

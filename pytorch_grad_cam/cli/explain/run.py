@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pytorch_grad_cam.cli.explain import report
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
@@ -19,6 +20,7 @@ from pytorch_grad_cam.cli.output import kept_files, written_files
 from pytorch_grad_cam.data.files import check_writable
 from pytorch_grad_cam.data.images import count_pages, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
+from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
 
 _MOST_NAMES = 5  # in a line
@@ -41,8 +43,7 @@ def run(options: ExplainOptions) -> int:
     # Before the network is loaded, which takes longer.
     image = None if many else read_image(samples[0].path, max_pixels=options.max_pixels, page=options.page)
     loaded, device = load_network(options)
-    if options.task is not None:
-        loaded = replace(loaded, task=options.task)
+    loaded = _as_said(loaded, options)
     explainer = ImageExplainer(loaded, options, device)
     schedule = Schedule(explainer, len(samples))
     if image is None:
@@ -60,6 +61,17 @@ def run(options: ExplainOptions) -> int:
         return 130
     _print_result(work.result)
     return 1 if work.result.problems else 0
+
+
+def _as_said(loaded: LoadedModel, options: ExplainOptions) -> LoadedModel:
+    """Return the network with what the options say about its outputs and its call."""
+    changes: dict[str, Any] = {
+        "task": options.task or (options.read and "detection"),
+        "read": options.read,
+        "output": options.output,
+        "forward_kwargs": options.forward_kwargs and dict(options.forward_kwargs),
+    }
+    return replace(loaded, **{name: value for name, value in changes.items() if value is not None})
 
 
 def _say(line: str) -> None:
