@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pytorch_grad_cam.models.loaded import LoadedModel
 
 
+_EXAMPLES = ("--model resnet18", "dog.jpg --model mypackage.nets:build --size 96")
+
+
 @dataclass(frozen=True)
 class LayersOptions(NetworkOptions):
     """Which network's layers, for which picture."""
@@ -28,7 +31,7 @@ class LayersOptions(NetworkOptions):
 
 def parse(program: str, arguments: Sequence[str]) -> LayersOptions:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
-    parser = CommandParser(prog=program, description=COMMANDS["layers"].description)
+    parser = CommandParser(_EXAMPLES, prog=program, description=COMMANDS["layers"].description)
     parser.add_argument("--image-path", metavar="PICTURE", help="the input (default: a gray picture of the usual size)")
     add_page(parser)
     add_network_arguments(parser)

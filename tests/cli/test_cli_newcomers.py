@@ -18,6 +18,7 @@ from helpers.torchvision_nets import forbid_downloads
 from PIL import Image
 from torch import Tensor, nn
 
+from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import count_pages, read_image
 
@@ -202,3 +203,21 @@ def test_pictures_that_are_too_large_are_not_damaged(here: Path, capsys: pytest.
 def test_addresses_are_no_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = failing(capsys, "https://example.com/dog.jpg", *NET)
     assert line == "https://example.com/dog.jpg is an address; download the picture and give its file"
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+SCREEN = 60  # lines of 100 characters
+
+
+@pytest.mark.parametrize(
+    "verb", [*COMMANDS, "nnc gradcam", "nnc gradcam-batch", "nnc smoothgrad", "nnc smoothgrad-batch"]
+)
+def test_help_fits_two_screens_and_shows_examples(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main([*verb.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("\n") <= 2 * SCREEN
+    assert "examples:\n" in said or verb == "nnc"  # which lists its commands

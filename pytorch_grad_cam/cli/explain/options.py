@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +33,8 @@ LAYOUTS = ("yolov5", "yolov8", "yolo26", "detr")  # as in targets.detector_layou
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
     "contact_sheet.jpg",
-    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map; the first is the "
-    "same for all methods: of several, guided_gb.jpg",
+    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map; of several methods "
+    "the first, being the same, is guided_gb.jpg",
     "heatmap": "<name>_heatmap.png, the map alone; gray where the network never looked",
     "npy": "<name>_cam.npy, float32 (H, W) in the picture's pixels; NaN where the network never looked",
     "boxes": "<name>_boxes.jpg and <name>_boxes.json, around what the map points at",
@@ -48,15 +49,15 @@ COLORMAPS = (
     "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "parula", "hot", "bone", "rainbow", "ocean",
     "winter", "summer", "autumn", "spring", "cool", "hsv", "pink", "twilight", "twilight_shifted", "deepgreen",
 )  # fmt: skip
-EXAMPLES = """examples:
-  %(prog)s --image-path dog.jpg
-  %(prog)s --image-path dog.jpg --model resnet18 --method layercam --target "tiger cat"
-  %(prog)s --image-path dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"
-  %(prog)s --image-path dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4
-  %(prog)s --image-path dog.jpg --model mypackage.nets:build --size 96 --target 3
-  %(prog)s --image-path street.jpg --model fasterrcnn_resnet50_fpn --target car
-  %(prog)s --image-path photos/ more/*.png --method gradcam layercam --target top-3 --save overlay json
-"""
+EXAMPLES = (
+    "dog.jpg",
+    'dog.jpg --model resnet18 --method layercam --target "tiger cat"',
+    'dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"',
+    "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
+    "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
+    "street.jpg --model yolo11n.pt --trust-pickle --target car",
+    "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
+)
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,15 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    methods = "\n".join(f"  {method.name:20}{method.summary}" for method in METHODS.values())
+    methods = textwrap.fill(", ".join(METHODS), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     commands = "\n".join(f"  {command.name:20}{command.summary}" for command in COMMANDS.values())
     parser = CommandParser(
         prog=program,
-        usage="%(prog)s [COMMAND] --image-path PICTURE [...] [options]",
+        examples=EXAMPLES,
+        usage="%(prog)s [COMMAND] PICTURE [...] [options]",
         description="Show which parts of a picture speak for a class: writes <output-dir>/<method>_cam.jpg.",
-        epilog=f"commands:\n{commands}\n\nmethods:\n{methods}\n\nfiles:\n{FILES}\n\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"commands, behind which --help lists the options of each:\n{commands}\n\n"
+        f"methods (the command methods says what each highlights, and what it costs):\n{methods}\n\nfiles:\n{FILES}",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)
@@ -124,7 +126,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
     add = parser.add_argument_group("explanation").add_argument
-    what = "see below; several, or all that ask for no special network (default: gradcam)"
+    what = "see below; several, or all (default: gradcam)"
     add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
     add(
         "--target",
@@ -132,38 +134,37 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="CLASS",
-        help="index or name of a class to explain, or top-3 for the three predicted first; several, too "
-        "(default: the top class)",
+        help="index or name of a class, or top-3 for the first three; several, too (default: the top class)",
     )
-    what = "what speaks for class A rather than class B: red for A, blue for B; takes the place of --target"
+    what = "in the place of --target: what speaks for A (red) rather than B (blue)"
     add("--contrast", nargs=2, metavar=("A", "B"), help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
     add(
         "--task",
         choices=TASKS,
-        help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
-        "detection each object that is found, with its box (default: what the network is known for)",
+        metavar="TASK",
+        help="classification, segmentation (explains the predicted region of a class) or detection (each object "
+        "that is found), if the network is your own",
     )
-    what = "how the output of a detector of your own is laid out: yolov5 (N, 5 + M), yolov8 (4 + M, N), yolo26 (N, 6) "
-    what += "with boxes suppressed, detr; implies --task detection (default: as the output says)"
-    add("--read", choices=LAYOUTS, help=what)
-    what = "the part of the network's output that is meant: an index, a key or an attribute (default: all of it)"
+    what = "form of a detector's output: yolov5 (N, 5 + M), yolov8 (4 + M, N), yolo26 (N, 6) or detr"
+    add("--read", choices=LAYOUTS, metavar="FORM", help=what)
+    what = "of the network's output: an index, a key or an attribute (default: all)"
     add("--output", type=_number_or_text, metavar="PART", help=what)
-    what = "further arguments of the network's forward, e.g. interpolate_pos_encoding=true"
+    what = "of the network's forward, e.g. interpolate_pos_encoding=true"
     add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
-    what = "dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)"
+    what = "e.g. layer4 or features.-1; several are averaged (default: the last useful)"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
-    what = "changed inputs per forward pass, at most, for scorecam, ablationcam and the like"
+    what = "changed inputs per forward pass, for scorecam and the like"
     add("--batch-size", type=positive_number("inputs"), metavar="N", help=what)
-    what = "noisy copies for smoothgrad and the like (default: 25), masks for rise (default: 1000)"
+    what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
     add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
-    what = "noise for smoothgrad and the like, as a share of the picture's range (default: 0.15)"
+    what = "for smoothgrad and the like, a share of the picture's range (default: 0.15)"
     add("--noise-level", type=fraction, metavar="X", help=what)
-    what = "each map may take the work of so many forward passes; dear methods take fewer samples, or are left out"
+    what = "work per map; dear methods take fewer samples, or are left out"
     add("--max-passes", type=positive_number("passes"), metavar="N", help=what)
-    what = "all maps together may take so long, e.g. 60s or 5m; likewise"
+    what = "for all maps together, e.g. 60s or 5m; likewise"
     add("--budget", type=argument_type(_seconds), metavar="TIME", help=what)
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
@@ -172,7 +173,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
     add_output_dir(group)
-    what = "what to write: " + ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
+    what = ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
     group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
     what = f"{', '.join(COLORMAPS[:4])} or another of OpenCV's (default: jet)"
     group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
@@ -182,8 +183,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         type=argument_type(_threshold),
         default=0.5,
         metavar="T",
-        help="boxes lie around what exceeds this share of the map's maximum, or p90: its 90th percentile, or otsu "
-        "(default: 0.5)",
+        help="boxes lie around what exceeds this share of the maximum, p90 (a percentile) or otsu (default: 0.5)",
     )
     add_overwrite(group)
 
