@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import tqdm  # code for grad-cam patches it here
 from torch import Tensor, nn
 
 from pytorch_grad_cam.ablation_layer import AblationLayer
@@ -65,7 +66,7 @@ class AblationCAM(ReplayCAM):
         activations = layer.activations
         weights = activations.new_zeros(activations.shape[:2])
         tried = [self._tried(image) for image in activations]
-        with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress) as advance:
+        with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, tqdm.tqdm) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)
                 score = scores_of(replay.outputs, [target])  # (1,)

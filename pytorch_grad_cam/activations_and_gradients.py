@@ -1,193 +1,88 @@
-"""The record of one forward pass: outputs, activations of the target layers, gradients on demand."""
+"""ActivationsAndGradients: what target layers returned, and their gradients, as the package ``grad-cam`` records them.
+
+Our own way through a call has a record of its own, ``engine.pass_record``. This one is for code that makes, extends or
+reads a record by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.restore import giving_back, hooked
-from pytorch_grad_cam.engine.trees import detached, map_tensors, tensors_in
-
-ReshapeTransform = Callable[[Any], Tensor]
+from pytorch_grad_cam.engine.pass_record import ReshapeTransform
+from pytorch_grad_cam.engine.restore import evaluating, giving_back, hooked, hooked_until_released
 
 
 class ActivationsAndGradients:
-    """Run a model once and keep what its target layers returned.
+    """Keep what the target layers return in every pass of the model, and the gradients of whatever is differentiated.
 
-    The hooks exist only while the model runs. The graph begins at the first target layer: what comes before runs
-    without one, so nobody's ``.grad`` is written, a frozen network works, and the price is little more than that of
-    a plain forward pass.
+    Call it on an input, call ``backward`` on a score of what it returns, and read ``activations`` and ``gradients``.
+    The graph is the model's own, from the input on, so ``backward`` also writes ``.grad`` of parameters and inputs.
 
-    Used directly, as in the package ``grad-cam``: call it on an input, call ``backward`` on a score of what it
-    returns, and read ``activations`` and ``gradients``.
+    The hooks stay on the model until ``release``, or until nobody holds the object any more.
 
     Args:
-        model: the network.
-        target_layers: modules of ``model``, in any order.
+        model: the network, in the mode that it shall run in.
+        target_layers: modules of ``model``.
         reshape_transform: from a layer's own output to ``(B, C, *S)``; None if it is that already.
-        detach: False keeps the whole graph: activations and gradients can be differentiated further, down to the
-            input and the parameters.
-        gradients: whether a graph is needed.
+        detach: False keeps activations and gradients on their device, in their graph, and as the layer returned them.
+
+    Attributes:
+        activations: per run of a target layer its output, in the order in which they ran.
+        gradients: per ``backward`` and run of a target layer its gradient, in the same order; the last first.
+        handles: what removes the hooks.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        target_layers: Sequence[nn.Module],
+        target_layers: Iterable[nn.Module],
         reshape_transform: ReshapeTransform | None = None,
         detach: bool = True,
-        *,
-        gradients: bool = True,
     ) -> None:
-        self.model = model
-        self.target_layers = list(target_layers)
-        self.reshape_transform = reshape_transform
-        self.detach = detach
-        self._needs_graph = gradients
-        self._kept: dict[nn.Module, Any] = {}
-        self._grads: list[Any] = []
+        self.model, self.reshape_transform, self.detach = model, reshape_transform, detach
+        self.activations: list[Tensor] = []
+        self.gradients: list[Tensor] = []
+        self.handles = self._hooked(list(target_layers))
+        weakref.finalize(self, _remove, self.handles).atexit = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the model on these arguments and return what it returned, with a graph from the first layer on."""
-        return self.run(lambda: self.model(*args, **kwargs))
+    def _hooked(self, layers: Sequence[nn.Module]) -> list[Any]:
+        return hooked_until_released(layers, self, ("save_activation", "save_gradient"))
 
-    @giving_back
-    def run(self, forward: Callable[[], Any], whole_graph: bool = False) -> Any:
-        """Run the model once.
+    def save_activation(self, module: nn.Module, input: Any, output: Any) -> None:
+        """Keep what a layer returned: a copy, which a following in-place operation does not change."""
+        if self.detach:
+            self.activations.append(self._reshaped(output).detach().cpu().clone())
+        else:
+            self.activations.append(output)
 
-        Args:
-            forward: runs it.
-            whole_graph: gradient mode is on from the start. Needed where the network turns it off around a part of
-                itself: leaving that part would otherwise also end the graph that began inside it.
+    def save_gradient(self, module: nn.Module, input: Any, output: Any) -> None:
+        """Let the gradient of what a layer returned be kept, whenever it is computed."""
+        if not getattr(output, "requires_grad", False):
+            return
 
-        Returns:
-            What ``forward`` returned, with a graph from the first target layer on.
+        def store(grad: Tensor) -> None:
+            kept = self._reshaped(grad).detach().cpu() if self.detach else grad
+            self.gradients = [kept, *self.gradients]  # backward comes to the last layer first
 
-        Raises:
-            RuntimeError: if a target layer does not run, or runs in inference mode.
-        """
-        self.clear()
-        layers = dict.fromkeys(self.target_layers)
-        whole = self._needs_graph and (whole_graph or not self.detach)
-        with torch.set_grad_enabled(whole), hooked(layers, self._keep):
-            outputs = forward()
-        for layer in self.target_layers:
-            if layer not in self._kept:
-                raise RuntimeError(
-                    f"the target layer {layer_name(self.model, layer)!r} did not run in this forward pass, so there is "
-                    "nothing to explain there; choose a layer that the model uses for this input"
-                )
-        return outputs
+        output.register_hook(store)
+
+    def __call__(self, x: Any) -> Any:
+        """Run the model on an input and return what it returned."""
+        self.activations, self.gradients = [], []
+        return self.model(x)
 
     def clear(self) -> None:
         """Forget what was recorded."""
-        self._kept, self._grads = {}, []
+        self.activations, self.gradients = [], []
 
     def release(self) -> None:
-        """Forget what was recorded; there are no hooks to remove, they exist only while the model runs."""
+        """Forget what was recorded and take the hooks off the model."""
         self.clear()
-
-    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> Any:
-        """Keep a copy of the output and hand on another, so that a following in-place operation changes neither."""
-        if any(tensor.is_inference() for tensor in tensors_in(output)):
-            raise RuntimeError(
-                f"the target layer {layer_name(self.model, module)!r} runs under torch.inference_mode() inside the "
-                "model, where no gradient can exist; use torch.no_grad() there instead"
-            )
-        if not self._needs_graph:
-            self._kept[module] = map_tensors(output, torch.clone)
-            return None
-        # The graph begins at the first target layer, unless all of it is wanted; a later one stays connected to it.
-        begins = not self._kept and not torch.is_grad_enabled()
-        torch.set_grad_enabled(True)  # ends with the block around the model
-        self._kept[module] = map_tensors(output, self._begun if begins else self._continued)
-        return map_tensors(self._kept[module], torch.clone)
-
-    @property
-    def activations(self) -> list[Tensor]:
-        """Per target layer ``(B, C, *S)``, detached unless ``detach=False``. A layer that ran twice: its last call."""
-        kept = [self._kept[layer] for layer in self.target_layers if layer in self._kept]
-        return [self._reshaped(detached(output) if self.detach else output) for output in kept]
-
-    @property
-    def gradients(self) -> list[Tensor]:
-        """Per target layer ``(B, C, *S)``, once ``backward`` has been called or the scores were differentiated here.
-
-        Layers that no score depends on are left out.
-        """
-        grads = self._grads or [
-            map_tensors(output, lambda tensor: torch.zeros_like(tensor) if tensor.grad is None else tensor.grad)
-            for output in map(self._kept.get, self.target_layers)
-            if any(tensor.grad is not None for tensor in tensors_in(output))
-        ]
-        return [self._reshaped(grad) for grad in grads if grad is not None]
-
-    def gradients_of(self, scores: Tensor, keep_graph: bool = False) -> list[Tensor | None]:
-        """Differentiate the sum of the scores by every target layer's output, in one backward pass.
-
-        Args:
-            scores: ``(B,)``, computed from the outputs.
-            keep_graph: other scores will be differentiated.
-
-        Returns:
-            Per target layer ``(B, C, *S)``, or None where no score depends on the layer's output through the graph.
-            No parameter's ``.grad`` is written.
-        """
-        outputs = [self._kept[layer] for layer in self.target_layers]
-        leaves = [tensor for output in outputs for tensor in tensors_in(output) if tensor.requires_grad]
-        self._grads = [None] * len(outputs)
-        if not scores.requires_grad or not leaves:
-            return [None] * len(outputs)
-        grads = torch.autograd.grad(
-            scores,
-            leaves,
-            torch.ones_like(scores),
-            allow_unused=True,
-            retain_graph=keep_graph or not self.detach,
-            create_graph=not self.detach,
-        )
-        by_leaf = {id(leaf): grad for leaf, grad in zip(leaves, grads, strict=True) if grad is not None}
-        self._grads = [
-            map_tensors(output, lambda tensor: by_leaf.get(id(tensor), torch.zeros_like(tensor)))
-            if any(id(tensor) in by_leaf for tensor in tensors_in(output))
-            else None
-            for output in outputs
-        ]
-        return [None if grad is None else self._reshaped(grad) for grad in self._grads]
-
-    def gradient_left_out(self, index: int, zero: Sequence[bool]) -> bool:
-        """Say whether the gradient of target layer ``index`` is zero only where reshape_transform looks.
-
-        Args:
-            index: of the layer.
-            zero: per image whether the gradient is zero there.
-        """
-        for grad in tensors_in(self._grads[index]):
-            if len(grad) == len(zero):
-                grad = grad[torch.tensor(zero, device=grad.device)]
-            elif not all(zero):  # windows, or time before the batch: what is not zero may be another image's
-                continue
-            if (grad != 0).any():
-                return True
-        return False
-
-    def _begun(self, tensor: Tensor) -> Tensor:
-        """Copy the tensor and make the copy a leaf of the graph."""
-        leaf = tensor.detach().clone()
-        leaf.requires_grad = leaf.is_floating_point()
-        return leaf
-
-    def _continued(self, tensor: Tensor) -> Tensor:
-        """Copy the tensor within its graph, or let the graph begin here if it has none yet."""
-        if not tensor.requires_grad:
-            return self._begun(tensor)
-        copy = tensor.clone()
-        copy.retain_grad()  # for `gradients` after a caller's own backward
-        return copy
+        _remove(self.handles)
 
     def _reshaped(self, output: Any) -> Tensor:
         if self.reshape_transform is not None:
@@ -198,3 +93,48 @@ class ActivationsAndGradients:
                 "into (B, C, *S)"
             )
         return output
+
+
+def _remove(handles: list[Any]) -> None:
+    while handles:
+        handles.pop().remove()
+
+
+class MethodRecord(ActivationsAndGradients):
+    """The record that a method has as ``cam.activations_and_grads`` unless somebody gives it another.
+
+    It hooks the model only while it runs, and runs it in evaluation mode. Of an ordinary call it keeps what the pass
+    found, until the next call or ``release``: per target layer ``(B, C, *s)``, in the order in which they ran.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Sequence[nn.Module],
+        reshape_transform: ReshapeTransform | None = None,
+        detach: bool = True,
+    ) -> None:
+        self.target_layers = target_layers
+        super().__init__(model, target_layers, reshape_transform, detach)
+
+    def _hooked(self, layers: Sequence[nn.Module]) -> list[Any]:
+        return []
+
+    @giving_back
+    def __call__(self, x: Any) -> Any:
+        with evaluating(self.model.modules()), hooked(dict.fromkeys(self.target_layers), self._save):
+            return super().__call__(x)
+
+    def keep(self, activations: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Keep what a pass found."""
+        self.activations = list(activations)
+        self.gradients = [grad for grad in gradients if grad is not None]
+
+    def cut_graph(self) -> None:
+        """Let go of the graph of what is kept, if it has one."""
+        self.activations = [tensor.detach() for tensor in self.activations]
+        self.gradients = [tensor.detach() for tensor in self.gradients]
+
+    def _save(self, module: nn.Module, input: Any, output: Any) -> None:
+        self.save_activation(module, input, output)
+        self.save_gradient(module, input, output)

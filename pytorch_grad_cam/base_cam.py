@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
-from pytorch_grad_cam.core import pipeline
+from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
+from pytorch_grad_cam.core import older_steps, pipeline
 from pytorch_grad_cam.core.call import Call, CallResult, MapOptions, refuse_older_names
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.arrays import get_2d_projection, in_kind
+from pytorch_grad_cam.engine.arrays import scale_cam_image as scale_cam_image  # patched here, see older_steps
 from pytorch_grad_cam.engine.image_model import OutputSelector
-from pytorch_grad_cam.engine.inputs import device_of
 from pytorch_grad_cam.engine.layers import LayerSpec, network_in, resolve_layers
+from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
+from pytorch_grad_cam.targets.classification import ClassifierOutputTarget as ClassifierOutputTarget  # patched here
 from pytorch_grad_cam.targets.classification import Target, Targets
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
@@ -30,7 +33,7 @@ Arrays = NDArray[np.float32]
 PACKAGE = __name__.partition(".")[0]
 
 
-class BaseCAM:
+class BaseCAM(older_steps.OlderSteps):
     """A method of explanation: subclasses say how channels are weighted, everything else is here.
 
     Override ``get_cam_weights`` (weights ``(B, C)`` or ``(B, C, *S)``) or, where a map is not a weighted sum,
@@ -61,9 +64,10 @@ class BaseCAM:
     uses_layers: bool = True  # whether target_layers and reshape_transform matter
     tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
     rectifies: bool = True  # whether a map shows evidence for the target only, unless relu=False says otherwise
+    fine_grained: bool = False  # whether a map has a value of its own for every pixel, few of them large
     replays: bool = False  # whether the part behind the layer will run again and again
     class_target: ClassTarget | None = None  # how a class is scored, where it is not by the class's own score
-    record_class: type[ActivationsAndGradients] = ActivationsAndGradients  # what runs the pass
+    record_class: type[PassRecord] = PassRecord  # what runs the pass
 
     def __init__(
         self,
@@ -92,11 +96,10 @@ class BaseCAM:
         self.compute_input_gradient, self.detach = compute_input_gradient, detach
         self.tta_transforms = tta_transforms
         self.output, self.relu_rule = output, relu_rule
-        self.outputs: Any = None
-        # During a call that of the call; between calls an empty one, to be called on an input.
-        self.activations_and_grads = ActivationsAndGradients(
-            model, self.target_layers or [], reshape_transform, detach, gradients=self.uses_gradients
-        )
+        if older_steps.is_patched("ActivationsAndGradients"):  # somebody put another in its place here
+            self.activations_and_grads = ActivationsAndGradients(
+                model, self.target_layers or [], reshape_transform, detach
+            )
 
     if not TYPE_CHECKING:  # a checker would let any attribute be set
 
@@ -106,21 +109,26 @@ class BaseCAM:
                 raise ValueError(f"batch_size={value} is no number of images; give a whole number from 1 on")
             super().__setattr__(name, value)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model is, and with it the maps of ``explain``."""
-        return device_of(self.model)
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let what this package writes for tensors also take arrays, and answer in arrays."""
+        super().__init_subclass__(**kwargs)
+        for name in ("get_cam_weights", "get_cam_image"):
+            if name in vars(cls) and older_steps.is_ours(vars(cls)[name]):
+                setattr(cls, name, in_kind(vars(cls)[name]))
 
-    def __enter__(self) -> Self:
-        return self
+    @classmethod
+    def __subclasses__(cls) -> list[type[BaseCAM]]:
+        """Return the classes made of this one; of ``BaseCAM`` every method that there is, and those of the user.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Do nothing: hooks exist only during a call. Kept for code that was written to release them."""
+        Whoever builds a table of methods finds all of them, whichever were imported before.
+        """
+        direct: list[type[BaseCAM]] = type.__subclasses__(cls)
+        if cls is not BaseCAM:
+            return direct
+        package = importlib.import_module(PACKAGE)  # its names are those of the table
+        public = [value for name in package.__all__ if isinstance(value := getattr(package, name), type)]
+        methods = [value for value in public if issubclass(value, BaseCAM) and value is not BaseCAM]
+        return list(dict.fromkeys(methods + [found for found in direct if not older_steps.is_ours(found)]))
 
     def __call__(
         self,
@@ -137,9 +145,9 @@ class BaseCAM:
         """
         if options.get("differentiable"):
             raise ValueError("an array cannot be differentiated; call cam.explain(..., differentiable=True).maps")
-        if type(self).forward is not BaseCAM.forward and not options:  # of a class written for grad-cam
-            whole = self.forward_augmentation_smoothing if aug_smooth else self.forward
-            return whole(input_tensor, targets, eigen_smooth)
+        if names := older_steps.taken(self):
+            older_steps.refuse(self, names, options)
+            return older_steps.run(self, input_tensor, targets, aug_smooth, eigen_smooth)
         return pipeline.explain(
             self, input_tensor, _spec(targets, options), aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options
         ).numpy()
@@ -179,6 +187,8 @@ class BaseCAM:
             TypeError, ValueError, IndexError: for inputs, targets or options that cannot be; the message says why.
             RuntimeError: if a target layer does not run, or runs in inference mode.
         """
+        if names := older_steps.taken(self):
+            return older_steps.explain(self, input_tensor, targets, aug_smooth, eigen_smooth, names, options)
         return pipeline.explain(
             self, input_tensor, _spec(targets, options), aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options
         )
@@ -211,6 +221,8 @@ class BaseCAM:
                 f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "
                 "classes"
             )
+        if names := older_steps.taken(self):
+            return older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
         specs = None if targets is None else [_spec(target, options) for target in targets]
         return pipeline.explain_each(self, input_tensor, specs, eigen_smooth, **options)
 
@@ -238,6 +250,7 @@ class BaseCAM:
         """
         raise NotImplementedError(f"{type(self).__name__} must override get_cam_weights or get_cam_image")
 
+    @in_kind
     def get_cam_image(
         self,
         input_tensor: Tensor,
@@ -253,11 +266,29 @@ class BaseCAM:
             ``(B, *s)``.
         """
         weights = self._override(self.get_cam_weights, input_tensor, target_layer, targets, activations, grads)
+        if eigen_smooth and older_steps.is_patched("get_2d_projection"):  # somebody put another here
+            return torch.as_tensor(get_2d_projection(maps.weighted(weights, activations).numpy(force=True)))
         return maps.combined(weights, activations, eigen_smooth)
 
     def explain_call(self, call: Call) -> CallResult:
-        """Explain one batch as it is; a method whose stages are others than ``core.pipeline``'s has its own."""
+        """Explain one batch as it is; a method whose stages are others than ``core.pipeline``'s has its own.
+
+        Raises:
+            TypeError: for a class that has replaced steps which another method, made of it, would not take.
+        """
+        if names := older_steps.taken(self):
+            raise TypeError(
+                f"{type(self).__name__} has steps of its own ({', '.join(names)}), which a method made of another one "
+                "does not take; give it a class that overrides get_cam_weights or get_cam_image only"
+            )
         return pipeline.explain_layers(self, call)
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether the map is what the steps of ``core.older_steps`` make, so that each of them can be replaced."""
+        kind = type(self)
+        own = (kind.explain_call, kind.layer_map, kind.record_class)
+        return own == (BaseCAM.explain_call, BaseCAM.layer_map, BaseCAM.record_class)
 
     @property
     def shares_pass(self) -> bool:
@@ -273,7 +304,7 @@ class BaseCAM:
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> pipeline.WeightsAndMap:
         """Return the weights (None where a method makes its map without) and the map of one layer."""
         arguments = (call.inputs, layer.module, targets, layer.activations, layer.grads)
-        if type(self).get_cam_image is not BaseCAM.get_cam_image:
+        if getattr(self.get_cam_image, "__func__", None) is not BaseCAM.get_cam_image:
             return None, self._override(self.get_cam_image, *arguments, call.options.eigen_smooth)
         weights = self.layer_weights(call, layer, targets)
         return weights, maps.combined(weights, layer.activations, call.options.eigen_smooth)
@@ -284,60 +315,17 @@ class BaseCAM:
 
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor:
         """Make one map ``(B, *S)`` per image of the layers' maps ``(B, *s)``."""
-        steps = ("compute_cam_per_layer", "aggregate_multi_layers", "get_target_width_height")
-        if all(getattr(type(self), step) is getattr(BaseCAM, step) for step in steps):
-            return pipeline.resize_and_aggregate(raws, call.options)
-        by_layer = self.compute_cam_per_layer(call.inputs, targets, call.options.eigen_smooth)
-        return torch.as_tensor(self.aggregate_multi_layers(by_layer), dtype=torch.float32, device=call.inputs.device)
+        return pipeline.resize_and_aggregate(raws, call.options)
 
     def _override(self, override: Callable[..., Any], *arguments: Any) -> Tensor:
         """Call an override with what its author expects: tensors in this package, arrays outside of it."""
         activations = arguments[3]
-        if not (self.tensors or not self.detach or override.__module__.partition(".")[0] == PACKAGE):
+        if not (self.tensors or not self.detach or older_steps.is_ours(override)):
             arguments = tuple(
                 item.cpu().numpy() if isinstance(item, Tensor) and index > 0 else item
                 for index, item in enumerate(arguments)
             )
         return torch.as_tensor(override(*arguments), dtype=activations.dtype, device=activations.device)
-
-    # The steps of a call that classes written for the package grad-cam override or call, in arrays. Those that need
-    # activations read them from ``activations_and_grads``.
-
-    def forward(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool = False) -> Arrays:
-        """Explain without smoothing over views: float32 ``(B, *S)``."""
-        return pipeline.explain(self, input_tensor, _spec(targets, {}), eigen_smooth=eigen_smooth).numpy()
-
-    def forward_augmentation_smoothing(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool = False) -> Arrays:
-        """Average ``forward`` over changed views, each turned back: float32 ``(B, *S)``."""
-        from pytorch_grad_cam.engine.perturb import augmentations  # only for who smooths
-
-        turned_back = []
-        for view in augmentations(self.tta_transforms):
-            cam = torch.from_numpy(self.forward(view.apply(input_tensor), targets, eigen_smooth))
-            turned_back.append(view.undo(cam[:, None])[:, 0])
-        return torch.stack(turned_back).mean(0).numpy()
-
-    def get_target_width_height(self, input_tensor: Tensor) -> tuple[int, ...]:
-        """Return the sides of the maps, last axis first: ``(W, H)``, ``(D, W, H)`` as ``grad-cam`` calls them."""
-        return tuple(reversed(input_tensor.shape[2:]))
-
-    def compute_cam_per_layer(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool) -> list[Arrays]:
-        """Make each layer's map, rectified, in [0, 1] and in the input's size: a list of ``(B, 1, *S)``."""
-        record = self.activations_and_grads
-        activations, grads = record.activations, record.gradients
-        by_layer = []
-        for index, layer in enumerate(self.target_layers or []):
-            values = maps.working_precision(activations[index])
-            grad = maps.working_precision(grads[index]) if index < len(grads) else None
-            raw = self._override(self.get_cam_image, input_tensor, layer, targets, values, grad, eigen_smooth)
-            scaled = maps.resize(maps.unit_range(raw.relu()), self.get_target_width_height(input_tensor)[::-1])
-            by_layer.append(scaled[:, None].detach().cpu().float().numpy())
-        return by_layer
-
-    def aggregate_multi_layers(self, cam_per_target_layer: Sequence[Arrays]) -> Arrays:
-        """Average the layers' maps ``(B, 1, *S)`` and stretch the result to [0, 1]: ``(B, *S)``."""
-        together = torch.from_numpy(np.concatenate(list(cam_per_target_layer), axis=1)).relu().mean(1)
-        return maps.unit_range(together).float().numpy()
 
 
 def _spec(targets: Any, options: Any) -> TargetSpec:

@@ -115,13 +115,15 @@ class FinerCAM(WrapperCAM):
                 f"comparison_categories={list(ranks)} must be 1 or more: they count the other classes from the most "
                 "similar one, 1; 0 would be the class itself"
             )
-        spec = TargetSpec(
-            target_idx if targets is None else targets,
-            options.get("against", False),
-            options.get("contrast"),
-            partial(_comparison, alpha=alpha, ranks=ranks),
-        )
-        return super().explain(input_tensor, spec, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options)  # type: ignore[arg-type]
+        spec: Any = targets  # as it comes from an override of forward
+        if not isinstance(targets, TargetSpec):
+            spec = TargetSpec(
+                target_idx if targets is None else targets,
+                options.get("against", False),
+                options.get("contrast"),
+                partial(_comparison, alpha=alpha, ranks=ranks),
+            )
+        return super().explain(input_tensor, spec, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options)
 
     def explain_call(self, call: Call) -> CallResult:
         spec = replace(call.spec, class_target=call.spec.class_target or _comparison)

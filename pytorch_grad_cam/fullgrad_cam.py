@@ -19,6 +19,7 @@ from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.arrays import scale_accross_batch_and_channels, to_numpy
 from pytorch_grad_cam.engine.layers import layer_names
 from pytorch_grad_cam.engine.layout import InferredReshapeTransform
 from pytorch_grad_cam.engine.restore import hooked
@@ -27,6 +28,7 @@ from pytorch_grad_cam.targets.classification import Target
 
 # A gap of this share of the score is worth a note; below it what is missing is rounding.
 GAP = 0.01
+_OWN_SCALING = scale_accross_batch_and_channels  # code for grad-cam patches the name in this module
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class FullGrad(BaseCAM):
         grads = torch.autograd.grad(scores, [part.at for part in parts], torch.ones_like(scores), allow_unused=True)
         layout = InferredReshapeTransform(self.model, call.inputs)
         contributions = [
-            _contribution(grad, part, call.inputs, layout)
+            _contribution(grad, part, call, layout)
             for part, grad in zip(parts, grads, strict=True)
             if grad is not None  # a layer that the score does not use contributes nothing
         ]
@@ -146,8 +148,9 @@ def _placed(module: nn.Module, output: Tensor) -> tuple[Tensor, bool]:
     return bias.reshape(-1, *[1] * (output.ndim - 2)), False
 
 
-def _contribution(grad: Tensor, part: _Part, inputs: Tensor, layout: InferredReshapeTransform) -> _Contribution:
+def _contribution(grad: Tensor, part: _Part, call: Call, layout: InferredReshapeTransform) -> _Contribution:
     """Multiply gradient and bias, once: layers are large, and this is most of what FullGrad does beside its passes."""
+    inputs = call.inputs
     term = maps.working_precision(grad * part.factor)
     placed = term.ndim == inputs.ndim and len(term) == len(inputs)
     if not placed or (
@@ -158,6 +161,9 @@ def _contribution(grad: Tensor, part: _Part, inputs: Tensor, layout: InferredRes
         term = term.movedim(-1, 1)
     raw = term.sum(1)
     sizes = term.abs_()
+    if scale_accross_batch_and_channels is not _OWN_SCALING:  # somebody put another here
+        scaled = scale_accross_batch_and_channels(to_numpy(sizes), tuple(reversed(call.options.size)))
+        return _Contribution(part.name, raw.flatten(1).sum(1), (raw, torch.as_tensor(scaled).to(raw).sum(1)))
     low, spread = maps.low_and_spread(sizes)  # over all channels and positions at once
     share = (sizes.sum(1) - maps.per_image(low * sizes.shape[1], raw)) / maps.per_image(spread, raw)
     return _Contribution(part.name, raw.flatten(1).sum(1), (raw, share))

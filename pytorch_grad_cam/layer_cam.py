@@ -50,6 +50,10 @@ class LayerCAM(BaseCAM):
     ) -> Tensor:
         return grads.relu()
 
+    @property
+    def takes_steps(self) -> bool:
+        return super().takes_steps and self.fusion == "mean"
+
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor:
         if self.fusion == "mean":
             return super().combine_layers(call, targets, raws)

@@ -51,6 +51,7 @@ class RISE(InputCAM):
     """
 
     uses_gradients = False
+    fine_grained = False  # its masks are coarse
     why_zero = "the score does not react to what the masks hide"
 
     def __init__(

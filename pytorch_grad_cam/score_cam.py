@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import tqdm  # code for grad-cam patches it here
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -58,7 +59,7 @@ class ScoreCAM(PerturbationCAM):
         chosen = self.channels_to_try(layer)
         tried = [_distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
         total = self.versions * sum(len(masks) for masks, _ in tried)
-        with progress_bar(total, type(self).__name__, self.progress) as advance:
+        with progress_bar(total, type(self).__name__, self.progress, tqdm.tqdm) as advance:
             for row, (masks, same) in enumerate(tried):
                 image = call.inputs[row : row + 1]
                 run = call.run.of_row(row)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.maps import spatial_mean
+from pytorch_grad_cam.engine.pass_record import PassRecord
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 from pytorch_grad_cam.targets.classification import ClassifierOutputReST, Target
 
 
-class _SecondOrder(ActivationsAndGradients):
+class _SecondOrder(PassRecord):
     """A record whose gradients are those halfway to an empty layer: ``G - H A / 2``, each layer by itself."""
 
     def run(self, forward: Callable[[], Any], whole_graph: bool = False) -> Any:

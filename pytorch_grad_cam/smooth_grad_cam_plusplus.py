@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord
 from pytorch_grad_cam.engine.maps import per_image, spatial_axes, spatial_sum
+from pytorch_grad_cam.engine.pass_record import PassRecord
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
 
@@ -66,7 +66,7 @@ class SmoothGradCAMPlusPlus(PerturbationCAM):
 
     def _grads(self, call: Call, module: nn.Module, targets: list[Target]) -> Tensor:
         """Return the gradient of the scores by the layer's activations, for the images of a call: ``(B, C, *s)``."""
-        record = ActivationsAndGradients(self.model, [module], call.layout)
+        record = PassRecord(self.model, [module], call.layout)
         one_pass = ForwardPass(record, call, uses_targets=True, uses_gradients=True, relu_rule=self.relu_rule)
         grads = one_pass.score(TargetSpec(targets)).layers[0].grads
         assert grads is not None

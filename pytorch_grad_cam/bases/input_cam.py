@@ -33,6 +33,7 @@ class InputCAM(BaseCAM):
     """
 
     uses_layers = False
+    fine_grained = True
     why_zero = (
         "the score does not react to the input there (saturated output, or units that are off), or part of the network "
         "runs without gradients (no_grad, detach, .item(), NumPy)"

@@ -36,7 +36,7 @@ class PerturbationCAM(BaseCAM):
         raise NotImplementedError(f"{type(self).__name__} must override channel_weights or layer_map")
 
     def layer_weights(self, call: Call, layer: LayerRecord, targets: list[Target]) -> Tensor:
-        if type(self).get_cam_weights is not PerturbationCAM.get_cam_weights:
+        if getattr(self.get_cam_weights, "__func__", None) is not PerturbationCAM.get_cam_weights:
             return super().layer_weights(call, layer, targets)
         return self.channel_weights(call, layer, targets)
 
@@ -52,6 +52,8 @@ class PerturbationCAM(BaseCAM):
         call = pipeline.prepare(self, input_tensor, (TargetSpec(list(targets)),), False, {})
         call = call.replace(target_layers=(target_layer,))
         facts = LayerFacts.without_gradients(layer_name(self.model, target_layer), [None] * len(activations))
-        layer = LayerRecord(target_layer, facts.name, torch.as_tensor(activations), grads, facts)
+        layer = LayerRecord(
+            target_layer, facts.name, torch.as_tensor(activations, device=call.inputs.device), grads, facts
+        )
         with pipeline.guest_of(call):
             return self.channel_weights(call, layer, list(targets))

@@ -102,7 +102,8 @@ fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <
 
 def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:
     """Add what describes the network, and --debug; ``short`` are other names of --model."""
-    add = parser.add_argument_group("network").add_argument
+    group = parser.add_argument_group("network")
+    add = group.add_argument
     networks = sentence((source.help for source in SOURCES), "or")
     add(*short, "--model", default=default, metavar="NAME", help=f"{networks} (default: {default})")
     what = "a state dict, a published one's name (IMAGENET1K_V2), or random"
@@ -112,7 +113,9 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
     size = positive_number("pixels")
     add("--size", type=size, metavar="N", help="the network sees N x N pixels")
-    add("--squash", action="store_true", help="squash the whole picture to that size, no crop")
+    whole = group.add_mutually_exclusive_group().add_argument
+    whole("--squash", action="store_true", help="squash the whole picture to that size, no crop")
+    whole("--pad", action="store_true", help="show the whole picture in its shape, between bars (letterbox)")
     what = "per channel, of values in 0..1 (default for all: as trained)"
     add("--mean", type=float, nargs="+", metavar="X", help=what)
     add("--std", type=float, nargs="+", metavar="X", help="likewise; one number each for gray pictures")

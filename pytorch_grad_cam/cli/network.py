@@ -37,6 +37,7 @@ def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
         mean=options.mean,
         std=options.std,
         squash=options.squash,
+        pad=options.pad,
     )
     return (loaded if categories is None else replace(loaded, categories=categories)), device
 
@@ -88,6 +89,7 @@ def _advice(loaded: LoadedModel, options: NetworkOptions, given: int) -> str:
 def network_summary(loaded: LoadedModel, size: tuple[int, int]) -> str:
     """Say in one line what the network is and what it sees, at ``size`` (height, width)."""
     part = "the whole picture" if loaded.preprocessing.crop is None else "its centre"
+    part += " between bars" if loaded.preprocessing.pad is not None else ""
     mean, std = (
         " ".join(f"{number:g}" for number in numbers)
         for numbers in (loaded.preprocessing.mean, loaded.preprocessing.std)

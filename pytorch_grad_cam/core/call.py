@@ -13,10 +13,10 @@ from typing import Any, Literal, Self, TypedDict
 
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ReshapeTransform
 from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.image_model import ImageModel
+from pytorch_grad_cam.engine.pass_record import ReshapeTransform
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.common.messages import NONFINITE, Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.engine.diagnosis import (
@@ -24,6 +23,7 @@ from pytorch_grad_cam.engine.diagnosis import (
 )
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.pass_record import PassRecord
 from pytorch_grad_cam.engine.scoring import scores_of
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
@@ -63,12 +63,19 @@ class ScoredPass:
         targets: what was asked, one callable per image; none where nothing was.
         scores: ``(B,)``; None where nothing was asked.
         layers: the target layers.
+        ran: their modules, in the order in which they ran.
     """
 
     outputs: Any
     targets: list[Target]
     scores: Tensor | None
     layers: tuple[LayerRecord, ...]
+    ran: list[nn.Module]
+
+    @property
+    def layers_as_run(self) -> list[LayerRecord]:
+        """The target layers in the order in which they ran."""
+        return sorted(self.layers, key=lambda layer: self.ran.index(layer.module))
 
 
 class ForwardPass:
@@ -94,7 +101,7 @@ class ForwardPass:
 
     def __init__(
         self,
-        record: ActivationsAndGradients,
+        record: PassRecord,
         call: Call,
         *,
         uses_targets: bool,
@@ -141,7 +148,8 @@ class ForwardPass:
         )
         if scores is not None and record.detach:
             scores = scores.detach()
-        return ScoredPass(detached(self.outputs) if record.detach else self.outputs, targets, scores, layers)
+        outputs = detached(self.outputs) if record.detach else self.outputs
+        return ScoredPass(outputs, targets, scores, layers, record.ran)
 
     def _scored(self, spec: TargetSpec) -> tuple[list[Target], Tensor | None]:
         if not self._uses_targets:

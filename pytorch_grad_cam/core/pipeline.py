@@ -11,6 +11,7 @@ the layer's resolution; ``n`` the number of positions; ``S_k = sum_p A_k(p)``.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import warnings
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
@@ -30,7 +30,8 @@ from pytorch_grad_cam.engine import diagnosis, maps
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
-from pytorch_grad_cam.engine.restore import giving_back, replaced_attribute, uncompiled, undisturbed
+from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
+from pytorch_grad_cam.engine.restore import giving_back, uncompiled, undisturbed
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec, class_count
 
@@ -53,7 +54,7 @@ class CamMethod(Protocol):
     rectifies: bool
     replays: bool
     class_target: ClassTarget | None
-    record_class: type[ActivationsAndGradients]
+    record_class: type[PassRecord]
     model: nn.Module
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None
@@ -63,10 +64,11 @@ class CamMethod(Protocol):
     output: OutputSelector | None
     relu_rule: Rule
     outputs: Any
-    activations_and_grads: ActivationsAndGradients
 
     @property
     def shares_pass(self) -> bool: ...
+    @property
+    def activations_and_grads(self) -> Any: ...
     def explain_call(self, call: Call) -> CallResult: ...
     def choose_layer(self, call: Call) -> nn.Module: ...
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> WeightsAndMap: ...
@@ -127,13 +129,14 @@ def prepare(
 
 def explain_layers(method: CamMethod, call: Call) -> CallResult:
     """Explain one batch as it is, by one pass: the stages that most methods share."""
-    with _record_of(method, call) as record:
-        one_pass = forward(method, call, record)
-        return weigh_and_combine(method, call, one_pass.inputs, one_pass.score(call.specs[0]))
+    one_pass = forward(method, call)
+    return weigh_and_combine(method, call, one_pass.inputs, one_pass.score(call.specs[0]))
 
 
-def forward(method: CamMethod, call: Call, record: ActivationsAndGradients) -> ForwardPass:
+def forward(method: CamMethod, call: Call) -> ForwardPass:
     """Run the model once and record the target layers: the second stage."""
+    detach = method.detach and not call.options.differentiable
+    record = method.record_class(method.model, call.target_layers, call.layout, detach, gradients=method.uses_gradients)
     with _recordings(method, call) as recordings:
         one_pass = ForwardPass(
             record,
@@ -156,7 +159,9 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
     """
     call = call if inputs is call.inputs else call.replace(inputs=inputs)
     call = call if method.rectifies else call.with_options(relu=False)
-    method.outputs = scored.outputs  # for overrides that look at them
+    method.outputs = scored.outputs  # for overrides that look at them, as at the record
+    as_run = scored.layers_as_run
+    method.activations_and_grads.keep([layer.activations for layer in as_run], [layer.grads for layer in as_run])
     if method.reshape_transform is None and method.uses_layers:
         refuse_unread(scored, lambda: layer_name(method.model, method.choose_layer(call)))
     weights_and_maps = [method.layer_map(call, layer, scored.targets) for layer in scored.layers]
@@ -197,11 +202,14 @@ def assemble(result: CallResult) -> Explanation:
 
 def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Call], Explanation]) -> Explanation:
     """Run stages as a guest of the model: on all images at once or, where it takes only so many, on those."""
+    method.activations_and_grads.clear()  # before the pass, so that two of them are never in memory
     with guest_of(call):
         parts = [(stages(method, _with_layers(method, part)), count) for part, count in _batches(call)]
         explanation = join_batches(parts) if len(parts) > 1 else parts[0][0].first_images(parts[0][1])
     method.outputs = explanation.outputs
-    return explanation
+    if call.options.differentiable or not method.detach:
+        method.activations_and_grads.cut_graph()
+    return dataclasses.replace(explanation, method=type(method).__name__)
 
 
 @giving_back
@@ -298,27 +306,17 @@ def _explain_targets(method: CamMethod, call: Call) -> Explanation:
     if not method.shares_pass:
         specs = call.specs or _every_class(call.run(call.inputs))
         return stack_targets([assemble(method.explain_call(call.asking(spec))) for spec in specs])
-    with _record_of(method, call) as record:
-        one_pass = forward(method, call, record)
-        specs = call.specs or _every_class(one_pass.outputs)
-        results = []
-        for index, spec in enumerate(specs):
-            scored = one_pass.score(spec, again=index < len(specs) - 1)
-            results.append(assemble(weigh_and_combine(method, call, one_pass.inputs, scored)))
+    one_pass = forward(method, call)
+    specs = call.specs or _every_class(one_pass.outputs)
+    results = []
+    for index, spec in enumerate(specs):
+        scored = one_pass.score(spec, again=index < len(specs) - 1)
+        results.append(assemble(weigh_and_combine(method, call, one_pass.inputs, scored)))
     return stack_targets(results)
 
 
 def _every_class(outputs: Any) -> tuple[TargetSpec, ...]:
     return tuple(TargetSpec(category) for category in range(class_count(outputs)))
-
-
-@contextmanager
-def _record_of(method: CamMethod, call: Call) -> Iterator[ActivationsAndGradients]:
-    """Make the record of a call; overrides find it on the method, which has its own, empty one back afterwards."""
-    detach = method.detach and not call.options.differentiable
-    record = method.record_class(method.model, call.target_layers, call.layout, detach, gradients=method.uses_gradients)
-    with replaced_attribute(method, "activations_and_grads", record):
-        yield record
 
 
 @contextmanager

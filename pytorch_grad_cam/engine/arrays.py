@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -11,12 +12,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.kernel_pca import kernel_projection
+
+Step = TypeVar("Step", bound=Callable[..., Any])
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
     """Turn a tensor (on any device, with or without a graph), a list or an array into an array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def in_kind(step: Step) -> Step:
+    """Let a method that works on tensors take arrays too, and answer in arrays where it was given one."""
+
+    @wraps(step)
+    def answered(self: Any, *arguments: Any, **named: Any) -> Any:
+        if not any(isinstance(value, np.ndarray) for value in (*arguments, *named.values())):
+            return step(self, *arguments, **named)
+        made = [torch.tensor(value) if isinstance(value, np.ndarray) else value for value in arguments]
+        made_named = {
+            name: torch.tensor(value) if isinstance(value, np.ndarray) else value for name, value in named.items()
+        }
+        return to_numpy(step(self, *made, **made_named))
+
+    return cast(Step, answered)
 
 
 def resize_arrays(values: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
@@ -66,6 +84,8 @@ def get_2d_projection_kernel(
     activation_batch: Any, kernel: str = "sigmoid", gamma: float | None = None
 ) -> NDArray[np.float32]:
     """Project activations onto their first kernel principal component, see ``engine.kernel_pca``."""
+    from pytorch_grad_cam.engine.kernel_pca import kernel_projection  # only KPCA-CAM and who asks for it
+
     return _projected(lambda values: kernel_projection(values, kernel, gamma), activation_batch)
 
 

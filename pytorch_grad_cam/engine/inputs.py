@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from pytorch_grad_cam.engine.diagnosis import finite, listed
-from pytorch_grad_cam.engine.restore import refuse_uninitialized
+from pytorch_grad_cam.engine.layers import refuse_uninitialized
 from pytorch_grad_cam.engine.trees import concatenate, select_rows
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 LayerSpec = nn.Module | str
 
@@ -178,3 +179,21 @@ def replace_all_layer_type_recursive(model: nn.Module, old_layer_type: type[nn.M
             setattr(model, name, new_layer)
         elif child is not None:
             replace_all_layer_type_recursive(child, old_layer_type, new_layer)
+
+
+def refuse_uninitialized(model: nn.Module) -> None:
+    """Refuse a model with lazy layers that have not run yet, because a first pass would make their parameters.
+
+    Raises:
+        ValueError: for such a model; the message names the layers.
+    """
+    names = [
+        name or type(module).__name__
+        for name, module in model.named_modules()
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()  # type: ignore[misc]
+    ]
+    if names:
+        raise ValueError(
+            f"lazy layers of the model have no parameters yet ({', '.join(names[:3])}); run it once on an input, load "
+            "its weights, and explain it then"
+        )

@@ -84,9 +84,14 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
 
 def channel_sum(weights: Tensor, activations: Tensor) -> Tensor:
     """Weigh activations ``(B, C, *S)`` by ``(B, C)`` or ``(B, C, *S)`` and sum the channels: ``(B, *S)``."""
+    return weighted(weights, activations).sum(1)  # no matrix product: autocast would run it in half precision
+
+
+def weighted(weights: Tensor, activations: Tensor) -> Tensor:
+    """Weigh activations ``(B, C, *S)`` by ``(B, C)`` or ``(B, C, *S)``."""
     if weights.ndim == 2:
         weights = weights.reshape(*weights.shape, *[1] * (activations.ndim - 2))
-    return (weights * activations).sum(1)  # no matrix product: autocast would run it in half precision
+    return weights * activations
 
 
 def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
@@ -133,6 +138,4 @@ def combined(weights: Tensor, activations: Tensor, eigen_smooth: bool) -> Tensor
     """Make a map ``(B, *S)`` of weighted activations: their channel sum, or their principal component."""
     if not eigen_smooth:
         return channel_sum(weights, activations)
-    if weights.ndim == 2:
-        weights = weights.reshape(*weights.shape, *[1] * (activations.ndim - 2))
-    return principal_projection(weights * activations)
+    return principal_projection(weighted(weights, activations))

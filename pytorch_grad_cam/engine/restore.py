@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial, wraps
 from types import SimpleNamespace, TracebackType
@@ -25,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from pytorch_grad_cam.engine import ledger
+from pytorch_grad_cam.engine.layers import refuse_uninitialized
 from pytorch_grad_cam.engine.ledger import Block, note
 
 Hook = Callable[[nn.Module, Any, Any], Any]
@@ -109,25 +111,46 @@ def hooked(modules: Iterable[nn.Module], hook: Hook) -> Block:
     return Block(borrow)
 
 
+def hooked_until_released(modules: Iterable[nn.Module], owner: object, names: Sequence[str]) -> list[RemovableHandle]:
+    """Run the owner's methods of these names after each of ``modules``, until the handles are removed.
+
+    Nothing keeps the owner alive: once it is gone, the hooks do nothing. For records that a user makes; no call of ours
+    leaves a hook behind.
+    """
+    return [module.register_forward_hook(_OfOwner(owner, name)) for module in modules for name in names]
+
+
 def _remove(set_hooks: list[tuple[dict[int, Any], int]]) -> None:
     for hooks, number in set_hooks:
         hooks.pop(number, None)
 
 
-class _OnlyHere:
-    """A hook that acts in the thread that made it. A copy of it, as in a copy of the model, is one that does nothing.
+class _Hook:
+    """A hook of which a copy, as in a copy of the model, does nothing. Its pickle needs no package of ours."""
 
-    A pickle needs no package of ours to be read.
-    """
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")  # takes three arguments and returns None
+
+
+class _OfOwner(_Hook):
+    """A hook that is a method of an object, looked up at each call, as long as the object lives."""
+
+    def __init__(self, owner: object, name: str) -> None:
+        self._owner, self._name = weakref.ref(owner), name
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        owner = self._owner()
+        return None if owner is None else getattr(owner, self._name)(module, inputs, output)
+
+
+class _OnlyHere(_Hook):
+    """A hook that acts in the thread that made it."""
 
     def __init__(self, hook: Hook) -> None:
         self._hook, self._owner = hook, threading.get_ident()
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         return self._hook(module, inputs, output) if threading.get_ident() == self._owner else None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (nullcontext(), "__exit__")  # takes three arguments and returns None
 
 
 def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Block:
@@ -292,22 +315,15 @@ def undisturbed(model: nn.Module, device: torch.device) -> Block:
     return Block(borrow)
 
 
-def refuse_uninitialized(model: nn.Module) -> None:
-    """Refuse a model with lazy layers that have not run yet, because a first pass would make their parameters.
+def own_gradients(model: nn.Module) -> Block:
+    """Let ``backward`` write parameters' ``.grad`` while the block runs, and give each what it had before."""
 
-    Raises:
-        ValueError: for such a model; the message names the layers.
-    """
-    names = [
-        name or type(module).__name__
-        for name, module in model.named_modules()
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()  # type: ignore[misc]
-    ]
-    if names:
-        raise ValueError(
-            f"lazy layers of the model have no parameters yet ({', '.join(names[:3])}); run it once on an input, load "
-            "its weights, and explain it then"
-        )
+    def borrow() -> None:
+        for parameter in model.parameters():
+            note(partial(setattr, parameter, "grad", parameter.grad))
+            parameter.grad = None
+
+    return Block(borrow)
 
 
 def _note_modes() -> None:

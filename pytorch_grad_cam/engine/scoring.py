@@ -114,8 +114,14 @@ def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
 
 
 @contextmanager
-def progress_bar(total: int, label: str, show: Progress) -> Iterator[Callable[[int], None]]:
-    """Say how far a long call is, in the way that was asked for; yield what is told of every step forward."""
+def progress_bar(
+    total: int, label: str, show: Progress, make: Callable[..., Any] | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Say how far a long call is, in the way that was asked for; yield what is told of every step forward.
+
+    Args:
+        make: what makes a bar, where it is not ``tqdm.tqdm``.
+    """
     if callable(show):
         done = 0
 
@@ -131,5 +137,5 @@ def progress_bar(total: int, label: str, show: Progress) -> Iterator[Callable[[i
         return
     from tqdm import tqdm  # only whoever wants to see a bar needs it
 
-    with tqdm(total=total, desc=label) as bar:
+    with (make or tqdm)(total=total, desc=label) as bar:
         yield lambda count: bar.update(count) and None

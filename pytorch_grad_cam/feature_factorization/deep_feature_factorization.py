@@ -7,6 +7,7 @@ Source: E. Collins, R. Achanta, S. Susstrunk, 2018, "Deep Feature Factorization 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients, ReshapeTransform
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.inputs import checked_input, fixed_batch, for_trial, run_in_batches
 from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
 from pytorch_grad_cam.engine.layout import InferredReshapeTransform
+from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
 from pytorch_grad_cam.engine.restore import evaluating, giving_back, undisturbed
 from pytorch_grad_cam.feature_factorization.decomposition import Concepts, factorize_activations, outputs_for_concepts
 
@@ -117,10 +118,10 @@ class DeepFeatureFactorization:
         inputs = checked_input(self.model, input_tensor, False)
         with undisturbed(self.model, inputs.device):
             layer = self._layer(inputs)
-            record = ActivationsAndGradients(self.model, [layer], self._layout(inputs, layer), gradients=False)
+            record = PassRecord(self.model, [layer], self._layout(inputs, layer), gradients=False)
 
             def activations_of(images: Tensor) -> Tensor:
-                record(images)
+                record.run(partial(self.model, images))
                 return record.activations[0]
 
             size = fixed_batch(self.model)
@@ -197,7 +198,7 @@ def run_dff_on_image(
         uint8 RGB: the picture, the picture with the concepts, and the legend, side by side.
     """
     from pytorch_grad_cam.data.pixels import unit_picture
-    from pytorch_grad_cam.visualization.overlay import create_labels_legend, show_factorization_on_image
+    from pytorch_grad_cam.utils import image as drawing  # code for grad-cam patches its functions there
 
     factorization = DeepFeatureFactorization(model, target_layer, reshape_transform, classifier)
     concepts = factorization.concepts(img_tensor[None], n_components)
@@ -207,7 +208,7 @@ def run_dff_on_image(
         logits = torch.from_numpy(factorization._apply_computation(concepts.vectors))
     if labels is None:
         labels = getattr(getattr(model, "config", None), "id2label", None) or [str(n) for n in range(logits.shape[1])]
-    legend = create_labels_legend(torch.softmax(logits, 1), labels, top_k)
+    legend = drawing.create_labels_legend(torch.softmax(logits, 1), labels, top_k)
     picture = unit_picture(img_pil)
-    drawn = show_factorization_on_image(picture, concepts.maps[0], image_weight=0.3, concept_labels=legend)
+    drawn = drawing.show_factorization_on_image(picture, concepts.maps[0], image_weight=0.3, concept_labels=legend)
     return np.hstack([np.round(255 * picture).astype(np.uint8), drawn])

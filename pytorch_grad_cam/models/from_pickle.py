@@ -17,6 +17,7 @@ from pytorch_grad_cam.models.unknown import unknown_network
 from pytorch_grad_cam.models.weights_file import check_file, first_line, forbidden_object
 
 _NETWORKS = ("ema", "model", "net", "network")  # where training programs put a network, the best first
+_BARS = 114 / 255  # their gray around the picture
 _USUAL_SIDE = 640  # of ultralytics' networks, where they do not say it
 _TASKS = {"detect": "detection", "segment": "detection", "pose": "detection", "obb": "detection"}
 
@@ -30,8 +31,9 @@ def load_pickled(spec: str, weights: None = None, trust_pickle: bool = False) ->
         trust_pickle: unpickle it.
 
     Returns:
-        The network in evaluation mode. One of ultralytics comes with its class names, its task and its size, and sees
-        the whole picture; of heads that suppress boxes themselves the branch that has gradients is taken.
+        The network in evaluation mode. One of ultralytics comes with its class names, its task and its size, and a
+        detector sees the whole picture in a letterbox; of heads that suppress boxes themselves the branch that has
+        gradients is taken.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -94,7 +96,8 @@ def _of_ultralytics(network: nn.Module, names: tuple[str, ...] | None, source: s
     heads: list[Any] = [module for module in network.modules() if getattr(module, "end2end", False)]
     for head in heads:
         head.end2end = False  # the other branch is cut off from the layers before it
-    return LoadedModel(network, Preprocessing((side, side), None, **plain), names, source=source, task="detection")
+    seen = Preprocessing((side, side), None, **plain).padded(_BARS)
+    return LoadedModel(network, seen, names, source=source, task="detection")
 
 
 def _task_by_class(network: nn.Module) -> str:

@@ -27,6 +27,7 @@ def load_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     squash: bool = False,
+    pad: bool = False,
 ) -> LoadedModel:
     """Load a network by name.
 
@@ -43,12 +44,14 @@ def load_model(
         mean: per channel, for normalising values in [0, 1], where it is not the usual one; one number for gray.
         std: likewise.
         squash: show the network the whole picture, squashed, instead of its centre.
+        pad: show it the whole picture, its shape kept, between bars of the mean colour (letterbox).
 
     Returns:
         The network with its preprocessing, categories and source.
 
     Raises:
-        ValueError: if the name is unknown (the message suggests some) or the weights do not fit.
+        ValueError: if the name is unknown (the message suggests some), the weights do not fit, or the picture is to
+            be both squashed and padded.
         FileNotFoundError: if there is no such file of weights.
         ImportError, TypeError, RuntimeError: if a factory cannot be used, or a download fails.
     """
@@ -57,7 +60,12 @@ def load_model(
         raise ValueError(unknown_network(spec))
     if weights is not None and not source.takes_weights:
         raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
-    loaded = _adjust_input(source.load(spec, weights, trust_pickle), size, mean, std, squash)
+    if squash and pad:
+        raise ValueError("squash changes the picture's shape and pad keeps it; give one of them")
+    loaded = _with_input(source.load(spec, weights, trust_pickle), size, mean, std, whole=squash or pad)
+    if squash or pad:
+        seen = loaded.preprocessing
+        loaded = replace(loaded, preprocessing=seen.squashed() if squash else seen.padded())
     return loaded if device is None else replace(loaded, model=loaded.model.to(device))
 
 
@@ -67,17 +75,21 @@ def is_downloaded(spec: str) -> bool:
     return source is not None and source.is_downloaded(spec)
 
 
-def _adjust_input(
-    loaded: LoadedModel, size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, squash: bool
+def _with_input(
+    loaded: LoadedModel, size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, whole: bool
 ) -> LoadedModel:
-    """Return a loaded network that sees pictures of another size, normalisation or cut."""
-    if loaded.task != "classification" and size is not None and not squash:
+    """Return a loaded network that sees pictures of another size or normalisation.
+
+    Args:
+        whole: the picture will be squashed or padded to a square of that size.
+    """
+    if loaded.task != "classification" and size is not None and not whole:
         loaded, size = _with_shorter_side(loaded, size), None
     preprocessing = loaded.preprocessing
     if size is not None:
         preprocessing = preprocessing.sized(size)
     preprocessing = _with_normalisation(preprocessing, input_channels(loaded.model), mean, std)
-    return replace(loaded, preprocessing=preprocessing.squashed() if squash else preprocessing)
+    return replace(loaded, preprocessing=preprocessing)
 
 
 def _with_normalisation(

@@ -42,7 +42,7 @@ class BatchPreprocessing:
         if not rest:
             return torch.stack([prepared for prepared in resized if prepared is not None])
         # One call for all, on top of each other: of small images, the calls would take most of the time.
-        tall = replace(self._preprocessing, resize=None, crop=None)(np.concatenate(rest))  # (C, n * h, w)
+        tall = replace(self._preprocessing, resize=None, crop=None, pad=None)(np.concatenate(rest))  # (C, n * h, w)
         split = iter(tall.split(rest[0].shape[0], dim=1))  # type: ignore[no-untyped-call]
         return torch.stack([next(split) if prepared is None else prepared for prepared in resized])
 

@@ -15,6 +15,7 @@ class NetworkOptions:
     trust_pickle: bool
     size: int | None
     squash: bool
+    pad: bool
     max_pixels: int
     mean: list[float] | None
     std: list[float] | None

@@ -84,6 +84,7 @@ def test_what_was_asked_for_lights_up(
     assert captured.out.splitlines() == [
         "picture:    both.png",
         "model:      two colours; sees its centre at 40 x 40, mean 0 0 0, std 1 1 1",
+        "seen:       67 % of the picture, its centre (--squash or --pad shows all of it)",
         "predicted:   99.1 %  0 red",
         "              0.9 %  1 dark blue",
         "              0.0 %  2 nothing",
@@ -201,7 +202,7 @@ def test_weights_of_a_torchvision_network(here: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "model:      squeezenet1_1, weights from mine.pth; sees its centre at 96 x 96" in out
     assert "layer:      features.12\n" in out
-    assert out.count("%") == 3
+    assert out.count("%") == 4  # of three classes, and of the picture
     for target, message in (("3", "class 3 does not exist: the model has 3 classes"), ("cat", "has no class names")):
         assert main([*argv, "--method", "gradcam", "--target", target]) == 1
         assert message in capsys.readouterr().err

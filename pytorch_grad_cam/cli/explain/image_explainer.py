@@ -49,13 +49,10 @@ class MapResult:
     layers: tuple[str, ...]
     outputs: Any  # the network's
     against: bool  # whether the map shows what speaks against the class
+    signed: bool  # whether it shows both: what speaks for and what against, or for another class
+    fine_grained: bool  # whether it has a value of its own for every pixel
     passes: float | None  # that it took, see `cli.explain.cost`; None where nobody counted
     fewer_samples: Settings  # settings that were made smaller to keep to a limit
-
-    @property
-    def signed(self) -> bool:
-        """Whether the map shows what speaks for one class and what for another."""
-        return isinstance(self.target, ClassContrast)
 
 
 class ImageExplainer:
@@ -122,6 +119,8 @@ class ImageExplainer:
             options["forward_kwargs"] = self.loaded.forward_kwargs
         if isinstance(target, ClassContrast):
             options["contrast"] = (target.first, target.second)
+        if self.options.signed:
+            options["relu"] = False
         changes = (cost.changes or {}) | {"progress": progress}
         with warnings.catch_warnings(), _changed(cam, changes), advising(self.loaded, self.options, inputs):
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
@@ -146,6 +145,8 @@ class ImageExplainer:
             layers=explanation.layers,
             outputs=explanation.outputs,
             against=against,
+            signed=self.options.signed or isinstance(target, ClassContrast),
+            fine_grained=cam.fine_grained,
             passes=cost.passes,
             fewer_samples=cost.changes or {},
         )
@@ -182,6 +183,8 @@ def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions
     for attribute, value in changes.items():
         if value is not None and hasattr(cam, attribute):
             setattr(cam, attribute, value)
+    if options.signed and getattr(cam, "mode", "") == "absolute":
+        cam.mode = "signed"  # type: ignore[attr-defined]
     return cam
 
 

@@ -26,6 +26,7 @@ from pytorch_grad_cam.visualization.overlay import draw_boxes
 GRID = "grid.jpg"
 ENDINGS = {
     "overlay": ("_cam.jpg",),
+    "figure": ("_figure.png",),
     "guided": ("_gb.jpg", "_cam_gb.jpg"),
     "heatmap": ("_heatmap.png",),
     "npy": ("_cam.npy",),
@@ -67,6 +68,7 @@ class ImageFiles:
         drawing, heat = self.drawing, self.drawing.on_image(result.map)
         make: dict[str, Callable[[], list[bytes]]] = {
             "overlay": lambda: [self._jpeg(drawing.overlay(result))],
+            "figure": lambda: [encoded_image("a.png", drawing.figure(result), self._comment)],
             "guided": lambda: [self._jpeg(image) for image in drawing.guided(result, guided)],  # type: ignore[arg-type]
             "heatmap": lambda: [encoded_image("a.png", drawing.heat_map(result), self._comment)],
             "npy": lambda: [_array(heat)],

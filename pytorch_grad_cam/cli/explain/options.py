@@ -24,6 +24,7 @@ from pytorch_grad_cam.cli.arguments import (
 )
 from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.method_names import chosen_methods, method_or_all
+from pytorch_grad_cam.common.drawing_names import BLENDS, COLORMAPS, PERCEPTUAL, SIGNED_COLORMAPS, Blend
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
@@ -33,6 +34,7 @@ LAYOUTS = ("yolov5", "yolov8", "yolo26", "detr")  # as in targets.detector_layou
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
     "contact_sheet.jpg",
+    "figure": "<name>_figure.png, for papers and slides: picture, overlay and map with a colour bar and a title",
     "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map; of several methods "
     "the first, being the same, is guided_gb.jpg",
     "heatmap": "<name>_heatmap.png, the map alone; gray where the network never looked",
@@ -44,17 +46,13 @@ FILES = """  <name> is <method> or, if several classes are asked for, <method>_<
   lie in the output folder itself; a folder, a pattern or several pictures get a folder for each picture.
   --save takes:
 """ + "\n".join(f"  {kind:10}{what}" for kind, what in KINDS.items())
-# OpenCV's, in lower case and without COLORMAP_.
-COLORMAPS = (
-    "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "parula", "hot", "bone", "rainbow", "ocean",
-    "winter", "summer", "autumn", "spring", "cool", "hsv", "pink", "twilight", "twilight_shifted", "deepgreen",
-)  # fmt: skip
 EXAMPLES = (
     "dog.jpg",
     'dog.jpg --model resnet18 --method layercam --target "tiger cat"',
     'dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"',
     "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
     "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
+    "dog.jpg --save figure --blend alpha --colormap viridis",
     "street.jpg --model yolo11n.pt --trust-pickle --target car",
     "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
 )
@@ -70,6 +68,7 @@ class ExplainOptions(NetworkOptions):
     target: list[str]
     contrast: list[str] | None
     against: bool
+    signed: bool
     task: str | None
     read: str | None
     output: int | str | None
@@ -86,6 +85,8 @@ class ExplainOptions(NetworkOptions):
     output_dir: str
     save: list[str] | None
     colormap: str
+    blend: Blend
+    dark: bool
     image_weight: float
     box_threshold: float | str
     overwrite: bool
@@ -99,6 +100,8 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
         parser.error("--contrast takes the place of --target; give one of the two")
     if options["contrast"] and options["against"]:
         parser.error("--contrast with --against is the contrast the other way round; exchange its two classes")
+    if options["signed"] and (options["contrast"] or options["against"]):
+        parser.error("--signed shows for and against in one map; it goes with neither --contrast nor --against")
     if "guided" in (options["save"] or []) and (options["contrast"] or options["against"]):
         parser.error("--save guided shows what speaks for one class; it goes with neither --contrast nor --against")
     return ExplainOptions(**options | {"method": chosen_methods(options["method"])})
@@ -139,6 +142,8 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     what = "in the place of --target: what speaks for A (red) rather than B (blue)"
     add("--contrast", nargs=2, metavar=("A", "B"), help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
+    what = "what speaks for and what against the class in one map: red and blue"
+    add("--signed", action="store_true", help=what)
     add(
         "--task",
         choices=TASKS,
@@ -175,8 +180,14 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_dir(group)
     what = ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
     group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
-    what = f"{', '.join(COLORMAPS[:4])} or another of OpenCV's (default: jet)"
+    what = (
+        f"jet (default), turbo or another of OpenCV's; safe for the colour-blind and in gray print: "
+        f"{', '.join(PERCEPTUAL)}; of signed maps {' (default) or '.join(SIGNED_COLORMAPS)}, safe for the colour-blind"
+    )
     group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
+    what = "; ".join(f"{name}: {meaning}" for name, meaning in BLENDS.items()) + " (default: classic)"
+    group.add_argument("--blend", choices=list(BLENDS), default="classic", help=what)
+    group.add_argument("--dark", action="store_true", help="figures on a dark ground")
     add_image_weight(group, default=0.5)
     group.add_argument(
         "--box-threshold",
@@ -190,8 +201,8 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _colormap(text: str) -> str:
     name = text.lower().removeprefix("colormap_")
-    if name not in COLORMAPS:
-        raise ValueError(f"unknown colormap {text!r}; known: {', '.join(COLORMAPS)}")
+    if name not in (*COLORMAPS, *SIGNED_COLORMAPS):
+        raise ValueError(f"unknown colormap {text!r}; known: {', '.join((*COLORMAPS, *SIGNED_COLORMAPS))}")
     return name
 
 

@@ -38,6 +38,12 @@ def in_brief(source: str, maps: Sequence[MapResult], loaded: LoadedModel, folder
     return f"{source}: {seen or 'no class'}; {files} file{'s' if files != 1 else ''} in {folder}"
 
 
+def seen_share(share: float) -> Iterator[str]:
+    """Say how much of the picture the network saw, unless it saw all of it."""
+    if share < 1:
+        yield f"seen:       {100 * share:.0f} % of the picture, its centre (--squash or --pad shows all of it)\n"
+
+
 def problems(maps: Sequence[MapResult], loaded: LoadedModel) -> list[str]:
     """Say which maps mean nothing, and why."""
     sentences = []

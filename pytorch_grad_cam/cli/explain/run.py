@@ -92,7 +92,8 @@ def _done(result: ImageResult) -> str:
 def _print_head(result: ImageResult) -> None:
     """Say which picture and which network the maps are of."""
     print(f"picture:    {result.drawing.source}{_page_of(result)}")
-    print(f"model:      {network_summary(result.drawing.loaded, result.input_size)}", flush=True)
+    print(f"model:      {network_summary(result.drawing.loaded, result.input_size)}")
+    print(*report.seen_share(result.drawing.seen_share()), sep="", end="", flush=True)
 
 
 def _page_of(result: ImageResult) -> str:
