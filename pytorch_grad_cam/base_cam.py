@@ -223,8 +223,44 @@ class BaseCAM(older_steps.OlderSteps):
             )
         if names := older_steps.taken(self):
             return older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
+        from pytorch_grad_cam.core.several import explain_each  # not needed for one target
+
         specs = None if targets is None else [_spec(target, options) for target in targets]
-        return pipeline.explain_each(self, input_tensor, specs, eigen_smooth, **options)
+        return explain_each(self, input_tensor, specs, eigen_smooth, **options)
+
+    def layer_sweep(
+        self,
+        input_tensor: Tensor,
+        targets: Targets = None,
+        layers: Iterable[LayerSpec] | None = None,
+        *,
+        eigen_smooth: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> dict[str, Explanation]:
+        """Explain one target of every image at several layers, gradient methods from one forward and backward pass.
+
+        Args:
+            input_tensor, targets: as for ``explain``.
+            layers: modules or dotted names; None takes the network's stages, up to the target layer, found by two extra
+                forward passes: the last layer of each resolution, or what each block of a transformer begins with; see
+                ``engine.stages``.
+            eigen_smooth, **options: as for ``explain``.
+
+        Returns:
+            By the name of each layer what ``explain`` returns for it alone, in the order in which the layers run or, if
+            they were given, in that order.
+
+        Raises:
+            TypeError: if ``aug_smooth`` is asked for; else as ``explain``.
+            ValueError: if the method looks at no layer, or the network has none with positions; else as ``explain``.
+        """
+        if "aug_smooth" in options:
+            raise TypeError("layer_sweep has no aug_smooth; call cam.explain(..., aug_smooth=True) for each layer")
+        from pytorch_grad_cam.core.several import layer_sweep  # not needed for one layer
+
+        chosen = None if layers is None else resolve_layers(self.model, layers)
+        explanations = layer_sweep(self, input_tensor, _spec(targets, options), chosen, eigen_smooth, **options)
+        return {explanation.layers[-1]: explanation for explanation in explanations}
 
     # What a method overrides: the first two everybody's, the others those of this package.
 

@@ -98,6 +98,7 @@ def positive_number(of_what: str = "") -> Callable[[str], int]:
 
 whole_number = number_type(int, "a whole number from 0", lambda value: value >= 0)
 fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+share_below_one = number_type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 
 def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:
@@ -110,6 +111,8 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     add("--weights", metavar="FILE", help=what)
     what = "unpickle objects in a file; that can run any code in it"
     add("--trust-pickle", action="store_true", help=what)
+    what = "texts in the place of classes, one map for each, for hf/FOLDER or open_clip/NAME of the kind of CLIP"
+    add("--prompt", nargs="+", metavar="TEXT", help=what)
     add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
     size = positive_number("pixels")
     add("--size", type=size, metavar="N", help="the network sees N x N pixels")
@@ -152,5 +155,5 @@ def add_image_weight(group: Any, default: float) -> None:
 
 def add_overwrite(group: Any) -> None:
     """Add the option that lets files be replaced."""
-    what = "replace files of an earlier run (the same picture's always are, unless there are several)"
+    what = "replace files of an earlier run (one picture's own always are)"
     group.add_argument("--overwrite", action="store_true", help=what)

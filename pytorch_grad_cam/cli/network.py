@@ -38,6 +38,7 @@ def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
         std=options.std,
         squash=options.squash,
         pad=options.pad,
+        prompts=options.prompt,
     )
     return (loaded if categories is None else replace(loaded, categories=categories)), device
 

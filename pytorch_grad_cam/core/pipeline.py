@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
-from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
+from pytorch_grad_cam.core.explanation import Explanation, join_batches
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
 from pytorch_grad_cam.engine import diagnosis, maps
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
@@ -33,7 +33,7 @@ from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
 from pytorch_grad_cam.engine.restore import giving_back, uncompiled, undisturbed
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
-from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec, class_count
+from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.engine.relu_rules import Rule
@@ -88,19 +88,6 @@ def explain(
     """Explain one target of every image; ``BaseCAM.explain`` says what the arguments mean."""
     call = prepare(method, inputs, (spec,), eigen_smooth, options)
     explanation = run_in_model(method, call, _explain_views if aug_smooth else _explain_once)
-    warn_of_notes(method, explanation)
-    return explanation
-
-
-@giving_back
-def explain_each(
-    method: CamMethod, inputs: Any, specs: Sequence[TargetSpec] | None, eigen_smooth: bool, **options: Any
-) -> Explanation:
-    """Explain several targets of every image, or all classes; ``BaseCAM.explain_each`` says what the arguments mean."""
-    if specs is not None and not specs:
-        raise ValueError("explain_each needs at least one target, or None for all classes")
-    call = prepare(method, inputs, tuple(specs or ()), eigen_smooth, options)
-    explanation = run_in_model(method, call, _explain_targets)
     warn_of_notes(method, explanation)
     return explanation
 
@@ -204,12 +191,17 @@ def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Cal
     """Run stages as a guest of the model: on all images at once or, where it takes only so many, on those."""
     method.activations_and_grads.clear()  # before the pass, so that two of them are never in memory
     with guest_of(call):
-        parts = [(stages(method, _with_layers(method, part)), count) for part, count in _batches(call)]
+        parts = [(stages(method, with_layers(method, part)), count) for part, count in batches(call)]
         explanation = join_batches(parts) if len(parts) > 1 else parts[0][0].first_images(parts[0][1])
     method.outputs = explanation.outputs
+    cut_graph(method, call)
+    return dataclasses.replace(explanation, method=type(method).__name__)
+
+
+def cut_graph(method: CamMethod, call: Call) -> None:
+    """Let go of the graph of what the method keeps of its last pass."""
     if call.options.differentiable or not method.detach:
         method.activations_and_grads.cut_graph()
-    return dataclasses.replace(explanation, method=type(method).__name__)
 
 
 @giving_back
@@ -228,7 +220,7 @@ def attribute(
     """
     call = prepare(method, inputs, (TargetSpec(targets),), False, {"forward_kwargs": forward_kwargs or {}})
     with guest_of(call):
-        return torch.cat([attributions(_with_layers(method, part))[:count] for part, count in _batches(call)])
+        return torch.cat([attributions(with_layers(method, part))[:count] for part, count in batches(call)])
 
 
 @contextmanager
@@ -256,7 +248,7 @@ def _frames_of_ours() -> int:
     return count
 
 
-def _batches(call: Call) -> Iterator[tuple[Call, int]]:
+def batches(call: Call) -> Iterator[tuple[Call, int]]:
     """Yield the call in the batches that the model takes, and how many images of each count."""
     size, count = fixed_batch(call.model), len(call.inputs)
     if size is None or size == count:
@@ -268,7 +260,7 @@ def _batches(call: Call) -> Iterator[tuple[Call, int]]:
         yield call.select_rows(rows), wanted
 
 
-def _with_layers(method: CamMethod, call: Call) -> Call:
+def with_layers(method: CamMethod, call: Call) -> Call:
     """Return the call with its target layers; where none were named, one is chosen on these images and kept."""
     if method.target_layers is None:
         with torch.no_grad():
@@ -299,24 +291,6 @@ def _explain_views(method: CamMethod, call: Call) -> Explanation:
         turned_back.append(view.undo(result.maps[:, None])[:, 0])  # (B, *S)
     mean = torch.stack(turned_back).mean(0)
     return assemble(clean.replace(maps=maps.resize(mean, size)))
-
-
-def _explain_targets(method: CamMethod, call: Call) -> Explanation:
-    """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""
-    if not method.shares_pass:
-        specs = call.specs or _every_class(call.run(call.inputs))
-        return stack_targets([assemble(method.explain_call(call.asking(spec))) for spec in specs])
-    one_pass = forward(method, call)
-    specs = call.specs or _every_class(one_pass.outputs)
-    results = []
-    for index, spec in enumerate(specs):
-        scored = one_pass.score(spec, again=index < len(specs) - 1)
-        results.append(assemble(weigh_and_combine(method, call, one_pass.inputs, scored)))
-    return stack_targets(results)
-
-
-def _every_class(outputs: Any) -> tuple[TargetSpec, ...]:
-    return tuple(TargetSpec(category) for category in range(class_count(outputs)))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def load_model(
     std: Sequence[float] | None = None,
     squash: bool = False,
     pad: bool = False,
+    prompts: Sequence[str] | None = None,
 ) -> LoadedModel:
     """Load a network by name.
 
@@ -45,6 +46,7 @@ def load_model(
         std: likewise.
         squash: show the network the whole picture, squashed, instead of its centre.
         pad: show it the whole picture, its shape kept, between bars of the mean colour (letterbox).
+        prompts: texts in the place of classes, for networks of pictures and texts; see `models.from_clip`.
 
     Returns:
         The network with its preprocessing, categories and source.
@@ -55,18 +57,26 @@ def load_model(
         FileNotFoundError: if there is no such file of weights.
         ImportError, TypeError, RuntimeError: if a factory cannot be used, or a download fails.
     """
+    if squash and pad:
+        raise ValueError("squash changes the picture's shape and pad keeps it; give one of them")
+    loaded = _with_input(_found(spec, weights, trust_pickle, prompts), size, mean, std, whole=squash or pad)
+    if squash or pad:
+        seen = loaded.preprocessing
+        loaded = replace(loaded, preprocessing=seen.squashed() if squash else seen.padded())
+    return loaded if device is None else replace(loaded, model=loaded.model.to(device))
+
+
+def _found(spec: str, weights: str | None, trust_pickle: bool, prompts: Sequence[str] | None) -> LoadedModel:
+    if prompts is not None:
+        from pytorch_grad_cam.models.from_clip import load_prompted
+
+        return load_prompted(spec, prompts, weights)
     source = source_of(spec)
     if source is None:
         raise ValueError(unknown_network(spec))
     if weights is not None and not source.takes_weights:
         raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
-    if squash and pad:
-        raise ValueError("squash changes the picture's shape and pad keeps it; give one of them")
-    loaded = _with_input(source.load(spec, weights, trust_pickle), size, mean, std, whole=squash or pad)
-    if squash or pad:
-        seen = loaded.preprocessing
-        loaded = replace(loaded, preprocessing=seen.squashed() if squash else seen.padded())
-    return loaded if device is None else replace(loaded, model=loaded.model.to(device))
+    return source.load(spec, weights, trust_pickle)
 
 
 def is_downloaded(spec: str) -> bool:

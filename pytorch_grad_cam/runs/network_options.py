@@ -12,6 +12,7 @@ class NetworkOptions:
     model: str
     weights: str | None
     categories: str | None
+    prompt: list[str] | None
     trust_pickle: bool
     size: int | None
     squash: bool

@@ -56,7 +56,7 @@ def test_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytorch_grad_cam.models import sources, unknown
+    from pytorch_grad_cam.models import load, sources, unknown
 
     code, row = blocks("Add a model source")
     module("pytorch_grad_cam.models.from_hub", code, monkeypatch)

@@ -18,7 +18,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     DetectedObjectTarget,
     ImageTarget,
     predictions,
-    target_label,
+    shared_label,
 )
 from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
 from pytorch_grad_cam.engine.shares import class_shares
@@ -118,8 +118,9 @@ class ImageDrawing:
 def map_grid(drawing: ImageDrawing, results: Sequence[MapResult]) -> NDArray[np.uint8]:
     """Draw all maps of a picture, at least one: methods x targets; of many methods and one target a sheet."""
     targets = list(dict.fromkeys(result.target for result in results if result.category is not None)) or [None]
-    top = next((result.category for result in results if result.category is not None), None)
-    labels = [target_label(top if target is None else target, drawing.loaded.categories) for target in targets]
+    explained = [next((each for each in results if each.target == target and each.category is not None), results[0])
+                 for target in targets]  # fmt: skip
+    labels = [shared_label(each.category, each.target, each.outputs, drawing.loaded) for each in explained]
     overlays = _overlays(drawing, results, targets)
     if len(targets) == 1 and len(overlays) > MANY:
         tiles = {name: row[0] for name, row in overlays.items() if row[0] is not None}

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,10 +29,14 @@ from pytorch_grad_cam.cli.explain.targets import (
 from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.several import explain_apart
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.engine.scoring import Progress
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.spec import TargetSpec
 from pytorch_grad_cam.vanilla_gradient import VanillaGradient
 
 
@@ -65,12 +69,16 @@ class ImageExplainer:
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device) -> None:
         self.loaded, self.options, self._device = loaded, options, device
         self.choices = parse_classes(options.target, loaded.categories)
-        self._contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
+        if options.prompt and not self.choices and not options.contrast:
+            self.choices = list(range(len(options.prompt)))  # who names texts wants a map for each
+        self.contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
         if options.aug_smooth and loaded.task == "detection":
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
         self.layers = options.target_layers or loaded.target_layers
         self.cams = {name: _method(name, loaded, self.layers, options) for name in options.method}
         self._guided_backprop = VanillaGradient(loaded.model, relu_rule="guided", output=loaded.output)
+        self._shared: dict[tuple[str, ImageTarget], Explanation] = {}  # from one pass for several targets
+        self._shared_inputs: Tensor | None = None  # of the picture that they are of
         self._warn_of_ignored_options()
 
     def inputs(self, image: NDArray[np.uint8]) -> Tensor:
@@ -80,8 +88,8 @@ class ImageExplainer:
     @giving_back
     def targets(self, inputs: Tensor) -> list[ImageTarget]:
         """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass."""
-        if self._contrast is not None:
-            return [self._contrast]
+        if self.contrast is not None:
+            return [self.contrast]
         indices = [choice for choice in self.choices if isinstance(choice, int)]
         by_region = self.loaded.task == "segmentation" and self.choices
         if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
@@ -106,21 +114,58 @@ class ImageExplainer:
             return "there is no ReLU between the class and the picture"
         return gradients[0].movedim(0, -1).float().cpu().numpy()
 
-    def map(self, name: str, inputs: Tensor, target: ImageTarget, cost: MapCost, progress: Progress) -> MapResult:
+    def layer_maps(self, name: str, inputs: Tensor, target: ImageTarget) -> list[MapResult] | None:
+        """Explain one target at every stage of the network, or at each layer that was named; None without layers."""
+        cam = self.cams[name]
+        if not cam.uses_layers:
+            return None
+        layers = self.options.target_layers or None
+        with warnings.catch_warnings(), advising(self.loaded, self.options, inputs):
+            warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
+            sweep = cam.layer_sweep(
+                inputs,
+                method_target(target),
+                layers,
+                eigen_smooth=self.options.eigen_smooth,
+                **self._map_options(cam, target),
+            )
+        return [self._result(name, target, explanation, MapCost()) for explanation in sweep.values()]
+
+    def map(
+        self,
+        name: str,
+        inputs: Tensor,
+        target: ImageTarget,
+        targets: Sequence[ImageTarget],
+        cost: MapCost,
+        progress: Progress,
+    ) -> MapResult:
         """Make one map of one picture, with the settings that its cost asks for.
+
+        Args:
+            name: of the method.
+            inputs: the picture, as `inputs` makes it.
+            target: what is explained.
+            targets: all that are, one after the other: where the method can, one pass is for all of them.
+            cost: of the map.
+            progress: told how far it is.
 
         Raises:
             Exception: as the method or the network does, with a message for people.
         """
         cam = self.cams[name]
-        against = self.options.against and cam.uses_targets
-        options: MapOptions = {"against": against}
-        if self.loaded.forward_kwargs:
-            options["forward_kwargs"] = self.loaded.forward_kwargs
-        if isinstance(target, ClassContrast):
-            options["contrast"] = (target.first, target.second)
-        if self.options.signed:
-            options["relu"] = False
+        if inputs is not self._shared_inputs:
+            self._shared_inputs, self._shared = inputs, {}
+        shares = len(targets) > 1 and target in targets and cam.shares_pass and not self.options.aug_smooth
+        if shares and (name, target) not in self._shared:
+            specs = [TargetSpec(method_target(each), self.options.against) for each in targets]
+            options: MapOptions = self._map_options(cam, None)
+            options.pop("against")
+            with advising(self.loaded, self.options, inputs):
+                found = explain_apart(cam, inputs, specs, self.options.eigen_smooth, **options)
+            self._shared |= {(name, each): result for each, result in zip(targets, found, strict=True)}
+        if shares:
+            return self._result(name, target, self._shared.pop((name, target)), cost)
         changes = (cost.changes or {}) | {"progress": progress}
         with warnings.catch_warnings(), _changed(cam, changes), advising(self.loaded, self.options, inputs):
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
@@ -129,8 +174,47 @@ class ImageExplainer:
                 method_target(target),
                 aug_smooth=self.options.aug_smooth,
                 eigen_smooth=self.options.eigen_smooth,
-                **options,
+                **self._map_options(cam, target),
             )
+        return self._result(name, target, explanation, cost)
+
+    def maps(self, inputs: Tensor, targets: Sequence[ImageTarget]) -> tuple[list[MapResult], list[str]]:
+        """Make all maps of one input, one after the other.
+
+        Returns:
+            The maps, and of each method that failed, as one that does not suit the network, why.
+
+        Raises:
+            Exception: if all methods failed, that of the first.
+        """
+        results: list[MapResult] = []
+        failed: dict[str, Exception] = {}
+        for name, target in self.requests(targets):
+            if name in failed:
+                continue
+            try:
+                results.append(self.map(name, inputs, target, targets, MapCost(), False))
+            except Exception as error:  # the next method may well do
+                if self.options.debug:
+                    raise
+                failed[name] = error
+        if failed and not results:
+            raise next(iter(failed.values()))
+        return results, [f"{name}: {in_one_line(error)}" for name, error in failed.items()]
+
+    def _map_options(self, cam: BaseCAM, target: ImageTarget) -> MapOptions:
+        options: MapOptions = {"against": self.options.against and cam.uses_targets}
+        if self.loaded.forward_kwargs:
+            options["forward_kwargs"] = self.loaded.forward_kwargs
+        if isinstance(target, ClassContrast):
+            options["contrast"] = (target.first, target.second)
+        if self.options.signed:
+            options["relu"] = False
+        return options
+
+    def _result(self, name: str, target: ImageTarget, explanation: Explanation, cost: MapCost) -> MapResult:
+        cam = self.cams[name]
+        against = self.options.against and cam.uses_targets
         check_task(explanation.outputs, self.loaded)
         check_categories(explanation.outputs, self.loaded.categories)
         map = explanation.numpy()[0]  # (h, w)
@@ -153,13 +237,24 @@ class ImageExplainer:
 
     def _warn_of_ignored_options(self) -> None:
         classless = [name for name, cam in self.cams.items() if not cam.uses_targets]
-        values = {"--target": self.choices, "--contrast": self._contrast, "--against": self.options.against}
+        values = {"--target": self.choices, "--contrast": self.contrast, "--against": self.options.against}
         ignored = " and ".join(name for name, value in values.items() if value)
         if classless and ignored:
             verb = "are" if " " in ignored else "is"
             *names, last = classless
             methods = f"{', '.join(names)} and {last} look" if names else f"{last} looks"
             print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
+
+
+def as_said(loaded: LoadedModel, options: ExplainOptions) -> LoadedModel:
+    """Return the network with what the options say about its outputs and its call."""
+    changes: dict[str, Any] = {
+        "task": options.task or (options.read and "detection"),
+        "read": options.read,
+        "output": options.output,
+        "forward_kwargs": options.forward_kwargs and dict(options.forward_kwargs),
+    }
+    return replace(loaded, **{name: value for name, value in changes.items() if value is not None})
 
 
 @contextmanager
@@ -180,6 +275,7 @@ def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions
     cam = method_class(name)(loaded.model, layers, loaded.reshape_transform, output=loaded.output)
     changes: dict[str, Any] = {"seed": options.seed, "batch_size": options.batch_size}
     changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
+    changes |= {"head_fusion": options.head_fusion, "discard_ratio": options.discard_ratio}
     for attribute, value in changes.items():
         if value is not None and hasattr(cam, attribute):
             setattr(cam, attribute, value)

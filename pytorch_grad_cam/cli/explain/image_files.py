@@ -121,13 +121,16 @@ class ImageFiles:
             method += "_against"
         if target is None or not (self.several or isinstance(target, ClassContrast)):
             return method
-        label = target_label(target, self.drawing.loaded.categories).lower()
-        slug = re.sub(r"[^\w]+", "_", label)[:_SLUG].strip("_")
-        return f"{method}_{slug}"
+        return f"{method}_{target_slug(target, self.drawing.loaded.categories)}"
 
     def _boxes(self, result: MapResult) -> list[bytes]:
         boxes = self.drawing.boxes(result)
         return [self._jpeg(draw_boxes(self.drawing.image, boxes)), json_file([asdict(box) for box in boxes])]
+
+
+def target_slug(target: ImageTarget, categories: tuple[str, ...] | None) -> str:
+    """Write a target as a part of a file's name."""
+    return re.sub(r"[^\w]+", "_", target_label(target, categories).lower())[:_SLUG].strip("_")
 
 
 def _array(values: NDArray[np.float32]) -> bytes:

@@ -20,6 +20,7 @@ from pytorch_grad_cam.cli.arguments import (
     argument_type,
     fraction,
     positive_number,
+    share_below_one,
     whole_number,
 )
 from pytorch_grad_cam.cli.commands import COMMANDS
@@ -53,6 +54,7 @@ EXAMPLES = (
     "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
     "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
     "dog.jpg --save figure --blend alpha --colormap viridis",
+    "dog.jpg --method gradcam layercam --layer-sweep",
     "street.jpg --model yolo11n.pt --trust-pickle --target car",
     "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
 )
@@ -60,7 +62,7 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class ExplainOptions(NetworkOptions):
-    """What to draw of what; `_add_explanation_arguments` and `_add_output_arguments` say what each means."""
+    """What to draw of what; `add_explanation_arguments` and `add_output_arguments` say what each means."""
 
     image_path: list[str]
     page: int
@@ -82,6 +84,11 @@ class ExplainOptions(NetworkOptions):
     max_passes: int | None
     budget: float | None
     seed: int
+    head_fusion: str | None
+    discard_ratio: float | None
+    layer_sweep: bool
+    attention_grid: bool
+    labels: str | None
     output_dir: str
     save: list[str] | None
     colormap: str
@@ -121,12 +128,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)
     add_network_arguments(parser)
-    _add_explanation_arguments(parser)
-    _add_output_arguments(parser)
+    add_explanation_arguments(parser)
+    add_sweep_arguments(parser)
+    add_output_arguments(parser)
     return parser
 
 
-def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
+def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
     add = parser.add_argument_group("explanation").add_argument
     what = "see below; several, or all (default: gradcam)"
@@ -137,27 +145,26 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="CLASS",
-        help="index or name of a class, or top-3 for the first three; several, too (default: the top class)",
+        help="index or name, or top-3; several, too (default: the top class)",
     )
-    what = "in the place of --target: what speaks for A (red) rather than B (blue)"
+    what = "what speaks for A (red) rather than B (blue); no --target"
     add("--contrast", nargs=2, metavar=("A", "B"), help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
-    what = "what speaks for and what against the class in one map: red and blue"
+    what = "what speaks for (red) and against the class (blue) in one map"
     add("--signed", action="store_true", help=what)
     add(
         "--task",
         choices=TASKS,
         metavar="TASK",
-        help="classification, segmentation (explains the predicted region of a class) or detection (each object "
-        "that is found), if the network is your own",
+        help="classification, segmentation (regions of a class) or detection (objects), if the network is your own",
     )
     what = "form of a detector's output: yolov5 (N, 5 + M), yolov8 (4 + M, N), yolo26 (N, 6) or detr"
     add("--read", choices=LAYOUTS, metavar="FORM", help=what)
-    what = "of the network's output: an index, a key or an attribute (default: all)"
+    what = "of the network's output: an index, a key or an attribute"
     add("--output", type=_number_or_text, metavar="PART", help=what)
     what = "of the network's forward, e.g. interpolate_pos_encoding=true"
     add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
-    what = "e.g. layer4 or features.-1; several are averaged (default: the last useful)"
+    what = "e.g. layer4 or features.-1; several are averaged"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
@@ -165,7 +172,7 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=positive_number("inputs"), metavar="N", help=what)
     what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
     add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
-    what = "for smoothgrad and the like, a share of the picture's range (default: 0.15)"
+    what = "for smoothgrad and the like, a share of the range (default: 0.15)"
     add("--noise-level", type=fraction, metavar="X", help=what)
     what = "work per map; dear methods take fewer samples, or are left out"
     add("--max-passes", type=positive_number("passes"), metavar="N", help=what)
@@ -174,19 +181,34 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
 
-def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is drawn beside the maps, and what attention is made of."""
+    add = parser.add_argument_group("sweeps, attention and labels").add_argument
+    what = "layers.jpg: the same class at every stage, or at each target layer"
+    add("--layer-sweep", action="store_true", help=what)
+    what = "attention.jpg: where each head of a vision transformer looks"
+    add("--attention-grid", action="store_true", help=what)
+    what = "of heads in attentionrollout: mean, max or min (default: mean)"
+    add("--head-fusion", choices=("mean", "max", "min"), metavar="HOW", help=what)
+    what = "share of attention that attentionrollout leaves out (default: 0)"
+    add("--discard-ratio", type=share_below_one, metavar="X", help=what)
+    what = "marks right predictions: 'folders' (named by the class), or a CSV file with lines PICTURE,CLASS"
+    add("--labels", metavar="LABELS", help=what)
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
     add_output_dir(group)
     what = ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
     group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
     what = (
-        f"jet (default), turbo or another of OpenCV's; safe for the colour-blind and in gray print: "
-        f"{', '.join(PERCEPTUAL)}; of signed maps {' (default) or '.join(SIGNED_COLORMAPS)}, safe for the colour-blind"
+        f"jet (default), turbo ...; safe for the colour-blind and in gray print: {', '.join(PERCEPTUAL)}; signed: "
+        f"{' (default) or '.join(SIGNED_COLORMAPS)}, safe for the colour-blind"
     )
     group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
-    what = "; ".join(f"{name}: {meaning}" for name, meaning in BLENDS.items()) + " (default: classic)"
-    group.add_argument("--blend", choices=list(BLENDS), default="classic", help=what)
+    what = "classic (default), alpha (as opaque as the map is strong) or contour (lines)"
+    group.add_argument("--blend", choices=list(BLENDS), default="classic", metavar="HOW", help=what)
     group.add_argument("--dark", action="store_true", help="figures on a dark ground")
     add_image_weight(group, default=0.5)
     group.add_argument(
@@ -194,7 +216,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         type=argument_type(_threshold),
         default=0.5,
         metavar="T",
-        help="boxes lie around what exceeds this share of the maximum, p90 (a percentile) or otsu (default: 0.5)",
+        help="of boxes: share of the maximum, p90 or otsu (default: 0.5)",
     )
     add_overwrite(group)
 

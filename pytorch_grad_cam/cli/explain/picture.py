@@ -17,6 +17,7 @@ from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResu
 from pytorch_grad_cam.cli.explain.image_files import GRID, GuidedGradients, ImageFiles
 from pytorch_grad_cam.cli.explain.owners import keep_others
 from pytorch_grad_cam.cli.explain.schedule import Request, Schedule
+from pytorch_grad_cam.cli.explain.sweeps import SweepFiles
 from pytorch_grad_cam.cli.explain.targets import ImageTarget, target_label
 from pytorch_grad_cam.cli.explain.watch import Watch
 from pytorch_grad_cam.cli.output import refuse_existing
@@ -38,6 +39,7 @@ class ImageResult:
     moved: list[tuple[Path, Path]] = field(default_factory=list)  # files of another picture, from where to where
     failed: dict[str, Exception] = field(default_factory=dict)  # methods, as one that does not suit the network
     left_out: dict[str, str] = field(default_factory=dict)  # maps that would have taken too long, and why
+    not_swept: list[str] = field(default_factory=list)  # methods that have no layers to sweep
     guided: GuidedGradients = field(default_factory=dict)
 
     @property
@@ -56,7 +58,8 @@ class ImageResult:
     def remarks(self) -> list[str]:
         """A sentence for what would have been welcome."""
         named = "guided" in (self.drawing.options.save or [])
-        return [f"{what}: {why}" for what, why in self.left_out.items()] + ([] if named else self._unguided)
+        left_out = [f"{what}: {why}" for what, why in self.left_out.items()]
+        return left_out + self.not_swept + ([] if named else self._unguided)
 
     @property
     def _unguided(self) -> list[str]:
@@ -94,6 +97,7 @@ class PictureWork:
         drawing = ImageDrawing(source, image, explainer.loaded, explainer.options)
         several = may_be_several(explainer.choices) or explainer.loaded.task == "detection"
         self._files = ImageFiles(drawing, kinds, several)
+        self._sweeps = SweepFiles(explainer, drawing, kinds)
         self._targets: list[ImageTarget] = []
         self.result = ImageResult(drawing, folder, (int(self._inputs.shape[2]), int(self._inputs.shape[3])))
 
@@ -115,6 +119,7 @@ class PictureWork:
         result.requested = len(requests)
         if existing == "refuse":
             names = [name for request in requests for name in self._files.names(*request, self._targets[0])]
+            names += self._sweeps.names(self._targets)
             refuse_existing(result.folder, [*names, GRID] if len(requests) > 1 else names)
         ordered = self._schedule.begin_picture(self._inputs, requests)
         estimate = self._schedule.estimate()
@@ -129,7 +134,11 @@ class PictureWork:
         result.maps.sort(key=lambda made: requests.index((made.method, made.target)))
         if result.failed and not result.maps:
             raise next(iter(result.failed.values()))
-        self._write(self._files.grid(result.maps))
+        swept, result.not_swept = self._sweeps.contents(self._inputs, self._targets)
+        if existing == "keep":
+            groups = [[name] for name in self._sweeps.names(self._targets)]
+            result.moved += keep_others(result.folder, groups, result.drawing.source, self._explainer.options.page)
+        self._write(swept | self._files.grid(result.maps))
 
     def _one_map(self, request: Request, keep: bool, watch: Watch) -> None:
         (name, target), result, schedule = request, self.result, self._schedule
@@ -151,7 +160,7 @@ class PictureWork:
         """Make and write a map; return what became of it."""
         (name, target), result = request, self.result
         try:
-            made = self._explainer.map(name, self._inputs, target, cost, watch.step)
+            made = self._explainer.map(name, self._inputs, target, self._targets, cost, watch.step)
             result.maps.append(made)
             if made.map is None:
                 return "nothing drawn, the map means nothing"

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pytorch_grad_cam.cli.explain import report
-from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
+from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, as_said
+from pytorch_grad_cam.cli.explain.labels import Judge, Verdict, judge_by
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.picture import ImageResult, PictureWork
 from pytorch_grad_cam.cli.explain.schedule import Schedule
 from pytorch_grad_cam.cli.explain.sheets import ContactSheets
-from pytorch_grad_cam.cli.explain.targets import ClassContrast, target_label
+from pytorch_grad_cam.cli.explain.targets import ClassContrast, shared_label
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import kept_files, written_files
 from pytorch_grad_cam.data.files import check_writable
 from pytorch_grad_cam.data.images import count_pages, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
-from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
 
 _MOST_NAMES = 5  # in a line
+# Endings of what is no picture, and the command that takes it.
+_OTHER_KINDS = {
+    (".nii", ".nii.gz", ".dcm", ".npy", ".npz"): "volume",
+    (".csv", ".tsv"): "signal",
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"): "video",
+}
 
 
 def run(options: ExplainOptions) -> int:
@@ -35,6 +39,7 @@ def run(options: ExplainOptions) -> int:
     Raises:
         Exception: with a message for people where nothing at all can be done, or one picture was asked for and failed.
     """
+    _refuse_other_kinds(options.image_path)
     samples, problems = find_samples(options.image_path)
     if not samples:
         raise FileNotFoundError("; ".join(problems))
@@ -43,11 +48,12 @@ def run(options: ExplainOptions) -> int:
     # Before the network is loaded, which takes longer.
     image = None if many else read_image(samples[0].path, max_pixels=options.max_pixels, page=options.page)
     loaded, device = load_network(options)
-    loaded = _as_said(loaded, options)
+    loaded = as_said(loaded, options)
     explainer = ImageExplainer(loaded, options, device)
     schedule = Schedule(explainer, len(samples))
+    judge = judge_by(options.labels, loaded)
     if image is None:
-        return _explain_many(explainer, schedule, samples, problems)
+        return _explain_many(explainer, schedule, samples, problems, judge)
     one_class = loaded.task == "classification" and not (options.contrast or options.against)
     kinds = options.save or (["overlay", "guided"] if one_class else ["overlay"])
     source = str(samples[0].path)
@@ -60,18 +66,22 @@ def run(options: ExplainOptions) -> int:
         print(f"error: interrupted; {_done(work.result)}, nothing was left half written", file=sys.stderr)
         return 130
     _print_result(work.result)
+    verdict = judge(samples[0].path, work.result.maps)
+    if verdict is not None:
+        print(f"prediction: {verdict.text(loaded.categories)}")
     return 1 if work.result.problems else 0
 
 
-def _as_said(loaded: LoadedModel, options: ExplainOptions) -> LoadedModel:
-    """Return the network with what the options say about its outputs and its call."""
-    changes: dict[str, Any] = {
-        "task": options.task or (options.read and "detection"),
-        "read": options.read,
-        "output": options.output,
-        "forward_kwargs": options.forward_kwargs and dict(options.forward_kwargs),
-    }
-    return replace(loaded, **{name: value for name, value in changes.items() if value is not None})
+def _refuse_other_kinds(paths: Sequence[str]) -> None:
+    """Name the command for what is no picture.
+
+    Raises:
+        ValueError: for the first volume, signal or video.
+    """
+    for path in paths:
+        for endings, command in _OTHER_KINDS.items():
+            if path.lower().endswith(endings):
+                raise ValueError(f"{path} is no picture; give it to the command {command}: cam {command} --help")
 
 
 def _say(line: str) -> None:
@@ -121,7 +131,7 @@ def _print_result(result: ImageResult) -> None:
 
 
 def _explain_many(
-    explainer: ImageExplainer, schedule: Schedule, samples: Sequence[Sample], problems: Sequence[str]
+    explainer: ImageExplainer, schedule: Schedule, samples: Sequence[Sample], problems: Sequence[str], judge: Judge
 ) -> int:
     """Give each picture a folder, a line and a step of the bar; one that fails stops nothing."""
     from tqdm import tqdm
@@ -131,12 +141,16 @@ def _explain_many(
         _complain(problem)
     sheets = ContactSheets(out, explainer.options.overwrite)
     failed: list[str] = []
+    verdicts: list[Verdict] = []
     finished, files = 0, 0
     unfinished: list[str] = []
     try:
         with tqdm(samples, unit="picture", disable=None, leave=False) as bar:  # None: only where somebody watches
             for sample in bar:
-                wrong, written = _one_of_many(explainer, schedule, sample, out / sample.id, sheets, unfinished)
+                wrong, written, verdict = _one_of_many(
+                    explainer, schedule, sample, out / sample.id, sheets, unfinished, judge
+                )
+                verdicts += [verdict] if verdict is not None else []
                 failed += [str(sample.path)] * bool(wrong)
                 for problem in wrong:
                     _complain(problem if str(sample.path) in problem else f"{sample.path}: {problem}")
@@ -147,6 +161,9 @@ def _explain_many(
         done = f"{finished} of {len(samples)} pictures were done{''.join(f', {part}' for part in unfinished)}"
         print(f"error: interrupted; {done}, nothing was left half written", file=sys.stderr)
         return 130
+    if verdicts:
+        right = sum(verdict.right for verdict in verdicts)
+        print(f"right:      {right} of {len(verdicts)} ({100 * right / len(verdicts):.1f} %)")
     print(f"written:    {files} files in {out}")
     if failed:
         names = ", ".join(failed[:_MOST_NAMES]) + (", ..." if len(failed) > _MOST_NAMES else "")
@@ -167,8 +184,9 @@ def _one_of_many(
     folder: Path,
     sheets: ContactSheets,
     unfinished: list[str],
-) -> tuple[Sequence[str], int]:
-    """Explain a picture; return what went wrong and how many files were written.
+    judge: Judge,
+) -> tuple[Sequence[str], int, Verdict | None]:
+    """Explain a picture; return what went wrong, how many files were written, and whether the prediction is right.
 
     An interrupt leaves in ``unfinished`` what was done of the picture.
     """
@@ -179,25 +197,27 @@ def _one_of_many(
         image = read_image(sample.path, max_pixels=options.max_pixels, page=options.page)
         work = PictureWork(explainer, schedule, source, image, folder, kinds, _say)
         work.explain("replace" if options.overwrite else "refuse", _announce)
+        verdict = judge(sample.path, work.result.maps)
     except KeyboardInterrupt:
         unfinished += [f"{source}: {_done(work.result)}"] if work is not None and work.result.files else []
         raise
     except Exception as error:  # the next picture may well do
         if options.debug:
             raise
-        return [in_one_line(error)], 0 if work is None else len(work.result.files)
+        return [in_one_line(error)], 0 if work is None else len(work.result.files), None
     finally:
         schedule.end_picture()
     result = work.result
     if result.maps and result.files:
-        _say(report.in_brief(f"{source}{_page_of(result)}", result.maps, explainer.loaded, folder, len(result.files)))
+        brief = report.in_brief(f"{source}{_page_of(result)}", result.maps, explainer.loaded, folder, len(result.files))
+        _say(brief if verdict is None else f"{brief}; {verdict.text(explainer.loaded.categories)}")
     for note in report.notes(result.maps):
         _say(f"{note} ({source})")
     for remark in result.remarks:
         _say(f"not drawn:  {remark} ({source})")
     if "overlay" in kinds:
-        _add_to_sheets(sheets, result, sample.id)
-    return result.problems, len(result.files)
+        _add_to_sheets(sheets, result, sample.id, verdict)
+    return result.problems, len(result.files), verdict
 
 
 def _announce(result: ImageResult) -> None:
@@ -205,12 +225,13 @@ def _announce(result: ImageResult) -> None:
     _say(f"picture:    {result.drawing.source}{_page_of(result)}")
 
 
-def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str) -> None:
-    """Add the first map that was drawn, with what it explains."""
+def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str, verdict: Verdict | None) -> None:
+    """Add the first map that was drawn, with what it explains and whether the prediction is right."""
     first = next((map_result for map_result in result.maps if map_result.map is not None), None)
     if first is None:
         return
     target = first.target if isinstance(first.target, ClassContrast) else first.category
-    label = target_label(target, result.drawing.loaded.categories)
+    label = shared_label(first.category, target, first.outputs, result.drawing.loaded)
     what = "" if target is None else f"{'not ' if first.against else ''}{label}: "
-    sheets.add(result.drawing.overlay(first), f"{what}{name}")  # the class first: long captions are cut
+    right = None if verdict is None else verdict.right
+    sheets.add(result.drawing.overlay(first), f"{what}{name}", right)  # the class first: long captions are cut

@@ -127,6 +127,15 @@ def target_label(target: ImageTarget, categories: tuple[str, ...] | None) -> str
     return "" if target is None else class_label(target, categories)
 
 
+def shared_label(category: int | None, target: ImageTarget, outputs: Any, loaded: LoadedModel) -> str:
+    """Write a target and, of a class of a classifier, its share; ``category`` is the class that was explained."""
+    label = target_label(category if target is None else target, loaded.categories)
+    if category is None or isinstance(target, ClassContrast) or loaded.task != "classification":
+        return label
+    shares = dict(class_shares(outputs, loaded, outputs.shape[1]) or []) if isinstance(outputs, Tensor) else {}
+    return f"{label} {100 * shares[category]:.1f} %" if category in shares else label
+
+
 def _predicted_regions(outputs: Any, choices: Sequence[ClassChoice], categories: tuple[str, ...] | None) -> list[int]:
     """Return the chosen classes that are predicted somewhere; one that was named must be, if the network has it."""
     shares = _area_shares(outputs)
