@@ -65,6 +65,7 @@ class BaseCAM(older_steps.OlderSteps):
     tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
     rectifies: bool = True  # whether a map shows evidence for the target only, unless relu=False says otherwise
     fine_grained: bool = False  # whether a map has a value of its own for every pixel, few of them large
+    layers_are_scales: bool = False  # whether the target layers were chosen, one for each scale of a detector
     replays: bool = False  # whether the part behind the layer will run again and again
     class_target: ClassTarget | None = None  # how a class is scored, where it is not by the class's own score
     record_class: type[PassRecord] = PassRecord  # what runs the pass
@@ -331,11 +332,11 @@ class BaseCAM(older_steps.OlderSteps):
         """Whether several targets can be asked of one pass: the method has no stages of its own."""
         return type(self).explain_call is BaseCAM.explain_call
 
-    def choose_layer(self, call: Call) -> nn.Module:
-        """Find a target layer on the user's own input, where none was given."""
-        from pytorch_grad_cam.engine.auto_layer import automatic_layer  # not needed where layers are given
+    def choose_layers(self, call: Call) -> list[nn.Module]:
+        """Find target layers on the user's own input, where none were given: mostly one."""
+        from pytorch_grad_cam.engine.auto_layer import automatic_layers  # not needed where layers are given
 
-        return automatic_layer(self.model, lambda: call.run(call.inputs), call.inputs).module
+        return [layer.module for layer in automatic_layers(self.model, lambda: call.run(call.inputs), call.inputs)]
 
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> pipeline.WeightsAndMap:
         """Return the weights (None where a method makes its map without) and the map of one layer."""

@@ -17,9 +17,9 @@ from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.data.images import decode_image, encoded_image
 from pytorch_grad_cam.data.pixels import unit_picture
-from pytorch_grad_cam.engine.shares import class_shares
 from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.targets.classification import Targets
+from pytorch_grad_cam.targets.score_kinds import MULTI_LABEL, class_shares
 from pytorch_grad_cam.visualization.colormaps import clip_outliers
 from pytorch_grad_cam.visualization.figure import class_title
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
@@ -176,7 +176,7 @@ class EpochMaps:
 
     def _captions(self, explanation: Explanation) -> list[str]:
         """Say of each image what is explained and, where the true class is known, whether the prediction is right."""
-        shares = class_shares(explanation.outputs, self.multi_label)
+        shares = class_shares(explanation.outputs, MULTI_LABEL if self.multi_label else None)
         scores = [None] * len(self.pictures) if explanation.scores is None else explanation.scores.tolist()
         captions = [
             class_title(category, score, shares, index, self.categories)

@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -17,6 +18,8 @@ from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.models.sources import SOURCES, sentence
 
 T = TypeVar("T")
+TASKS = ("classification", "segmentation", "detection")
+SCORES = ("softmax", "sigmoid", "multi-label", "none")
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -24,6 +27,9 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str, **options: Any) -> None:
         super().__init__(prog, **options | {"max_help_position": 32})
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
         if action.nargs == argparse.ONE_OR_MORE:
@@ -113,7 +119,7 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     add("--trust-pickle", action="store_true", help=what)
     what = "texts in the place of classes, one map for each, for hf/FOLDER or open_clip/NAME of the kind of CLIP"
     add("--prompt", nargs="+", metavar="TEXT", help=what)
-    add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
+    add("--categories", metavar="FILE", help="class names, one per line, or a JSON list; or the names: no,yes")
     size = positive_number("pixels")
     add("--size", type=size, metavar="N", help="the network sees N x N pixels")
     whole = group.add_mutually_exclusive_group().add_argument
@@ -127,6 +133,17 @@ def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default:
     add("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: cpu)")
     add("--use-cuda", action="store_true", help="use the GPU if there is one, else the CPU")
     add("--debug", action="store_true", help="show the full traceback of an error")
+
+
+def add_scores(group: Any) -> None:
+    """Add the option that says what a classifier's scores are; `targets.score_kinds` says what each kind means."""
+    group.add_argument(
+        "--scores",
+        choices=SCORES,
+        metavar="KIND",
+        help="what a classifier's numbers are: softmax, sigmoid (each class by itself), multi-label (all above 50 %% are "
+        "listed) or none (default: seen from the network, and said)",
+    )
 
 
 def add_image_path(parser: argparse.ArgumentParser) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.common.messages import NoScoresError
+from pytorch_grad_cam.targets.spec import class_scores
 
+NO_AND_YES = ("no", "yes")  # the classes of a network with one score, where they have no names
 _MOST_CANDIDATES = 8  # names in a line
 
 
@@ -46,22 +47,22 @@ def may_be_several(choices: Sequence[ClassChoice]) -> bool:
     return sum(choice.count if isinstance(choice, TopClasses) else 1 for choice in choices) > 1
 
 
-def class_indices(choices: Sequence[ClassChoice], outputs: Any) -> list[int]:
-    """Return the indices of the chosen classes for one picture, each once; ``outputs`` ``(1, M)`` decide on the top.
+def class_indices(choices: Sequence[ClassChoice], scores: Tensor | None) -> list[int]:
+    """Return the indices of the chosen classes for one picture, each once; its scores ``(M,)`` decide on the top.
 
     Raises:
-        ValueError: if the top classes are chosen of something else than a classification.
+        ValueError: if the top classes are chosen where there are no scores.
     """
     indices: list[int] = []
     for choice in choices:
         if isinstance(choice, int):
             indices.append(choice)
             continue
-        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+        if scores is None:
             raise ValueError(
                 f"top-{choice.count} needs a network that returns one number per class; give class indices"
             )
-        indices += outputs[0].float().topk(min(choice.count, outputs.shape[1])).indices.tolist()
+        indices += scores.float().topk(min(choice.count, len(scores))).indices.tolist()
     return list(dict.fromkeys(indices))
 
 
@@ -71,10 +72,19 @@ def check_categories(outputs: Any, categories: tuple[str, ...] | None) -> None:
     Raises:
         ValueError: if their number is not that of the outputs.
     """
-    if categories is not None and isinstance(outputs, Tensor) and outputs.ndim == 2:
-        count = outputs.shape[1]
-        if count != len(categories):
-            raise ValueError(f"there are {len(categories)} class names, but the network has {count} outputs")
+    scores = picture_scores(outputs)
+    if categories is None or scores is None or max(2, len(scores)) == len(categories):
+        return
+    count = f"{len(scores)} outputs" if len(scores) > 1 else "one output, which is for two classes, no and yes"
+    raise ValueError(f"there are {len(categories)} class names, but the network has {count}")
+
+
+def picture_scores(outputs: Any) -> Tensor | None:
+    """Return the scores ``(M,)`` of one picture, by what a classifier returned for it; None of any other network."""
+    try:
+        return class_scores(outputs, "classes are listed")[0][0]
+    except NoScoresError:
+        return None
 
 
 def find_class(text: str, categories: tuple[str, ...] | None) -> int:
@@ -126,24 +136,6 @@ def _candidates(indices: list[int], categories: tuple[str, ...]) -> str:
     return ", ".join(f"{categories[index]!r} ({index})" for index in indices[:_MOST_CANDIDATES]) + more
 
 
-def class_shares(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
-    """Return the classes that the network sees in one picture, and their shares in 0..1, the highest first.
-
-    Where one class wins these are the ``count`` first, where each is a yes or no of its own those above 0.5; None if
-    the network is no classifier.
-    """
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        return None
-    scores = outputs[0].float().cpu()
-    if loaded.multi_label or len(scores) == 1:
-        shares = scores if loaded.probabilities else scores.sigmoid()
-        indices = [index for index in shares.argsort(descending=True).tolist() if shares[index] > 0.5]
-    else:
-        shares = scores if loaded.probabilities or _sum_to_one(scores) else torch.softmax(scores, 0)
-        indices = shares.topk(min(count, len(shares))).indices.tolist()
-    return [(index, float(shares[index])) for index in indices]
-
-
 def class_name(index: int, categories: tuple[str, ...] | None) -> str | None:
     """Return the name of a class, if it has one."""
     return categories[index] if categories and 0 <= index < len(categories) else None
@@ -153,8 +145,3 @@ def class_label(index: int, categories: tuple[str, ...] | None) -> str:
     """Write a class for people: its index and, if it has one, its name."""
     name = class_name(index, categories)
     return f"{index}" if name is None else f"{index} {name}"
-
-
-def _sum_to_one(scores: Tensor) -> bool:
-    """Whether the network ends in a softmax of its own, which must not be applied twice."""
-    return bool((scores >= 0).all()) and abs(float(scores.sum()) - 1) < 1e-3

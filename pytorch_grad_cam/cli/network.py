@@ -6,10 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from pytorch_grad_cam.cli.classes import NO_AND_YES
+from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.models.categories import read_categories
@@ -17,6 +20,7 @@ from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.models.weights_file import first_line
 from pytorch_grad_cam.runs.network_options import NetworkOptions
+from pytorch_grad_cam.targets.score_kinds import NONE, ScoreKind, score_kind
 
 
 def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
@@ -27,7 +31,7 @@ def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
         Exception: as `models.load.load_model` does.
     """
     device = _chosen_device(options)
-    categories = None if options.categories is None else read_categories(options.categories)
+    categories = None if options.categories is None else _read_names(options.categories)
     loaded = load_model(
         options.model,
         options.weights,
@@ -40,7 +44,32 @@ def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
         pad=options.pad,
         prompts=options.prompt,
     )
-    return (loaded if categories is None else replace(loaded, categories=categories)), device
+    categories = categories or loaded.categories
+    if categories is not None and len(categories) == 1:  # one score: its name is that of yes
+        categories = (f"not {categories[0]}", categories[0])
+    return replace(loaded, categories=categories), device
+
+
+def read_scores(loaded: LoadedModel, inputs: Tensor, stated: str | None) -> tuple[ScoreKind | None, LoadedModel]:
+    """Find out what a classifier's scores are for one picture ``(1, C, h, w)``; None for a network that is none.
+
+    Args:
+        stated: what --scores says.
+
+    Returns:
+        Their kind, and the network, whose classes are called no and yes where it has one score and no names.
+
+    Raises:
+        ValueError: if what is stated cannot be.
+    """
+    if loaded.task != "classification":
+        return None, loaded
+    try:
+        kind = score_kind(loaded.model, inputs, stated or loaded.scores, loaded.run)
+    except NoScoresError:
+        return None, loaded
+    no_names = loaded.categories is None and kind.count == 1 and kind.name != NONE
+    return kind, replace(loaded, categories=NO_AND_YES) if no_names else loaded
 
 
 @contextmanager
@@ -96,6 +125,13 @@ def network_summary(loaded: LoadedModel, size: tuple[int, int]) -> str:
         for numbers in (loaded.preprocessing.mean, loaded.preprocessing.std)
     )
     return f"{loaded.source}; sees {part} at {size[1]} x {size[0]}, mean {mean}, std {std}"
+
+
+def _read_names(text: str) -> tuple[str, ...]:
+    """Read class names, of a file or as they were typed: ``no,yes``."""
+    if "," in text and not Path(text).exists():
+        return tuple(name.strip() for name in text.split(","))
+    return read_categories(text)
 
 
 def _chosen_device(options: NetworkOptions) -> torch.device:

@@ -13,6 +13,7 @@ ZERO_GRADIENT = "zero gradient"
 ZERO_ATTRIBUTION = "zero attribution"
 CANCELLED = "cancelled"  # the channels cancel, what is left is rounding
 ONE_POSITION = "one position"
+OWN_TARGET = "own target"  # the layer is read by the target itself
 NEGATIVE = "negative"  # all evidence is negative
 CONSTANT = "constant"
 INCOMPLETE = "incomplete"  # the parts do not sum to the score

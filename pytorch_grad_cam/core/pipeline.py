@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
+from pytorch_grad_cam.common.messages import NONFINITE, MeaninglessMapWarning, Note
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.explanation import Explanation, join_batches
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
@@ -60,6 +60,7 @@ class CamMethod(Protocol):
     reshape_transform: ReshapeTransform | None
     compute_input_gradient: bool
     tta_transforms: Iterable[Any] | None
+    layers_are_scales: bool
     detach: bool
     output: OutputSelector | None
     relu_rule: Rule
@@ -70,7 +71,7 @@ class CamMethod(Protocol):
     @property
     def activations_and_grads(self) -> Any: ...
     def explain_call(self, call: Call) -> CallResult: ...
-    def choose_layer(self, call: Call) -> nn.Module: ...
+    def choose_layers(self, call: Call) -> list[nn.Module]: ...
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> WeightsAndMap: ...
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor: ...
 
@@ -150,7 +151,7 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
     as_run = scored.layers_as_run
     method.activations_and_grads.keep([layer.activations for layer in as_run], [layer.grads for layer in as_run])
     if method.reshape_transform is None and method.uses_layers:
-        refuse_unread(scored, lambda: layer_name(method.model, method.choose_layer(call)))
+        refuse_unread(scored, lambda: layer_name(method.model, method.choose_layers(call)[-1]))
     weights_and_maps = [method.layer_map(call, layer, scored.targets) for layer in scored.layers]
     raws = tuple(raw for _, raw in weights_and_maps)
     return CallResult(
@@ -161,7 +162,7 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
         outputs=scored.outputs,
         scores=scored.scores,
         layers=tuple(layer.name for layer in scored.layers),
-        notes=_notes(call, scored.layers, weights_and_maps),
+        notes=_notes(call, scored.layers, weights_and_maps, method.layers_are_scales),
     )
 
 
@@ -261,13 +262,13 @@ def batches(call: Call) -> Iterator[tuple[Call, int]]:
 
 
 def with_layers(method: CamMethod, call: Call) -> Call:
-    """Return the call with its target layers; where none were named, one is chosen on these images and kept."""
+    """Return the call with its target layers; where none were named, they are chosen on these images and kept."""
     if method.target_layers is None:
         with torch.no_grad():
-            chosen = method.choose_layer(call)
-        log.info("target layer chosen: %s", layer_name(method.model, chosen))
-        method.target_layers = [chosen]
-        return call.replace(target_layers=(chosen,))
+            chosen = method.choose_layers(call)
+        log.info("target layer chosen: %s", ", ".join(layer_name(method.model, layer) for layer in chosen))
+        method.target_layers, method.layers_are_scales = chosen, len(chosen) > 1
+        return call.replace(target_layers=tuple(chosen))
     return call
 
 
@@ -306,13 +307,17 @@ def _recordings(method: CamMethod, call: Call) -> Iterator[dict[nn.Module, Recor
 
 
 def _notes(
-    call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap]
+    call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap], are_scales: bool
 ) -> tuple[tuple[Note, ...], ...]:
-    """Say per image what is wrong with its maps."""
+    """Say per image what is wrong with its maps; of several scales, of which a target needs one, the others are not."""
     by_layer = []
     for layer, (weights, raw) in zip(layers, weights_and_maps, strict=True):
         terms = None
         if weights is not None and not call.options.eigen_smooth:
             terms = maps.channel_sum(weights.abs(), layer.activations.abs())
         by_layer.append(diagnosis.notes_on(layer.facts, raw, call.options.relu, terms))
-    return tuple(sum(of_image, ()) for of_image in zip(*by_layer, strict=True))
+    notes = []
+    for of_image in zip(*by_layer, strict=True):
+        one_is_enough = are_scales and not all(of_image)
+        notes.append(tuple(note for note in sum(of_image, ()) if not one_is_enough or note.code == NONFINITE))
+    return tuple(notes)

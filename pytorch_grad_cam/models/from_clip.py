@@ -21,6 +21,7 @@ from pytorch_grad_cam.models.from_huggingface import (
 )
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 from pytorch_grad_cam.models.weights_file import first_line
+from pytorch_grad_cam.targets.score_kinds import SIGMOID, SOFTMAX
 
 _HF, _OPEN_CLIP = "hf/", "open_clip/"
 
@@ -106,7 +107,7 @@ def _transformers(spec: str, prompts: list[str]) -> LoadedModel:
         in_evaluation(PromptedClassifier(network, "get_image_features", texts, scale, bias)),
         preprocessing_from_settings(settings, network.config.vision_config.image_size),
         source=spec,
-        multi_label=sigmoid,
+        scores=SIGMOID if sigmoid else SOFTMAX,
     )
 
 
@@ -133,7 +134,7 @@ def _open_clip(spec: str, prompts: list[str], weights: str | None) -> LoadedMode
         ),
         Preprocessing(side, side, tuple(network.visual.image_mean), tuple(network.visual.image_std), "bicubic"),
         source=f"{spec}{'' if kept else ', random weights'}",
-        multi_label=bias is not None,
+        scores=SOFTMAX if bias is None else SIGMOID,
     )
 
 

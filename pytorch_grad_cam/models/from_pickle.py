@@ -13,6 +13,7 @@ from torch import nn
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.layers import network_in
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
+from pytorch_grad_cam.models.pickle_names import check_saved
 from pytorch_grad_cam.models.unknown import unknown_network
 from pytorch_grad_cam.models.weights_file import check_file, first_line, forbidden_object
 
@@ -56,6 +57,8 @@ def load_pickled(spec: str, weights: None = None, trust_pickle: bool = False) ->
 
 def _unpickled(path: Path, trust_pickle: bool) -> Any:
     try:
+        with open(path, "rb") as file:
+            check_saved(file, str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong is said below, in one sentence
             return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
@@ -90,9 +93,7 @@ def _of_ultralytics(network: nn.Module, names: tuple[str, ...] | None, source: s
     task = _TASKS.get(str(getattr(network, "task", "")) or _task_by_class(network), "classification")
     plain: dict[str, Any] = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     if task == "classification":
-        return LoadedModel(
-            network, Preprocessing(side, side, **plain), names, source=source, probabilities=True, output=0
-        )
+        return LoadedModel(network, Preprocessing(side, side, **plain), names, source=source, output=0)
     heads: list[Any] = [module for module in network.modules() if getattr(module, "end2end", False)]
     for head in heads:
         head.end2end = False  # the other branch is cut off from the layers before it

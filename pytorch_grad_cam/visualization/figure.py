@@ -14,7 +14,7 @@ from pytorch_grad_cam.common.drawing_names import Blend
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.engine.boxes import Box
-from pytorch_grad_cam.engine.shares import class_shares
+from pytorch_grad_cam.targets.score_kinds import MULTI_LABEL, class_shares
 from pytorch_grad_cam.visualization.blending import blended
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, colormap_number, lowest_value
 from pytorch_grad_cam.visualization.overlay import check_image_weight, draw_boxes, fitted_mask
@@ -154,7 +154,9 @@ def explained_figure(
     category = found.classes[index] if target is None else found.classes[index][target]
     if title is None:
         score = None if found.scores is None else float(found.scores[(index,) if target is None else (index, target)])
-        title = class_title(category, score, class_shares(found.outputs, multi_label), index, categories)
+        title = class_title(
+            category, score, class_shares(found.outputs, MULTI_LABEL if multi_label else None), index, categories
+        )
     signed = bool(map.min() < 0)
     placed = map if preprocessing is None else preprocessing.to_picture(map, image.shape[:2])
     layers = ", ".join(found.layers[:3]) + (", ..." if len(found.layers) > 3 else "")

@@ -88,6 +88,7 @@ def test_what_was_asked_for_lights_up(
         "predicted:   99.1 %  0 red",
         "              0.9 %  1 dark blue",
         "              0.0 %  2 nothing",
+        "scores:     shares by softmax of the scores: one class is true; --scores says otherwise",
         f"explained:  {said}",
         "layer:      colours",
         f"written:    {Path('output', 'gradcam_cam.jpg')}",
@@ -220,7 +221,7 @@ def test_the_built_in_network(label: str, here: Path, capsys: pytest.CaptureFixt
     assert main(["--image-path", "scene.png", "--model", "shapes", "--target", label]) == 0
     out = capsys.readouterr().out
     assert "model:      shapes, the built-in network; sees its centre at 128 x 128" in out
-    assert out.count("%") == 2  # those present, not the top five
+    assert out.count(" %  ") == 2  # those present, not the top five
     heat = heat_of(Path("output/gradcam_cam.jpg"), scene.image)
     inside = {item.label: heat[item.mask].mean() for item in scene.objects}
     assert max(inside, key=lambda name: inside[name]) == label

@@ -69,7 +69,9 @@ def failing(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 # --- networks ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", [["both.png"], ["both.png", "--method", "rise"], ["layers"], ["concepts", "both.png"]])
+@pytest.mark.parametrize(
+    "verb", [["both.png"], ["both.png", "--method", "rise"], ["layers", "both.png"], ["concepts", "both.png"]]
+)
 def test_a_network_for_gray_pictures(verb: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = failing(capsys, *verb, *GRAY)
     assert line.startswith("the network does not take a picture of 224 x 224 in 3 channels (")

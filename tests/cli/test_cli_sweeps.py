@@ -145,7 +145,7 @@ def test_marks_are_told_apart_by_form_and_colour(tmp_path: Path) -> None:
         sheets.add(gray, caption, right)
     (path,) = sheets.write()
     sheet = read_image(path).astype(int)
-    assert sheet.shape[0] > 2 * (192 + TEXT_HEIGHT)
+    assert sheet.shape[0] > 2 * (96 + TEXT_HEIGHT)
 
     def has(colour: tuple[int, int, int]) -> int:
         return int((np.abs(sheet - colour).max(2) < 40).sum())

@@ -170,11 +170,13 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "FasterRCNNBoxScoreTarget",
         "FinerWeightedTarget",
         "RawScoresOutputTarget",
+        "ScoreKind",
         "SemanticSegmentationTarget",
         "SoftmaxOutputTarget",
         "Target",
         "Targets",
         "category_of",
+        "score_kind",
     ),
     "pytorch_grad_cam.utils.reshape_transforms": (
         "fasterrcnn_reshape_transform",

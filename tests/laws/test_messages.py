@@ -233,4 +233,4 @@ class TestTargets:
         against = HiResCAM(net, net[0]).explain(x, BinaryClassifierOutputTarget(0), relu=False, normalize="none")
         assert torch.equal(one.maps, flat.maps)
         assert torch.equal(one.maps, -against.maps)
-        assert one.classes == flat.classes == (None, None)  # a number, not a class
+        assert one.classes == flat.classes == (1, 1)  # yes, of no and yes

@@ -52,16 +52,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something"
 
 
 @every_method
-@pytest.mark.parametrize(("ndim", "kind", "batch"), KINDS)
-def test_shape_range_type_and_repetition(method: Any, ndim: int, kind: str, batch: int) -> None:
-    net, x = build(NETS[kind], ndim), inputs(ndim, batch)
-    cam = method.load()(net, LAYER[kind])
-    found = cam(x)
-    assert found.shape == (batch, *SIZES[ndim])
-    assert found.dtype == np.float32
-    assert found.min() >= 0
-    assert found.max() <= 1
-    np.testing.assert_array_equal(cam(x), found)
+def test_shape_range_type_and_repetition(method: Any) -> None:
+    for ndim, kind, batch in KINDS:
+        case = f"{ndim} dimensions, {kind}, {batch} images"
+        x = inputs(ndim, batch)
+        cam = method.load()(build(NETS[kind], ndim), LAYER[kind])
+        found = cam(x)
+        assert found.shape == (batch, *SIZES[ndim]), case
+        assert found.dtype == np.float32, case
+        assert found.min() >= 0, case
+        assert found.max() <= 1, case
+        np.testing.assert_array_equal(cam(x), found, err_msg=case)
 
 
 @every_method
@@ -123,15 +124,16 @@ def test_an_in_place_operation_after_the_layer_changes_nothing(method: Any) -> N
 
 
 @every_method
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_precision_of_the_network(method: Any, dtype: torch.dtype) -> None:
-    net, x = build(ConvNet), inputs()
+def test_precision_of_the_network(method: Any) -> None:
+    x, net = inputs(), build(ConvNet)
     expected = method.load()(net, net.conv2)(x, 1)
-    found = method.load()(net.to(dtype), net.conv2)(x, 1)  # a float32 input is cast
-    assert found.dtype == np.float32
     # Small differences between large scores, and cubes of gradients, feel the 8 bits of bfloat16 most.
     coarse = 0.2 if method.name in ("reciprocam", "smoothgradcam++") else 0.1
-    np.testing.assert_allclose(found, expected, atol={torch.float64: 1e-4}.get(dtype, coarse))
+    for dtype, tolerance in ((torch.float16, coarse), (torch.bfloat16, coarse), (torch.float64, 1e-4)):
+        net = build(ConvNet).to(dtype)
+        found = method.load()(net, net.conv2)(x, 1)  # a float32 input is cast
+        assert found.dtype == np.float32, dtype
+        np.testing.assert_allclose(found, expected, atol=tolerance, err_msg=str(dtype))
 
 
 @every_layer_method_but("guidedgradcam", "refinecam", "sess")  # which make the average into something else

@@ -165,7 +165,7 @@ def test_the_built_in_network_needs_nothing() -> None:
     random_state = torch.get_rng_state()
     loaded = load_model("shapes")
     assert torch.equal(torch.get_rng_state(), random_state)
-    assert loaded.multi_label
+    assert loaded.scores == "multi-label"
     assert loaded.categories == SHAPES
     assert not any(module.training for module in loaded.model.modules())
     scene = render_scene(0, labels=["star", "ring"], difficulty=0.0)

@@ -137,11 +137,12 @@ def test_which_forms_say_what_they_are() -> None:
         LayoutReader("yolo26")(table[0])
 
 
+@pytest.mark.filterwarnings("ignore:.*the target is read off layer")  # the network is that small
 def test_what_manages_a_network_is_opened() -> None:
     """`GradCAM(YOLO(...))` gave ``KeyError: Conv2d``: called, such an object predicts, and its layers lie deeper."""
     network = Head()
     x = half_red()
-    cam = GradCAM(Manager(network), "act")
+    cam = GradCAM(Manager(network), "colours")
     assert cam.model is network
     found = cam.explain(x)
     assert found.classes == (0,)
@@ -152,7 +153,7 @@ def test_what_manages_a_network_is_opened() -> None:
     assert found.scores is not None
     assert found.scores.tolist() == [0.125]
     assert np.unravel_index(int(found.maps[0].argmax()), (8, 16))[1] >= 8
-    batch = GradCAM(network, "act").explain(torch.cat([x, x.flip(3)]), [0, None])
+    batch = GradCAM(network, "colours").explain(torch.cat([x, x.flip(3)]), [0, None])
     assert batch.maps.shape == (2, 8, 16)
 
 

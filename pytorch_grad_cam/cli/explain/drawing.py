@@ -17,12 +17,13 @@ from pytorch_grad_cam.cli.explain.targets import (
     ClassContrast,
     DetectedObjectTarget,
     ImageTarget,
+    class_share,
     predictions,
     shared_label,
 )
 from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
-from pytorch_grad_cam.engine.shares import class_shares
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, clip_outliers, colormap_number, lowest_value
 from pytorch_grad_cam.visualization.figure import figure
 from pytorch_grad_cam.visualization.overlay import draw_boxes, heat_map, overlay_map
@@ -120,7 +121,8 @@ def map_grid(drawing: ImageDrawing, results: Sequence[MapResult]) -> NDArray[np.
     targets = list(dict.fromkeys(result.target for result in results if result.category is not None)) or [None]
     explained = [next((each for each in results if each.target == target and each.category is not None), results[0])
                  for target in targets]  # fmt: skip
-    labels = [shared_label(each.category, each.target, each.outputs, drawing.loaded) for each in explained]
+    names = drawing.loaded.categories
+    labels = [shared_label(each.category, each.target, each.outputs, each.kind, names) for each in explained]
     overlays = _overlays(drawing, results, targets)
     if len(targets) == 1 and len(overlays) > MANY:
         tiles = {name: row[0] for name, row in overlays.items() if row[0] is not None}
@@ -157,18 +159,18 @@ def _title(result: MapResult, loaded: LoadedModel) -> str:
         return f"{isolated(target.name(loaded.categories))}, {100 * target.detected.score:.1f} %"
     if result.category is None:
         return f"{result.method}, whatever the class"
-    share = _share(result.category, result.outputs, loaded)
+    share = _share(result.category, result.outputs, result.kind, loaded)
     name = isolated(class_label(result.category, loaded.categories))
     sure = f", {100 * share:.1f} %" if share is not None else ""
     return f"{'what speaks against ' if result.against else ''}{name}{sure}"
 
 
-def _share(category: int, outputs: Any, loaded: LoadedModel) -> float | None:
+def _share(category: int, outputs: Any, kind: ScoreKind | None, loaded: LoadedModel) -> float | None:
     """Return how sure the network is of a class or, of a segmentation, which share of the picture it fills."""
     if loaded.task != "classification":
-        return dict(predictions(outputs, loaded, len(loaded.categories or ()) or 1000) or []).get(category)
-    shares = class_shares(outputs, loaded.multi_label)
-    return None if shares is None or category >= shares.shape[1] else float(shares[0, category])
+        every = len(loaded.categories or ()) or 1000
+        return dict(predictions(outputs, loaded, kind, every) or []).get(category)
+    return class_share(category, outputs, kind)
 
 
 def _about(result: MapResult, loaded: LoadedModel) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.classes import check_categories, parse_classes
+from pytorch_grad_cam.cli.classes import NO_AND_YES, check_categories, parse_classes
 from pytorch_grad_cam.cli.explain.cost import MapCost, Settings
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.targets import (
@@ -26,7 +26,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     method_target,
     parse_contrast,
 )
-from pytorch_grad_cam.cli.network import advising
+from pytorch_grad_cam.cli.network import advising, read_scores
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.core.explanation import Explanation
@@ -36,6 +36,7 @@ from pytorch_grad_cam.engine.scoring import Progress
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.targets.spec import TargetSpec
 from pytorch_grad_cam.vanilla_gradient import VanillaGradient
 
@@ -51,7 +52,9 @@ class MapResult:
     category: int | None  # of the class that is explained; None for a method that looks at no class
     score: float | None  # of that class
     layers: tuple[str, ...]
+    uses_layers: bool  # whether the method looks at target layers, and not at the picture or at all layers
     outputs: Any  # the network's
+    kind: ScoreKind | None  # what its scores are; None for a network that is no classifier
     against: bool  # whether the map shows what speaks against the class
     signed: bool  # whether it shows both: what speaks for and what against, or for another class
     fine_grained: bool  # whether it has a value of its own for every pixel
@@ -67,7 +70,12 @@ class ImageExplainer:
     """
 
     def __init__(self, loaded: LoadedModel, options: ExplainOptions, device: torch.device) -> None:
+        self._names_are_assumed = loaded.categories is None and _names_no_or_yes(options)
+        if self._names_are_assumed:
+            loaded = replace(loaded, categories=NO_AND_YES)
         self.loaded, self.options, self._device = loaded, options, device
+        self.kind: ScoreKind | None = None
+        self._knows_scores = False
         self.choices = parse_classes(options.target, loaded.categories)
         if options.prompt and not self.choices and not options.contrast:
             self.choices = list(range(len(options.prompt)))  # who names texts wants a map for each
@@ -87,7 +95,19 @@ class ImageExplainer:
 
     @giving_back
     def targets(self, inputs: Tensor) -> list[ImageTarget]:
-        """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass."""
+        """Return what is explained of one picture; objects, regions and ``top-3`` need a forward pass.
+
+        What the scores are is found out with the first picture, by one pass more.
+        """
+        if not self._knows_scores:
+            with advising(self.loaded, self.options, inputs):
+                self.kind, self.loaded = read_scores(self.loaded, inputs, self.options.scores)
+            self._knows_scores = True
+        if self._names_are_assumed and (self.kind is None or self.kind.count > 1):
+            raise ValueError(
+                "this network has no class names, and not one score, whose two classes are called no and yes; give an "
+                "index, or the names with --categories"
+            )
         if self.contrast is not None:
             return [self.contrast]
         indices = [choice for choice in self.choices if isinstance(choice, int)]
@@ -95,7 +115,8 @@ class ImageExplainer:
         if self.loaded.task == "detection" or by_region or len(indices) < len(self.choices):
             with advising(self.loaded, self.options, inputs), undisturbed(self.loaded.model, self._device):
                 outputs = self.loaded.run(inputs)
-            return image_targets(self.loaded, self.choices, outputs, (int(inputs.shape[2]), int(inputs.shape[3])))
+            seen = (int(inputs.shape[2]), int(inputs.shape[3]))
+            return image_targets(self.loaded, self.kind, self.choices, outputs, seen)
         return list(dict.fromkeys(indices)) or [None]
 
     def requests(self, targets: Sequence[ImageTarget]) -> list[tuple[str, ImageTarget]]:
@@ -227,7 +248,9 @@ class ImageExplainer:
             category=explanation.classes[0],
             score=None if explanation.scores is None else float(explanation.scores[0]),
             layers=explanation.layers,
+            uses_layers=cam.uses_layers,
             outputs=explanation.outputs,
+            kind=self.kind,
             against=against,
             signed=self.options.signed or isinstance(target, ClassContrast),
             fine_grained=cam.fine_grained,
@@ -244,6 +267,11 @@ class ImageExplainer:
             *names, last = classless
             methods = f"{', '.join(names)} and {last} look" if names else f"{last} looks"
             print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
+
+
+def _names_no_or_yes(options: ExplainOptions) -> bool:
+    """Say whether a class is named as those of a network with one score are."""
+    return any(text.strip().lower() in NO_AND_YES for text in [*options.target, *(options.contrast or ())])
 
 
 def as_said(loaded: LoadedModel, options: ExplainOptions) -> LoadedModel:

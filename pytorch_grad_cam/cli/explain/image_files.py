@@ -21,6 +21,7 @@ from pytorch_grad_cam.cli.explain.targets import MOST_PREDICTIONS, ClassContrast
 from pytorch_grad_cam.cli.output import json_file
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.methods import method_class
+from pytorch_grad_cam.targets.score_kinds import NONE
 from pytorch_grad_cam.visualization.overlay import draw_boxes
 
 GRID = "grid.jpg"
@@ -142,14 +143,16 @@ def _array(values: NDArray[np.float32]) -> bytes:
 def _map_record(drawing: ImageDrawing, result: MapResult) -> dict[str, Any]:
     """Return everything that is known about a map, as JSON can write it."""
     loaded, options = drawing.loaded, drawing.options
-    seen = predictions(result.outputs, loaded, MOST_PREDICTIONS) or []
+    seen = predictions(result.outputs, loaded, result.kind, MOST_PREDICTIONS) or []
+    measure = "number" if result.kind is not None and result.kind.name == NONE else "share"
     box = drawing.object_box(result)
 
     def named_class(index: int) -> dict[str, Any]:
         return {"index": index, "name": class_name(index, loaded.categories)}
 
     return _picture_record(drawing) | {
-        "predicted": [named_class(index) | {"share": round(share, 6)} for index, share in seen],
+        "predicted": [named_class(index) | {measure: round(share, 6)} for index, share in seen],
+        "scores": None if result.kind is None else result.kind.record(),
         "method": result.method,
         "class": None if result.category is None else named_class(result.category),
         "rather_than": named_class(result.target.second) if isinstance(result.target, ClassContrast) else None,

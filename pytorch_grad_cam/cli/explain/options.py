@@ -11,12 +11,14 @@ from typing import Any
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
+    TASKS,
     CommandParser,
     add_image_path,
     add_image_weight,
     add_network_arguments,
     add_output_dir,
     add_overwrite,
+    add_scores,
     argument_type,
     fraction,
     positive_number,
@@ -29,7 +31,6 @@ from pytorch_grad_cam.common.drawing_names import BLENDS, COLORMAPS, PERCEPTUAL,
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
-TASKS = ("classification", "segmentation", "detection")
 LAYOUTS = ("yolov5", "yolov8", "yolo26", "detr")  # as in targets.detector_layouts, which loads torch
 # What can be saved, and what for.
 KINDS = {
@@ -75,6 +76,7 @@ class ExplainOptions(NetworkOptions):
     read: str | None
     output: int | str | None
     forward_kwargs: list[tuple[str, Any]] | None
+    scores: str | None
     target_layers: list[str] | None
     eigen_smooth: bool
     aug_smooth: bool
@@ -136,7 +138,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
-    add = parser.add_argument_group("explanation").add_argument
+    group = parser.add_argument_group("explanation")
+    add = group.add_argument
     what = "see below; several, or all (default: gradcam)"
     add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
     add(
@@ -164,6 +167,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=_number_or_text, metavar="PART", help=what)
     what = "of the network's forward, e.g. interpolate_pos_encoding=true"
     add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
+    add_scores(group)
     what = "e.g. layer4 or features.-1; several are averaged"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")

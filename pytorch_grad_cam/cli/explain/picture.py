@@ -94,11 +94,11 @@ class PictureWork:
     ) -> None:
         self._explainer, self._schedule, self._kinds, self._say = explainer, schedule, kinds, say
         self._inputs = explainer.inputs(image)
+        self._targets = explainer.targets(self._inputs)  # first: it finds out what the scores are
         drawing = ImageDrawing(source, image, explainer.loaded, explainer.options)
         several = may_be_several(explainer.choices) or explainer.loaded.task == "detection"
         self._files = ImageFiles(drawing, kinds, several)
         self._sweeps = SweepFiles(explainer, drawing, kinds)
-        self._targets: list[ImageTarget] = []
         self.result = ImageResult(drawing, folder, (int(self._inputs.shape[2]), int(self._inputs.shape[3])))
 
     def explain(self, existing: str, announce: Callable[[ImageResult], None]) -> None:
@@ -114,7 +114,6 @@ class PictureWork:
             Exception: if all methods fail, that of the first; from the network, with a message for people.
         """
         result = self.result
-        self._targets = self._explainer.targets(self._inputs)
         requests = self._explainer.requests(self._targets)
         result.requested = len(requests)
         if existing == "refuse":

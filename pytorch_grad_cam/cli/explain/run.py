@@ -231,7 +231,7 @@ def _add_to_sheets(sheets: ContactSheets, result: ImageResult, name: str, verdic
     if first is None:
         return
     target = first.target if isinstance(first.target, ClassContrast) else first.category
-    label = shared_label(first.category, target, first.outputs, result.drawing.loaded)
+    label = shared_label(first.category, target, first.outputs, first.kind, result.drawing.loaded.categories)
     what = "" if target is None else f"{'not ' if first.against else ''}{label}: "
     right = None if verdict is None else verdict.right
     sheets.add(result.drawing.overlay(first), f"{what}{name}", right)  # the class first: long captions are cut

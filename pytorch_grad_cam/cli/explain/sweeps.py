@@ -79,7 +79,8 @@ class SweepFiles:
         first = next((result for results in rows.values() for result in results if result.category is not None), None)
         label = "picture"
         if first is not None:
-            label = shared_label(first.category, first.target, first.outputs, drawing.loaded)
+            names = drawing.loaded.categories
+            label = shared_label(first.category, first.target, first.outputs, first.kind, names)
         layers = _without_common_beginning([result.layers[-1] for result in next(iter(rows.values()))])
         tiles = [
             [None if result.map is None else drawing.overlay(result) for result in results] for results in rows.values()

@@ -15,8 +15,8 @@ from pytorch_grad_cam.cli.classes import (
     class_indices,
     class_label,
     class_name,
-    class_shares,
     find_class,
+    picture_scores,
 )
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.data.preprocessing import Preprocessing
@@ -26,6 +26,7 @@ from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.detection import DetectedObject, as_detections, detected_objects
 from pytorch_grad_cam.targets.detector_layouts import LAYOUTS, reader_for
+from pytorch_grad_cam.targets.score_kinds import NONE, ScoreKind
 from pytorch_grad_cam.targets.segmentation import dense_scores, predicted_classes
 
 MOST_PREDICTIONS = 5  # classes that are listed
@@ -95,7 +96,11 @@ def parse_contrast(texts: Sequence[str] | None, categories: tuple[str, ...] | No
 
 
 def image_targets(
-    loaded: LoadedModel, choices: Sequence[ClassChoice], outputs: Any, seen: tuple[int, int]
+    loaded: LoadedModel,
+    kind: ScoreKind | None,
+    choices: Sequence[ClassChoice],
+    outputs: Any,
+    seen: tuple[int, int],
 ) -> list[ImageTarget]:
     """Return what is explained of one picture, by the network's outputs for it; it sees height and width ``seen``.
 
@@ -110,7 +115,8 @@ def image_targets(
         return [None]
     if loaded.task == "segmentation":
         return list(_predicted_regions(outputs, choices, loaded.categories))
-    return list(class_indices(choices, outputs))
+    scores = picture_scores(outputs)
+    return list(class_indices(choices, scores if kind is None or scores is None else kind.shares(scores)))
 
 
 def method_target(target: ImageTarget) -> int | Target | None:
@@ -127,19 +133,27 @@ def target_label(target: ImageTarget, categories: tuple[str, ...] | None) -> str
     return "" if target is None else class_label(target, categories)
 
 
-def shared_label(category: int | None, target: ImageTarget, outputs: Any, loaded: LoadedModel) -> str:
+def shared_label(
+    category: int | None, target: ImageTarget, outputs: Any, kind: ScoreKind | None, categories: tuple[str, ...] | None
+) -> str:
     """Write a target and, of a class of a classifier, its share; ``category`` is the class that was explained."""
-    label = target_label(category if target is None else target, loaded.categories)
-    if category is None or isinstance(target, ClassContrast) or loaded.task != "classification":
-        return label
-    shares = dict(class_shares(outputs, loaded, outputs.shape[1]) or []) if isinstance(outputs, Tensor) else {}
-    return f"{label} {100 * shares[category]:.1f} %" if category in shares else label
+    label = target_label(category if target is None else target, categories)
+    share = None if isinstance(target, ClassContrast) else class_share(category, outputs, kind)
+    return label if share is None else f"{label} {100 * share:.1f} %"
+
+
+def class_share(category: int | None, outputs: Any, kind: ScoreKind | None) -> float | None:
+    """Return the share of a class in the first picture's outputs; None where there are no shares of classes."""
+    scores = picture_scores(outputs) if kind is not None and kind.name != NONE else None
+    if kind is None or scores is None or category is None:
+        return None
+    return float(kind.shares(scores)[category])
 
 
 def _predicted_regions(outputs: Any, choices: Sequence[ClassChoice], categories: tuple[str, ...] | None) -> list[int]:
     """Return the chosen classes that are predicted somewhere; one that was named must be, if the network has it."""
     shares = _area_shares(outputs)
-    indices = class_indices(choices, shares[None])
+    indices = class_indices(choices, shares)
     named = {choice for choice in choices if isinstance(choice, int)}
     for index in named:
         if index < len(shares) and not shares[index]:
@@ -179,12 +193,17 @@ def _class_in_words(index: int, categories: tuple[str, ...] | None) -> str:
     return f"class {index}" if name is None else name
 
 
-def predictions(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
-    """Return what the network sees: classes with their probabilities or areas, or objects with their scores.
+def predictions(
+    outputs: Any, loaded: LoadedModel, kind: ScoreKind | None, count: int
+) -> list[tuple[int, float]] | None:
+    """Return what the network sees: classes with their shares or areas, or objects with their scores.
 
-    At most ``count``, index and share in 0..1, the highest first; None if there is nothing of that kind.
+    At most ``count``, index and share in 0..1 (of the kind "none": the number itself), the highest first; None if there
+    is nothing of that kind.
     """
-    return _regions_or_objects(outputs, loaded, count) or class_shares(outputs, loaded, count)
+    seen = _regions_or_objects(outputs, loaded, count)
+    scores = None if seen or kind is None else picture_scores(outputs)
+    return seen if scores is None or kind is None else kind.seen(scores, count)
 
 
 def check_task(outputs: Any, loaded: LoadedModel) -> None:

@@ -16,7 +16,7 @@ from pytorch_grad_cam.cli.classes import TopClasses, class_label
 from pytorch_grad_cam.cli.explain.arrays.common import each_file
 from pytorch_grad_cam.cli.explain.arrays.video_options import VideoOptions
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, as_said
-from pytorch_grad_cam.cli.network import load_network, network_summary
+from pytorch_grad_cam.cli.network import load_network, network_summary, read_scores
 from pytorch_grad_cam.cli.output import headed_lines, written_files
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.core.call import MapOptions
@@ -24,6 +24,7 @@ from pytorch_grad_cam.data.files import check_writable
 from pytorch_grad_cam.data.videos import ANIMATED, Video, read_video, save_video
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.visualization.colormaps import colormap_number
 from pytorch_grad_cam.visualization.video import save_gif, show_cam_on_video
 
@@ -50,11 +51,12 @@ def run(options: VideoOptions) -> int:
     def explain(path: str) -> Sequence[str]:
         video = videos.pop(path, None) or _read(path, options)
         inputs = torch.stack([loaded.preprocessing(frame) for frame in video.frames]).to(device)
-        shares = _shares(loaded, inputs)
+        kind, named = read_scores(loaded, inputs[:1], options.scores)
+        shares = _shares(loaded, inputs, kind)
         classes = _classes(explainer, shares)
         print(f"video:      {path}, {_described(video)}")
         print(f"model:      {network_summary(loaded, (inputs.shape[2], inputs.shape[3]))}")
-        lines = [f"{class_label(category, loaded.categories)}{_spread(shares, category)}" for category in classes]
+        lines = [f"{class_label(category, named.categories)}{_spread(shares, category)}" for category in classes]
         print(*headed_lines("explained", lines), sep="\n")
         files: list[Path] = []
         problems: list[str] = []
@@ -77,20 +79,17 @@ def _read(path: str, options: VideoOptions) -> Video:
 
 
 @giving_back
-def _shares(loaded: LoadedModel, inputs: Tensor) -> Tensor:
+def _shares(loaded: LoadedModel, inputs: Tensor, kind: ScoreKind | None) -> Tensor:
     """Return the share of each class in each frame, ``(T, M)``.
 
     Raises:
         ValueError: if the network gives no scores of classes.
     """
     with undisturbed(loaded.model, inputs.device):
-        outputs = [loaded.model(part) for part in torch.split(inputs, _BATCH)]
-    if not all(isinstance(part, Tensor) and part.ndim == 2 for part in outputs):
+        outputs = [loaded.run(part) for part in torch.split(inputs, _BATCH)]
+    if kind is None or not all(isinstance(part, Tensor) and part.ndim == 2 for part in outputs):
         raise ValueError("a video is explained for one class, and this network does not return one number per class")
-    scores = torch.cat(outputs).float().cpu()
-    if loaded.probabilities:
-        return scores
-    return scores.sigmoid() if loaded.multi_label or scores.shape[1] == 1 else scores.softmax(1)
+    return torch.stack([kind.shares(scores) for scores in torch.cat(outputs).cpu()])
 
 
 def _classes(explainer: ImageExplainer, shares: Tensor) -> list[int]:

@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from pytorch_grad_cam.engine.shares import class_shares
+from pytorch_grad_cam.targets.score_kinds import MULTI_LABEL, class_shares
 
 
 def test_shares() -> None:
     def shares(*rows: list[float], multi_label: bool = False) -> list[list[float]]:
-        found = class_shares(torch.tensor(rows), multi_label)
+        found = class_shares(torch.tensor(rows), MULTI_LABEL if multi_label else None)
         assert found is not None
         return found.tolist()
 
