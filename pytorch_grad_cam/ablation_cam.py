@@ -16,7 +16,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.perturb import Channels, strongest
 from pytorch_grad_cam.engine.replay import Replay
-from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of, scores_of_variants
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, replaced_bar, scores_of, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
 
 
@@ -66,7 +66,7 @@ class AblationCAM(ReplayCAM):
         activations = layer.activations
         weights = activations.new_zeros(activations.shape[:2])
         tried = [self._tried(image) for image in activations]
-        with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, tqdm.tqdm) as advance:
+        with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, replaced_bar(tqdm)) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)
                 score = scores_of(replay.outputs, [target])  # (1,)

@@ -16,7 +16,14 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
 from pytorch_grad_cam.engine.perturb import strongest
-from pytorch_grad_cam.engine.scoring import Progress, chunk_size, on_faster_layout, progress_bar, scores_of_variants
+from pytorch_grad_cam.engine.scoring import (
+    Progress,
+    chunk_size,
+    on_faster_layout,
+    progress_bar,
+    replaced_bar,
+    scores_of_variants,
+)
 from pytorch_grad_cam.targets.classification import Target
 
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -59,7 +66,7 @@ class ScoreCAM(PerturbationCAM):
         chosen = self.channels_to_try(layer)
         tried = [_distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
         total = self.versions * sum(len(masks) for masks, _ in tried)
-        with progress_bar(total, type(self).__name__, self.progress, tqdm.tqdm) as advance:
+        with progress_bar(total, type(self).__name__, self.progress, replaced_bar(tqdm)) as advance:
             for row, (masks, same) in enumerate(tried):
                 image = call.inputs[row : row + 1]
                 run = call.run.of_row(row)

@@ -141,8 +141,8 @@ def add_scores(group: Any) -> None:
         "--scores",
         choices=SCORES,
         metavar="KIND",
-        help="what a classifier's numbers are: softmax, sigmoid (each class by itself), multi-label (all above 50 %% are "
-        "listed) or none (default: seen from the network, and said)",
+        help="what a classifier's numbers are: softmax, sigmoid (each class by itself), multi-label (all above 50 %% "
+        "are listed) or none (default: seen from the network, and said)",
     )
 
 

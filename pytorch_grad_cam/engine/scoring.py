@@ -113,6 +113,17 @@ def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     return either
 
 
+def replaced_bar(module: Any) -> Callable[..., Any] | None:
+    """Return what code for ``grad-cam`` has put in the place of ``tqdm.tqdm`` in a method's file; None: nothing.
+
+    Args:
+        module: what the name ``tqdm`` stands for there.
+    """
+    from tqdm.std import tqdm as own  # under the name where nobody replaces it
+
+    return None if module.tqdm is own else module.tqdm
+
+
 @contextmanager
 def progress_bar(
     total: int, label: str, show: Progress, make: Callable[..., Any] | None = None
@@ -120,8 +131,18 @@ def progress_bar(
     """Say how far a long call is, in the way that was asked for; yield what is told of every step forward.
 
     Args:
-        make: what makes a bar, where it is not ``tqdm.tqdm``.
+        make: what somebody has put in the place of ``tqdm.tqdm``: it is given a range, and what it returns is iterated.
     """
+    if make is not None:
+        steps = iter(make(range(total)))
+
+        def advance(count: int) -> None:
+            for _ in range(count):
+                next(steps, None)
+
+        yield advance
+        advance(1)  # to its end
+        return
     if callable(show):
         done = 0
 
@@ -137,5 +158,5 @@ def progress_bar(
         return
     from tqdm import tqdm  # only whoever wants to see a bar needs it
 
-    with (make or tqdm)(total=total, desc=label) as bar:
+    with tqdm(total=total, desc=label) as bar:
         yield lambda count: bar.update(count) and None
