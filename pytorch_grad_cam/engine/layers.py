@@ -24,7 +24,8 @@ def network_in(model: nn.Module) -> nn.Module:
     Such an object is a module without a ``forward`` of its own, and has the network as ``model``.
     """
     inner = vars(model).get("_modules", {}).get("model")
-    return inner if type(model).forward is nn.Module.forward and isinstance(inner, nn.Module) else model
+    runs = type(model).forward is not nn.Module.forward or "forward" in vars(model)
+    return inner if not runs and isinstance(inner, nn.Module) else model
 
 
 def layer_names(model: nn.Module) -> dict[nn.Module, str]:
