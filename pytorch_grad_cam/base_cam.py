@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -29,6 +30,8 @@ from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 if TYPE_CHECKING:
     from pytorch_grad_cam.engine.relu_rules import Rule
 
+log = logging.getLogger(__name__)
+
 Arrays = NDArray[np.float32]
 PACKAGE = __name__.partition(".")[0]
 
@@ -42,6 +45,7 @@ class BaseCAM(older_steps.OlderSteps):
 
     Args:
         model: the network. It is never changed: training flags, ``.grad``, hooks and parameters stay as they were.
+            An object that is no module, but called like one and has ``parameters()``, is taken as one.
         target_layers: a module, a dotted name, or a list of these; None takes the last layer with positions that
             matter, found on the first input by one extra forward pass, and logs it; see ``engine.auto_layer``.
         reshape_transform: from a layer's output to ``(B, C, *S)``; None: found by shapes, see ``engine.layout``.
@@ -53,9 +57,15 @@ class BaseCAM(older_steps.OlderSteps):
         output: which part of the model's output is meant: an index, a key, an attribute or a callable; None: all of
             it. Class targets find ``logits``, ``out`` or the first tensor by themselves.
         relu_rule: how gradients pass ReLUs: "plain", or "guided" or "deconv" (see ``engine.relu_rules``).
+        keep_mode: explain the network as it stands, each module in the mode that it is in, such as dropout that is
+            left in training mode on purpose (Monte Carlo dropout); else in evaluation mode. What it draws differs from
+            call to call; a batch norm in training mode normalises by the batch, but its running means do not move.
+        categories: names of the classes, in the order of the outputs or by index, so that targets can be names; None:
+            those that the network has itself (``config.id2label`` or ``names``), if any.
 
     Raises:
-        TypeError: for a model that is not a module, or for arguments of older interfaces that have a new name.
+        TypeError: for a model that is no module nor called like one, or for arguments of older interfaces that have a
+            new name.
         ValueError: for layers that the model does not have.
     """
 
@@ -82,10 +92,14 @@ class BaseCAM(older_steps.OlderSteps):
         *,
         output: OutputSelector | None = None,
         relu_rule: Rule = "plain",
+        keep_mode: bool = False,
+        categories: Sequence[str] | Mapping[int, str] | None = None,
         **older: Any,
     ) -> None:
         if not isinstance(model, nn.Module):
-            raise TypeError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
+            from pytorch_grad_cam.engine.called_model import as_module  # few models are none
+
+            model = as_module(model, target_layers)
         if reshape_transform is not None and not callable(reshape_transform):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
         refuse_older_names(type(self), older)
@@ -96,7 +110,13 @@ class BaseCAM(older_steps.OlderSteps):
             self.uses_gradients = uses_gradients
         self.compute_input_gradient, self.detach = compute_input_gradient, detach
         self.tta_transforms = tta_transforms
-        self.output, self.relu_rule = output, relu_rule
+        self.output, self.relu_rule, self.keep_mode = output, relu_rule, keep_mode
+        self.categories = categories
+        if not keep_mode and any(module.training for module in model.modules()):
+            log.info(
+                "the network is in training mode: a call puts it in evaluation mode and gives its mode back; put it in "
+                "evaluation mode to predict like what is explained, or give keep_mode=True to explain it as it is"
+            )
         if older_steps.is_patched("ActivationsAndGradients"):  # somebody put another in its place here
             self.activations_and_grads = ActivationsAndGradients(
                 model, self.target_layers or [], reshape_transform, detach
@@ -167,8 +187,8 @@ class BaseCAM(older_steps.OlderSteps):
         Args:
             input_tensor: ``(B, C, *S)``; it is moved to the model's device and floating type, and never changed. A
                 tuple, list or mapping holds several inputs of the model.
-            targets: None (each image's top class), a class index, a callable from one image's output to a scalar, a
-                list or tensor with one of these per image, or labels ``(B, M)``.
+            targets: None (each image's top class), a class index or name, a callable from one image's output to a
+                scalar, a list or tensor with one of these per image, or labels ``(B, M)``.
             aug_smooth: average over changed views of the input; the class is fixed on the unchanged input.
             eigen_smooth: first principal component of the weighted activations instead of their sum.
             **options:
@@ -183,6 +203,10 @@ class BaseCAM(older_steps.OlderSteps):
                 forward_kwargs: further keyword arguments of the model.
                 image: index or name of the input, of several, that the map is drawn for; default: the first that
                     can be a picture.
+                samples: explain the network so many times and return the mean, and in ``variance`` how the maps
+                differ; for networks that draw (``keep_mode=True``, Monte Carlo dropout). One more pass, in evaluation
+                mode, decides what is explained; everything but the maps is of that pass.
+                activations: hand out the layers' ``activations`` and ``gradients`` too.
 
         Raises:
             TypeError, ValueError, IndexError: for inputs, targets or options that cannot be; the message says why.
@@ -215,8 +239,8 @@ class BaseCAM(older_steps.OlderSteps):
         Raises:
             TypeError: if the targets are no sequence, or ``aug_smooth`` is asked for; else as ``explain``.
         """
-        if "aug_smooth" in options:
-            raise TypeError("explain_each has no aug_smooth; call cam.explain(..., aug_smooth=True) for each target")
+        for name in {"aug_smooth", "samples"} & options.keys():
+            raise TypeError(f"explain_each has no {name}; call cam.explain(..., {name}=...) for each target")
         if targets is not None and (isinstance(targets, str) or not isinstance(targets, Sequence)):
             raise TypeError(
                 f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "

@@ -33,9 +33,15 @@ class Explanation:
         notes: per image what makes its map meaningless, in words and as a code (``common.messages``); an empty tuple
             means nothing does.
         method: name of the class that made the maps.
+        variance: ``(B, *S)``, of the maps over samples or changed views, whose mean ``maps`` is; the sum of squared
+            distances from the mean by their number. None where there is one map.
+        activations: per target layer ``(B, C, *s)``, at least float32, detached; empty unless ``activations=True`` asks
+            for them, since they take memory as long as the explanation is kept: of a ResNet-50's last layer 0.4 MB an
+            image, and the gradients as much.
+        gradients: per target layer those of the scores by the activations, likewise; None of a method that takes none.
 
-    For several targets per image (``BaseCAM.explain_each``) maps, raw, weights and scores have an axis of length ``K``
-    after the first, and classes are ``K`` per image.
+    For several targets per image (``BaseCAM.explain_each``) maps, raw, weights, scores and gradients have an axis of
+    length ``K`` after the first, and classes are ``K`` per image.
     """
 
     maps: Tensor
@@ -47,6 +53,9 @@ class Explanation:
     layers: tuple[str, ...]
     notes: tuple[tuple[Note, ...], ...]
     method: str = ""
+    variance: Tensor | None = None
+    activations: tuple[Tensor, ...] = ()
+    gradients: tuple[Tensor | None, ...] = ()
 
     def numpy(self) -> NDArray[np.float32]:
         """Return the maps as a float32 array ``(B, *S)``."""
@@ -106,7 +115,7 @@ class Explanation:
         if count == batch:
             return self
         rows = torch.arange(count)
-        fields = ("maps", "raw", "weights", "outputs", "scores")
+        fields = ("maps", "raw", "weights", "outputs", "scores", "variance", "activations", "gradients")
         cut = {name: select_rows(getattr(self, name), rows, batch) for name in fields}
         return dataclasses.replace(self, **cut, classes=self.classes[:count], notes=self.notes[:count])
 
@@ -128,6 +137,8 @@ def stack_targets(explanations: Sequence[Explanation]) -> Explanation:
             for of_image in zip(*(explanation.notes for explanation in explanations), strict=True)
         ),
         method=first.method,
+        activations=first.activations,
+        gradients=_by_layer([explanation.gradients for explanation in explanations], torch.stack, 1),
     )
 
 
@@ -136,6 +147,7 @@ def join_batches(parts: Sequence[tuple[Explanation, int]]) -> Explanation:
     explanations = [part.first_images(count) for part, count in parts]
     first = explanations[0]
     scores = [explanation.scores for explanation in explanations if explanation.scores is not None]
+    variances = [explanation.variance for explanation in explanations if explanation.variance is not None]
     return Explanation(
         maps=torch.cat([explanation.maps for explanation in explanations]),
         raw=_by_layer([explanation.raw for explanation in explanations], torch.cat, 0),
@@ -146,6 +158,9 @@ def join_batches(parts: Sequence[tuple[Explanation, int]]) -> Explanation:
         layers=first.layers,
         notes=tuple(chain.from_iterable(explanation.notes for explanation in explanations)),
         method=first.method,
+        variance=torch.cat(variances) if variances else None,
+        activations=_by_layer([explanation.activations for explanation in explanations], torch.cat, 0),
+        gradients=_by_layer([explanation.gradients for explanation in explanations], torch.cat, 0),
     )
 
 

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.common.messages import NONFINITE, MeaninglessMapWarning, Note
+from pytorch_grad_cam.common.messages import NONFINITE, MeaninglessMapWarning, Note, frames_of_ours
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
 from pytorch_grad_cam.core.explanation import Explanation, join_batches
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
@@ -31,7 +31,8 @@ from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
-from pytorch_grad_cam.engine.restore import giving_back, uncompiled, undisturbed
+from pytorch_grad_cam.engine.restore import evaluating, giving_back, undisturbed
+from pytorch_grad_cam.engine.switches import uncompiled
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PACKAGE = __name__.partition(".")[0]
 WeightsAndMap = tuple[Tensor | None, Tensor]
 
 
@@ -49,6 +49,8 @@ class CamMethod(Protocol):
     """What the pipeline asks of a method, see ``BaseCAM``."""
 
     uses_gradients: bool
+    keep_mode: bool
+    categories: Sequence[str] | Mapping[int, str] | None
     uses_targets: bool
     uses_layers: bool
     rectifies: bool
@@ -59,13 +61,14 @@ class CamMethod(Protocol):
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None
     compute_input_gradient: bool
-    tta_transforms: Iterable[Any] | None
     layers_are_scales: bool
     detach: bool
     output: OutputSelector | None
     relu_rule: Rule
     outputs: Any
 
+    @property
+    def tta_transforms(self) -> Iterable[Any]: ...
     @property
     def shares_pass(self) -> bool: ...
     @property
@@ -88,7 +91,12 @@ def explain(
 ) -> Explanation:
     """Explain one target of every image; ``BaseCAM.explain`` says what the arguments mean."""
     call = prepare(method, inputs, (spec,), eigen_smooth, options)
-    explanation = run_in_model(method, call, _explain_views if aug_smooth else _explain_once)
+    samples = options.get("samples")
+    stages: Callable[[CamMethod, Call], Explanation] = _explain_views if aug_smooth else _explain_once
+    if samples is not None:
+        _refuse_samples(method, samples, aug_smooth)
+        stages = partial(_explain_samples, count=samples)
+    explanation = run_in_model(method, call, stages)
     warn_of_notes(method, explanation)
     return explanation
 
@@ -112,7 +120,16 @@ def prepare(
     if not method.uses_targets and any(spec.targets is not None for spec in specs):
         log.info("%s shows what stands out whatever the target; targets are ignored", type(method).__name__)
     layers = tuple(method.target_layers or ())
-    return Call(method.model, run, images, specs, checked, layers, method.reshape_transform)
+    specs = tuple(without_names(spec, method, run.model) if spec.has_names else spec for spec in specs)
+    return Call(method.model, run, images, specs, checked, layers, method.reshape_transform, method.keep_mode)
+
+
+def without_names(spec: TargetSpec, method: CamMethod, model: nn.Module) -> TargetSpec:
+    """Return the same question with indices in the place of names of classes."""
+    from pytorch_grad_cam.targets.class_names import find_class, names_of_classes  # only for who writes names
+
+    names = names_of_classes(method.categories, model)
+    return spec.without_names(lambda text: find_class(text, names))
 
 
 def explain_layers(method: CamMethod, call: Call) -> CallResult:
@@ -163,7 +180,16 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
         scores=scored.scores,
         layers=tuple(layer.name for layer in scored.layers),
         notes=_notes(call, scored.layers, weights_and_maps, method.layers_are_scales),
+        **(_handed_out(scored.layers) if call.options.activations else {}),
     )
+
+
+def _handed_out(layers: Sequence[LayerRecord]) -> dict[str, Any]:
+    """Return activations and gradients as the user receives them: those that there are, cut from the graph."""
+    return {
+        "activations": tuple(layer.activations.detach() for layer in layers),
+        "gradients": tuple(None if layer.grads is None else layer.grads.detach() for layer in layers),
+    }
 
 
 def resize_and_aggregate(raws: Sequence[Tensor], options: CallOptions) -> Tensor:
@@ -185,6 +211,9 @@ def assemble(result: CallResult) -> Explanation:
         classes=tuple(map(category_of, result.targets)) or (None,) * len(result.maps),
         layers=result.layers,
         notes=result.notes,
+        variance=result.variance,
+        activations=result.activations,
+        gradients=result.gradients,
     )
 
 
@@ -226,9 +255,9 @@ def attribute(
 
 @contextmanager
 def guest_of(call: Call) -> Iterator[None]:
-    """Use the model as a guest: undisturbed, as it was written, and without a graph unless one is to be kept."""
+    """Use the model as a guest: undisturbed, in plain Python, and without a graph unless one is to be kept."""
     graph = torch.enable_grad() if call.options.differentiable else nullcontext()
-    with undisturbed(call.model, call.inputs.device), uncompiled(), graph:
+    with undisturbed(call.model, call.inputs.device, call.keep_mode), uncompiled(), graph:
         yield
 
 
@@ -238,15 +267,7 @@ def warn_of_notes(method: CamMethod, explanation: Explanation) -> None:
     if bad:
         more = f" (and {len(bad) - 3} more, see Explanation.notes)" if len(bad) > 3 else ""
         message = f"{type(method).__name__}: not every map means something. {'. '.join(bad[:3])}{more}"
-        warnings.warn(message, MeaninglessMapWarning, stacklevel=_frames_of_ours() + 1)
-
-
-def _frames_of_ours() -> int:
-    """Return how many callers, one after the other, belong to this package: a warning names the line behind them."""
-    frame, count = sys._getframe(1), 0
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
-        frame, count = frame.f_back, count + 1  # type: ignore[assignment]
-    return count
+        warnings.warn(message, MeaninglessMapWarning, stacklevel=frames_of_ours() + 1)
 
 
 def batches(call: Call) -> Iterator[tuple[Call, int]]:
@@ -289,9 +310,35 @@ def _explain_views(method: CamMethod, call: Call) -> Explanation:
         result = clean
         if not torch.equal(changed, call.inputs):
             result = method.explain_call(call.of_view(changed, clean.targets, view.undo))
-        turned_back.append(view.undo(result.maps[:, None])[:, 0])  # (B, *S)
-    mean = torch.stack(turned_back).mean(0)
-    return assemble(clean.replace(maps=maps.resize(mean, size)))
+        turned_back.append(maps.resize(view.undo(result.maps[:, None])[:, 0], size))  # (B, *S)
+    return assemble(_averaged(clean, turned_back))
+
+
+def _explain_samples(method: CamMethod, call: Call, count: int) -> Explanation:
+    """Average the maps of a network that draws, as by dropout. In evaluation mode it decides what is explained."""
+    with evaluating(call.model.modules()):
+        clean = method.explain_call(call)
+    known = call.asking(TargetSpec(clean.targets)) if clean.targets else call
+    return assemble(_averaged(clean, [method.explain_call(known).maps for _ in range(count)]))
+
+
+def _averaged(clean: CallResult, several: Sequence[Tensor]) -> CallResult:
+    """Return what was found on the images as they are, but with the mean and the variance of several maps of each."""
+    stacked = torch.stack(list(several))
+    return clean.replace(maps=stacked.mean(0), variance=stacked.var(0, correction=0))
+
+
+def _refuse_samples(method: CamMethod, samples: Any, aug_smooth: bool) -> None:
+    """Refuse what is no number of samples, and samples of what does not draw."""
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+        raise ValueError(f"samples={samples!r} is no number of maps to take the mean of; give a whole number from 2 on")
+    if not method.keep_mode:
+        raise ValueError(
+            f"samples={samples} maps would all be the same: the network is put in evaluation mode, where nothing is "
+            f"drawn; leave its dropout in training mode and give {type(method).__name__}(..., keep_mode=True)"
+        )
+    if aug_smooth:
+        raise ValueError("samples and aug_smooth both take a mean of maps; give one of them")
 
 
 @contextmanager

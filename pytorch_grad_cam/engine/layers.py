@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable
 from typing import NoReturn
 
 import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
+
+from pytorch_grad_cam.common.messages import ContainerLayerWarning, frames_of_ours
 
 LayerSpec = nn.Module | str
 
@@ -88,7 +91,8 @@ def registered_children(module: nn.Module) -> dict[str, nn.Module]:
 def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> list[nn.Module]:
     """Turn one layer or several, each a module or a dotted name, into modules of ``model``.
 
-    A module is one layer, also a ``Sequential``.
+    A module is one layer, also a ``Sequential``, which is warned of where the package grad-cam takes it as several; a
+    ``ModuleList`` by itself, which has no output, is several.
 
     Raises:
         TypeError: if something else is given, or the model is scripted.
@@ -99,7 +103,10 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
             f"target_layers must be a module, its dotted name, or a list of these, not {spec!r}; give e.g. "
             "model.layer4[-1], or None for the automatic choice"
         )
-    specs = [spec] if isinstance(spec, (nn.Module, str)) else list(spec)
+    if isinstance(spec, nn.Sequential) and len(spec) > 1:
+        _warn_of_container(model, spec)
+    one = isinstance(spec, (nn.Module, str)) and not isinstance(spec, nn.ModuleList)
+    specs: list[LayerSpec] = [spec] if one else list(spec)  # type: ignore[list-item, arg-type]
     if not specs:
         raise ValueError("no target layer was given; give at least one, or None for the automatic choice")
     modules = []
@@ -120,6 +127,24 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
             )
         modules.append(module)
     return modules
+
+
+def _warn_of_container(model: nn.Module, container: nn.Sequential) -> None:
+    """Say that a container given by itself is one layer here, and several with the package grad-cam.
+
+    Raises:
+        ValueError: if it is not part of the model.
+    """
+    name = layer_name(model, container)
+    written = "model" if container is model else "model." + re.sub(r"(?:^|\.)(\d+)", r"[\1]", name)
+    written = written.replace("model.[", "model[")
+    warnings.warn(
+        f"the target layer {name!r} is a container of {len(container)} layers, and is explained as one, by what the "
+        f"last of them returns. The package grad-cam takes each of them as a layer and averages their maps. Write "
+        f"[{written}] for the one, list({written}) for the other",
+        ContainerLayerWarning,
+        stacklevel=frames_of_ours() + 1,
+    )
 
 
 def refuse_scripted() -> NoReturn:

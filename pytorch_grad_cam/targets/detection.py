@@ -288,6 +288,7 @@ class FasterRCNNBoxScoreTarget:
         self.labels, self.bounding_boxes, self.iou_threshold = labels, bounding_boxes, iou_threshold
 
     def __call__(self, model_outputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the sum of the boxes' numbers, ``(1,)``."""
         boxes, scores = model_outputs["boxes"], model_outputs["scores"]
         total = _zero(boxes, scores)
         for box, label in zip(self.bounding_boxes, self.labels, strict=True):
@@ -296,7 +297,7 @@ class FasterRCNNBoxScoreTarget:
                 best = overlap.argmax()
                 if overlap[best] > self.iou_threshold and model_outputs["labels"][best] == label:
                     total = total + overlap[best] + scores[best]
-        return total
+        return total.reshape(1)
 
 
 def _zero(boxes: Tensor, scores: Tensor) -> Tensor:

@@ -45,11 +45,13 @@ class TargetSpec:
         against: explain what speaks against the targets.
         contrast: two classes, instead of targets: what speaks for the first rather than the second.
         class_target: how the method scores a class where it does not take the class's own score.
+
+    Classes may be names as well, until `without_names`.
     """
 
     targets: Targets = None
     against: bool = False
-    contrast: tuple[int, int] | None = None
+    contrast: tuple[int | str, int | str] | None = None
     class_target: ClassTarget | None = None
 
     def resolve(self, outputs: Any, batch: int, class_target: ClassTarget | None = None) -> list[Target]:
@@ -84,6 +86,26 @@ class TargetSpec:
             raise target_count_error(len(targets), batch)
         chosen = [targets[row] for row in rows.tolist()] if listed else targets[rows.tolist()]
         return dataclasses.replace(self, targets=chosen)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether a class is asked for by its name."""
+        return any(isinstance(item, str) for asked in (self.targets, self.contrast) for item in _items(asked))
+
+    def without_names(self, index_of: Callable[[str], int]) -> Self:
+        """Return the same question with indices in the place of names."""
+
+        def indexed(asked: Any) -> Any:
+            if isinstance(asked, str):
+                return index_of(asked)
+            return [index_of(item) if isinstance(item, str) else item for item in asked]
+
+        changes: dict[str, Any] = {
+            name: indexed(asked)
+            for name, asked in (("targets", self.targets), ("contrast", self.contrast))
+            if any(isinstance(item, str) for item in _items(asked))
+        }
+        return dataclasses.replace(self, **changes)
 
     def _plain(self, outputs: Any, batch: int, class_target: ClassTarget | None) -> list[Target]:
         class_target = self.class_target or class_target
@@ -273,6 +295,11 @@ class _ContrastTarget:
 
     def __call__(self, model_output: Tensor) -> Tensor:
         return model_output[self.category] - model_output[self.other]
+
+
+def _items(asked: Any) -> Sequence[Any]:
+    """Return the items of a list of targets, or the one target alone."""
+    return asked if isinstance(asked, (list, tuple)) else (asked,)
 
 
 def _selected(target: Target, selector: OutputSelector | None) -> Target:

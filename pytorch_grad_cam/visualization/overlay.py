@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,12 @@ from pytorch_grad_cam.visualization.colormaps import (
     colormap_number,
     lowest_value,
 )
-from pytorch_grad_cam.visualization.sheet import blank_sheet
+from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet
 from pytorch_grad_cam.visualization.text import text_width, write_text
 
 _UNSEEN = 128  # middle gray
 _LINE_HEIGHT = 18  # of the legend, in pixels, at most
+_SMALLEST_TEXT = 9  # pixels; below it, a line that is too long is shortened rather than made smaller
 
 
 def show_cam_on_image(
@@ -43,7 +45,8 @@ def show_cam_on_image(
     Args:
         img: ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``: uint8, uint16, or floats in [0, 1]; of more than 4 bands the
             mean is shown in gray (`bands_as_rgb` chooses). Also a PIL image, or a tensor ``(C, H, W)``.
-        mask: ``(h, w)`` in [0, 1], array or tensor; resized to the picture. Where it is NaN the picture shows as it is.
+        mask: ``(h, w)`` in [0, 1], or uint8 in 0..255, array or tensor; resized to the picture. Where it is NaN the
+            picture shows as it is.
         use_rgb: the picture is RGB, as PIL and matplotlib have it; else BGR, as OpenCV. The result is of the same kind.
         colormap: one of OpenCV's ``COLORMAP_...``, or its name, such as "viridis".
         image_weight: 1 gives the picture alone, 0 the heat map alone.
@@ -92,8 +95,8 @@ def heat_map(mask: Any, colormap: int | str = JET, size: tuple[int, int] | None 
     """Colour a map alone, without a picture.
 
     Args:
-        mask: ``(h, w)`` in [0, 1], array or tensor; in [-1, 1] for `DIVERGING`. Where it is NaN the result is
-            gray.
+        mask: ``(h, w)`` in [0, 1], or uint8 in 0..255, array or tensor; in [-1, 1] for `DIVERGING`. Where it is NaN
+            the result is gray.
         colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`; or a name.
         size: height and width of the result; None keeps the map's.
 
@@ -137,6 +140,8 @@ def fitted_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.f
         raise ValueError(f"mask must have shape (h, w), not {array.shape}; give one map, e.g. maps[0]")
     values = array.astype(np.float32)
     low = lowest_value(colormap)
+    if array.dtype == np.uint8 and low == 0 and array.max(initial=0) > 1:  # else 0 and 1, such as a mask of boxes
+        values /= 255
     advice = "divide it by its largest absolute value" if low else "see scale_cam_image, or show_signed_cam_on_image"
     check_range(values, colormap, "mask", f"; {advice}")
     resized: NDArray[np.float32] = resize_arrays(values[None], size)[0]
@@ -216,10 +221,11 @@ def show_factorization_on_image(
             NaN the picture shows as it is.
         colors: ``K`` colours (red, green, blue, ...) in [0, 1]; None takes those of `concept_colours`.
         image_weight: 1 gives the picture alone, 0 the concepts alone.
-        concept_labels: ``K`` texts, of one line or more: a legend is drawn on the right.
+        concept_labels: ``K`` texts, of one line or more: a legend of the picture's size is drawn on its right, in
+            the order of the concepts. Lines that do not fit are shortened.
 
     Returns:
-        uint8 RGB ``(H, W, 3)``, wider with a legend.
+        uint8 RGB ``(H, W, 3)``, with a legend ``(H, 2 W, 3)``.
 
     Raises:
         ValueError: if a shape, a range or a number of colours or labels is not as described.
@@ -245,7 +251,7 @@ def show_factorization_on_image(
     overlay = mixed(image, coloured, unseen, image_weight)
     if concept_labels is None:
         return overlay
-    return np.hstack([overlay, _legend(len(overlay), palette, concept_labels)])
+    return np.hstack([overlay, _legend(overlay.shape[0], overlay.shape[1], palette, concept_labels)])
 
 
 def concept_colours(count: int) -> list[tuple[float, float, float]]:
@@ -253,18 +259,25 @@ def concept_colours(count: int) -> list[tuple[float, float, float]]:
     return [colorsys.hsv_to_rgb(index / count, 1, 1) for index in range(count)]
 
 
-def _legend(height: int, palette: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.uint8]:
-    """Draw a swatch and the text of each concept, below each other, into ``(height, W, 3)``."""
+def _legend(height: int, width: int, palette: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.uint8]:
+    """Draw a swatch and the text of each concept, below each other, into ``(height, width, 3)``."""
     lines = [label.split("\n") for label in labels]
     # All of it is to be seen.
     size = max(6, min(_LINE_HEIGHT - 4, round(height / max(1, sum(map(len, lines)) + 1) - 3)))
-    width = 2 * size + 12 + max(text_width(line, size) for label_lines in lines for line in label_lines)
+    within = width - GAP
+    while size > _SMALLEST_TEXT and _text_start(size) + max(text_width(line, size) for line in chain(*lines)) > within:
+        size -= 1
     sheet = blank_sheet(width, height)
     y = 4
     for colour, label_lines in zip(palette, lines, strict=True):
         red, green, blue = (int(255 * part) for part in colour)
         sheet.paste((red, green, blue), (6, y + 1, 6 + size + 1, y + 1 + size + 1))
         for line in label_lines:
-            write_text(sheet, 2 * size + 4, y, line, height=size)
+            write_text(sheet, _text_start(size), y, line, within - _text_start(size), size)
             y += size + 3
     return np.array(sheet)
+
+
+def _text_start(size: int) -> int:
+    """Return where a line of the legend begins, behind its swatch."""
+    return 2 * size + 4

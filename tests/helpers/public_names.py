@@ -91,6 +91,13 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "method_name",
     ),
     "pytorch_grad_cam.metrics": ("road",),
+    "pytorch_grad_cam.metrics.localisation": (
+        "box_ious",
+        "energy_inside",
+        "mask_ious",
+        "masks_of_boxes",
+        "pointing_hits",
+    ),
     "pytorch_grad_cam.metrics.road": ("ROADCombined",),
     "pytorch_grad_cam.models.load": ("load_model",),
     "pytorch_grad_cam.models.shapes": (
@@ -154,6 +161,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "draw_boxes",
         "heat_map",
         "labelled_grid",
+        "maps_in_boxes",
         "mask_from_map",
         "preprocess_image",
         "scale_accross_batch_and_channels",

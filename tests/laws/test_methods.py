@@ -23,8 +23,9 @@ from helpers.tiny_nets import (
 )
 from torch import Tensor, nn
 
-from pytorch_grad_cam import EigenCAM, GradCAM, HiResCAM, LayerCAM, RandomCAM
+from pytorch_grad_cam import EigenCAM, GradCAM, HiResCAM, LayerCAM, RandomCAM, RefineCAM
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.common.messages import ContainerLayerWarning
 from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget
 
 BY_LAYER = {name: method for name, method in ANY_NETWORK.items() if method.load().uses_layers}
@@ -180,8 +181,26 @@ def test_the_same_layer_twice_counts_once() -> None:
 
 def test_a_sequential_is_one_layer() -> None:
     net = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    explanation = GradCAM(net, net[0]).explain(inputs(), 1)
-    assert explanation.layers == ("0",)
+    for layers in ([net[0]], "0"):
+        assert GradCAM(net, layers).explain(inputs(), 1).layers == ("0",)
+
+
+def test_a_container_by_itself_is_one_layer_and_that_is_said() -> None:
+    """With the package grad-cam it is several: their maps are averaged."""
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    words = r"'0' is a container of 2 layers.* Write \[model\[0\]\] for the one, list\(model\[0\]\) for the other"
+    with pytest.warns(ContainerLayerWarning, match=words) as warned:
+        cam = GradCAM(net, net[0])
+    assert [warning.filename for warning in warned] == [__file__]
+    assert cam.explain(inputs(), 1).layers == ("0",)
+    assert GradCAM(net, list(net[0])).explain(inputs(), 1).layers == ("0.0", "0.1")
+    outer = nn.ModuleDict({"body": nn.Sequential(net)})
+    with pytest.warns(ContainerLayerWarning, match=r"Write \[model.body\[0\]\[0\]\] for the one"):
+        RefineCAM(outer, outer["body"][0][0])  # type: ignore[index]
+    with pytest.warns(ContainerLayerWarning, match=r"Write \[model\] for the one, list\(model\) for the other"):
+        GradCAM(net, net)
+    one = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert GradCAM(one, one[0]).explain(inputs(), 1).layers == ("0",)  # one or its only member: the same map
 
 
 @every_layer_method_but("sess")  # its windows are squares by default; this network takes oblongs (test_sess)

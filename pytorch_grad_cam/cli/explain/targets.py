@@ -15,7 +15,6 @@ from pytorch_grad_cam.cli.classes import (
     class_indices,
     class_label,
     class_name,
-    find_class,
     picture_scores,
 )
 from pytorch_grad_cam.common.messages import NoScoresError
@@ -23,6 +22,7 @@ from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.class_names import find_class
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.detection import DetectedObject, as_detections, detected_objects
 from pytorch_grad_cam.targets.detector_layouts import LAYOUTS, reader_for
