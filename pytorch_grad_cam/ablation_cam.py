@@ -17,7 +17,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.perturb import Channels, strongest
 from pytorch_grad_cam.engine.replay import Replay
-from pytorch_grad_cam.engine.scoring import progress_bar, replaced_bar, scores_of, scores_of_variants
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, replaced_bar, scores_of, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
 
 
@@ -34,7 +34,7 @@ class AblationCAM(ReplayCAM):
         ratio_channels_to_ablate: try only this share of the channels, those that lie most on the object.
         channels: try only this many, those with the largest mean absolute activation. Channels that are not tried
             get weight 0.
-        progress: show a bar on stderr.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
 
     Raises:
         ValueError: for a share outside (0, 1].
@@ -54,7 +54,7 @@ class AblationCAM(ReplayCAM):
         ratio_channels_to_ablate: float = 1.0,
         *,
         channels: int | None = None,
-        progress: bool = False,
+        progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         if not 0 < ratio_channels_to_ablate <= 1:

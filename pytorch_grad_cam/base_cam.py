@@ -21,7 +21,7 @@ from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.arrays import get_2d_projection, in_kind
 from pytorch_grad_cam.engine.arrays import scale_cam_image as scale_cam_image  # patched here, see older_steps
 from pytorch_grad_cam.engine.image_model import OutputSelector
-from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
+from pytorch_grad_cam.engine.layers import LayerSpec, network_in, resolve_layers
 from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
 from pytorch_grad_cam.targets.classification import ClassifierOutputTarget as ClassifierOutputTarget  # patched here
 from pytorch_grad_cam.targets.classification import Target, Targets
@@ -103,7 +103,7 @@ class BaseCAM(older_steps.OlderSteps):
         if reshape_transform is not None and not callable(reshape_transform):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
         refuse_older_names(type(self), older)
-        self.model = model
+        self.model = model = network_in(model)
         self.target_layers = None if target_layers is None else resolve_layers(model, target_layers)
         self.reshape_transform = reshape_transform
         if uses_gradients is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytorch_grad_cam.cli.arguments import TASKS, CommandParser, add_network_arguments, positive_number
+from pytorch_grad_cam.cli.arguments import TASKS, CommandParser, add_network_arguments, add_page, positive_number
 from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.output import aligned_columns
 from pytorch_grad_cam.runs.network_options import NetworkOptions
@@ -21,19 +21,24 @@ if TYPE_CHECKING:
     from pytorch_grad_cam.models.loaded import LoadedModel
 
 
+_EXAMPLES = ("--model resnet18", "dog.jpg --model mypackage.nets:build --size 96")
+
+
 @dataclass(frozen=True)
 class LayersOptions(NetworkOptions):
     """Which network's layers, for which picture."""
 
     image_path: str | None
+    page: int
     input_shape: list[int] | None
     task: str | None
 
 
 def parse(program: str, arguments: Sequence[str]) -> LayersOptions:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
-    parser = CommandParser(prog=program, description=COMMANDS["layers"].description)
+    parser = CommandParser(_EXAMPLES, prog=program, description=COMMANDS["layers"].description)
     parser.add_argument("--image-path", metavar="PICTURE", help="the input (default: a gray picture of the usual size)")
+    add_page(parser)
     what = (
         "of one input, channels first: 1 64 64 64 for a volume, 1 150 for a signal (default: as its first convolution)"
     )
@@ -49,7 +54,7 @@ def parse(program: str, arguments: Sequence[str]) -> LayersOptions:
 
 def run(options: LayersOptions) -> int:
     """Print every layer: name, type, shape of the output for this input, and whether it can be a target layer."""
-    from pytorch_grad_cam.cli.network import load_network
+    from pytorch_grad_cam.cli.network import advising, load_network
     from pytorch_grad_cam.data.images import read_image
     from pytorch_grad_cam.engine.executed_layers import report_layers
     from pytorch_grad_cam.engine.restore import giving_back, undisturbed
@@ -57,7 +62,8 @@ def run(options: LayersOptions) -> int:
     from pytorch_grad_cam.models.weights_file import RANDOM
     from pytorch_grad_cam.runs.error_text import in_one_line
 
-    image = None if options.image_path is None else read_image(options.image_path, max_pixels=options.max_pixels)
+    path = options.image_path
+    image = None if path is None else read_image(path, max_pixels=options.max_pixels, page=options.page)
     if options.weights is None and is_downloaded(options.model):
         options = replace(options, weights=RANDOM)  # shapes do not depend on them
     loaded, device = load_network(options)
@@ -66,12 +72,16 @@ def run(options: LayersOptions) -> int:
     @giving_back
     def look() -> tuple[list[LayerReport], set[str]]:
         with undisturbed(loaded.model, device):
-            reports = report_layers(loaded.model, lambda: loaded.model(inputs), inputs, loaded.reshape_transform)
+            reports = report_layers(loaded.model, lambda: loaded.run(inputs), inputs, loaded.reshape_transform)
             return reports, _default_layers(loaded, inputs)
 
     try:
-        reports, default_layers = look()
-    except RuntimeError as error:
+        if image is None:
+            reports, default_layers = look()
+        else:
+            with advising(loaded, options, inputs):
+                reports, default_layers = look()
+    except (RuntimeError, AssertionError) as error:
         if image is not None:
             raise
         raise ValueError(
@@ -113,7 +123,7 @@ def _default_layers(loaded: LoadedModel, inputs: Tensor) -> set[str]:
     if loaded.target_layers is not None:
         return {layer_name(loaded.model, layer) for layer in resolve_layers(loaded.model, loaded.target_layers)}
     try:
-        return {layer.name for layer in automatic_layers(loaded.model, lambda: loaded.model(inputs), inputs)}
+        return {layer.name for layer in automatic_layers(loaded.model, lambda: loaded.run(inputs), inputs)}
     except ValueError:  # then the list shows why
         return set()
 

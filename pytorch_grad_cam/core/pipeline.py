@@ -235,13 +235,20 @@ def cut_graph(method: CamMethod, call: Call) -> None:
 
 
 @giving_back
-def attribute(method: CamMethod, inputs: Any, targets: Targets, attributions: Callable[[Call], Tensor]) -> Tensor:
+def attribute(
+    method: CamMethod,
+    inputs: Any,
+    targets: Targets,
+    attributions: Callable[[Call], Tensor],
+    forward_kwargs: Mapping[str, Any] | None = None,
+) -> Tensor:
     """Enter the model as for a map, but for numbers ``(B, ...)`` of the method's own.
 
     Args:
         attributions: makes them for one batch.
+        forward_kwargs: further keyword arguments of the model.
     """
-    call = prepare(method, inputs, (TargetSpec(targets),), False, {})
+    call = prepare(method, inputs, (TargetSpec(targets),), False, {"forward_kwargs": forward_kwargs or {}})
     with guest_of(call):
         return torch.cat([attributions(with_layers(method, part))[:count] for part, count in batches(call)])
 

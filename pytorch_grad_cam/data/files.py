@@ -58,6 +58,19 @@ def write_bytes(
         raise _in_words(error, path) from error
 
 
+def move_file(source: str | Path, target: str | Path) -> None:
+    """Give a file another name on the same disk, in a folder that is made if need be; what is there is replaced.
+
+    Raises:
+        OSError: if that cannot be done; then the file stays where it was.
+    """
+    try:
+        os.makedirs(os.path.dirname(target) or os.curdir, exist_ok=True)
+        os.replace(source, target)
+    except OSError as error:
+        raise _in_words(error, target) from error
+
+
 def write_by(path: str | Path, encode: Callable[[str], None]) -> None:
     """Write a file with a tool that only writes to a path: it gets another name first, as in `write_bytes`.
 

@@ -21,6 +21,16 @@ _WRAPPER_CHILDREN = (("module",), ("_orig_mod",))  # the only child of what Data
 _INDEX_IN_BRACKETS = re.compile(r"\[(-?\d+)\]")
 
 
+def network_in(model: nn.Module) -> nn.Module:
+    """Return the network inside an object that only manages it, as ``YOLO(...)`` of ultralytics; else the model itself.
+
+    Such an object is a module without a ``forward`` of its own, and has the network as ``model``.
+    """
+    inner = vars(model).get("_modules", {}).get("model")
+    runs = type(model).forward is not nn.Module.forward or "forward" in vars(model)
+    return inner if not runs and isinstance(inner, nn.Module) else model
+
+
 def layer_names(model: nn.Module) -> dict[nn.Module, str]:
     """Return the dotted name of every module inside ``model``."""
     return {module: name or "(the model itself)" for name, module in model.named_modules()}

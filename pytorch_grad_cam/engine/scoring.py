@@ -18,6 +18,8 @@ _CPU_VALUES = 8 * 3 * 224 * 224
 log = logging.getLogger(__name__)
 
 Target = Callable[[Any], Tensor]
+# Whether a long call shows a bar on stderr; or a function that is called with the number of steps done and of all.
+Progress = bool | Callable[[int, int], None]
 
 
 def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
@@ -124,9 +126,9 @@ def replaced_bar(module: Any) -> Callable[..., Any] | None:
 
 @contextmanager
 def progress_bar(
-    total: int, label: str, show: bool, make: Callable[..., Any] | None = None
+    total: int, label: str, show: Progress, make: Callable[..., Any] | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Show one bar on stderr if asked for; yield what advances it.
+    """Say how far a long call is, in the way that was asked for; yield what is told of every step forward.
 
     Args:
         make: what somebody has put in the place of ``tqdm.tqdm``: it is given a range, and what it returns is iterated.
@@ -140,6 +142,16 @@ def progress_bar(
 
         yield advance
         advance(1)  # to its end
+        return
+    if callable(show):
+        done = 0
+
+        def tell(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done, total)
+
+        yield tell
         return
     if not show:
         yield lambda count: None

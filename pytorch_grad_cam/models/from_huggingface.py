@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def load_huggingface(spec: str, weights: str | None = None, trust_pickle: bool =
                 kind = transformers.AutoModelForImageClassification
                 model, report = make_local_first(kind.from_pretrained, path), {}
         except Exception as error:  # configurations and the hub's client raise errors of many kinds
+            if "trust_remote_code" in str(error):  # transformers has no class for it
+                raise ValueError(
+                    f"{path!r} needs Python code that comes with it, and that is never run here; if you trust it, load "
+                    "it in a function of your own and name that: --model package.module:function"
+                ) from error
             raise RuntimeError(
                 f"transformers cannot make an image classifier of {path!r} ({first_line(error)}); give a folder that "
                 "save_pretrained wrote, or a config.json"
@@ -113,6 +119,7 @@ def _build_with_state(transformers: Any, path: str, state: Mapping[str, Tensor])
 
 def make_local_first(make: Callable[..., Any], path: str) -> Any:
     """Make something of what is on this machine; only of what is not here, ask the hub."""
+    make = partial(make, trust_remote_code=False)  # without it transformers asks, and waits for an answer
     if Path(path).exists():
         return make(path)
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.engine.image_model import OutputSelector, select_output
 
 TASKS = ("classification", "segmentation", "detection")
 
@@ -26,6 +28,9 @@ class LoadedModel:
         scores: what the outputs of a classifier are, where the source knows it: one of ``targets.score_kinds``; None:
             it is found out.
         task: "classification", "segmentation" or "detection": what the outputs are, one of `TASKS`.
+        read: how a detector's outputs are laid out, one of `targets.detector_layouts.LAYOUTS`; None if they say it.
+        output: the part of the network's output that is meant: an index, a key or an attribute; None: all of it.
+        forward_kwargs: further keyword arguments of the network.
     """
 
     model: nn.Module
@@ -36,6 +41,14 @@ class LoadedModel:
     source: str = ""
     scores: str | None = None
     task: str = "classification"
+    read: str | None = None
+    output: OutputSelector | None = None
+    forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, inputs: Tensor) -> Any:
+        """Return the network's outputs for inputs ``(B, C, h, w)``: the part of them that is meant."""
+        outputs = self.model(inputs, **self.forward_kwargs)
+        return outputs if self.output is None else select_output(outputs, self.output)
 
 
 def in_evaluation(model: nn.Module) -> nn.Module:

@@ -6,6 +6,7 @@ import pickletools
 import zlib
 from io import BytesIO
 from os import SEEK_END
+from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
@@ -52,6 +53,21 @@ def _unpacked(archive: ZipFile, member: str) -> _Bounded:
 
 class _EndlessNameError(Exception):
     """A line of a pickle, which is a name in it, is longer than any name is."""
+
+
+def pickle_protocol(path: str | Path) -> int | None:
+    """Return the protocol of the pickle in a file that torch.save wrote; None if there is none to be seen."""
+    try:
+        with open_archive(Path(path)) as archive:
+            names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+            with archive.open(names[0]) as member:
+                head = member.read(2)
+    except (BadZipFile, IndexError):
+        with open(path, "rb") as file:
+            head = file.read(2)
+    except (OSError, ValueError, NotImplementedError, RuntimeError, EOFError):  # damaged
+        return None
+    return head[1] if len(head) == 2 and head[:1] == PICKLED[1] else None
 
 
 class _Bounded:

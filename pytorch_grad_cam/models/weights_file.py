@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.models.archives import open_archive
-from pytorch_grad_cam.models.pickle_names import PICKLED, check_saved
+from pytorch_grad_cam.models.pickle_names import PICKLED, check_saved, pickle_protocol
 
 # Where training programs put the weights inside a checkpoint, the usual first.
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
@@ -52,7 +53,9 @@ def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, T
                 f"{path} is damaged or incomplete, or not a file of weights ({error}); fetch it again"
             ) from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said below, in one sentence
+            content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # a damaged file makes the reader raise almost anything
         raise ValueError(f"{path} {_why_unreadable(path, error, trust_pickle)}") from error
     return _weights_in(content, path)
@@ -198,7 +201,19 @@ def _why_unreadable(path: Path, error: Exception, trust_pickle: bool) -> str:
             f"holds Python objects beside tensors ({forbidden}), and reading those can run any code; save "
             "model.state_dict() instead, or, if you trust its author, allow it with --trust-pickle (trust_pickle=True)"
         )
-    return "is damaged or incomplete, or not a file of weights; fetch it again"
+    protocol = pickle_protocol(path)
+    if protocol is None or protocol <= 2:
+        return "is damaged or incomplete, or not a file of weights; fetch it again"
+    if not trust_pickle:
+        return (
+            f"was pickled with protocol {protocol}, and only up to 2 can be read without running what a file says; "
+            "save the weights again with torch.save(model.state_dict(), path), or, if you trust its author, allow it "
+            "with --trust-pickle (trust_pickle=True)"
+        )
+    return (
+        f"is a pickle of protocol {protocol} that torch.load does not read, as pickle.dump writes it, or is damaged; "
+        "save the weights with torch.save(model.state_dict(), path)"
+    )
 
 
 def _is_torchscript(path: Path) -> bool:

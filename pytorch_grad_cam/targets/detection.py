@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.boxes import Box
+from pytorch_grad_cam.engine.trees import tensors_in
 from pytorch_grad_cam.targets.classification import Target
 
 _SHOWN = 6  # classes in a message
@@ -251,15 +252,17 @@ def detected_objects(
 
 @dataclass(frozen=True)
 class DetectorOutput:
-    """Outputs of a detector like torchvision's: a list with one dict per image."""
+    """Outputs of a detector for a batch, in a form that is known: that of torchvision, or of ultralytics' heads."""
 
     outputs: Any
+    read: Reader = as_detections
 
     def top(self) -> list[Target]:
-        return [StrongestDetectionTarget() for _ in self.outputs]
+        images = len(self.outputs) if self.read is as_detections else len(next(tensors_in(self.outputs)))
+        return [StrongestDetectionTarget(read=self.read) for _ in range(images)]
 
     def of_class(self, category: int) -> Target:
-        return StrongestDetectionTarget(category)
+        return StrongestDetectionTarget(category, read=self.read)
 
     def contrast(self, first: int, second: int, batch: int) -> None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,9 @@ class ScoreKind:
 
 
 @giving_back
-def score_kind(model: nn.Module, input_tensor: Tensor, stated: str | None = None) -> ScoreKind:
+def score_kind(
+    model: nn.Module, input_tensor: Tensor, stated: str | None = None, run: Callable[[Tensor], Any] | None = None
+) -> ScoreKind:
     """Find out what the scores of a classifier are, by one forward pass with a graph.
 
     In this order: what is stated here, what the model's own ``config.problem_type`` states (transformers), the
@@ -114,6 +116,7 @@ def score_kind(model: nn.Module, input_tensor: Tensor, stated: str | None = None
         model: the network.
         input_tensor: ``(B, C, *S)``, real images: values count.
         stated: one of `SCORE_KINDS`; None: it is found out.
+        run: runs the network, where it takes more than the images or a part of its output is meant.
 
     Raises:
         ValueError: for another kind, a softmax of one score, or outputs without scores ``(B, M)`` or ``(B,)``.
@@ -121,7 +124,7 @@ def score_kind(model: nn.Module, input_tensor: Tensor, stated: str | None = None
     if stated not in (None, *SCORE_KINDS):
         raise ValueError(f"the scores {stated!r} are unknown; give one of {', '.join(SCORE_KINDS)}, or None")
     with undisturbed(model, input_tensor.device):
-        outputs = _with_graph(model, input_tensor)
+        outputs = _with_graph(run or model, input_tensor)
         with torch.enable_grad():  # for what it takes out of them
             scores, _ = class_scores(outputs, "the kind of the scores is asked for")
         return _kind(scores, stated, _configured(model))
@@ -150,7 +153,7 @@ def _configured(model: nn.Module) -> str | None:
     return _PROBLEM_TYPES.get(problem) if isinstance(problem, str) else None
 
 
-def _with_graph(model: nn.Module, images: Tensor) -> Any:
+def _with_graph(model: Callable[[Tensor], Any], images: Tensor) -> Any:
     """Run the model with a graph from the images on; without one where it does not take such images."""
     with torch.enable_grad():
         start = images.detach().clone()

@@ -165,10 +165,12 @@ def kind_of(outputs: Any) -> OutputKind:
     """Say what kind of network returned these outputs: a classifier, a segmentation network or a detector."""
     # Imported here: a classifier needs nothing of the others.
     if isinstance(outputs, (tuple, list)):
-        from pytorch_grad_cam.targets.detection import DetectorOutput, are_detections
+        from pytorch_grad_cam.targets.detection import DetectorOutput
+        from pytorch_grad_cam.targets.detector_layouts import reader_for
 
-        if are_detections(outputs):
-            return DetectorOutput(outputs)
+        read = reader_for(outputs)
+        if read is not None:
+            return DetectorOutput(outputs, read)
     scores = _dense_scores(outputs)
     if scores is not None:
         from pytorch_grad_cam.targets.segmentation import DenseOutput

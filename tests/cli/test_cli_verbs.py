@@ -114,8 +114,8 @@ def test_layers_of_networks_that_take_no_pictures(
 
 def test_words_that_are_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     for argv, message in (
-        (["layer"], "there is no command 'layer'; did you mean 'layers'?"),
-        (["dog.jpg"], "there is no command 'dog.jpg'; give pictures with --image-path dog.jpg"),
+        (["layer"], "'layer' is neither a command nor a picture; did you mean 'layers'?"),
+        (["layers", "a.jpg", "b.jpg"], "unrecognized arguments: b.jpg"),
         (["methods", "--all"], "unrecognized arguments: --all"),
         (["layers", "--method", "gradcam"], "unrecognized arguments: --method gradcam"),
         (["--image-path", "a", "--save", "everything"], "invalid choice: 'everything'"),

@@ -57,7 +57,7 @@ def test_unknown_names() -> None:
         ValueError, match="the model '???' is unknown; known are shapes, torchvision's".replace("?", r"\?")
     ):
         load_model("???")
-    with pytest.raises(ValueError, match=r"net.pth is a file; .* --model resnet50 --weights net.pth"):
+    with pytest.raises(FileNotFoundError, match=r"the network net.pth does not exist; check the path"):
         load_model("net.pth")
     with pytest.raises(
         ValueError, match="'V3' is neither a file nor weights of resnet50; torchvision has IMAGENET1K_V1, I"

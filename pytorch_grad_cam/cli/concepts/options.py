@@ -22,11 +22,15 @@ Feature Factorization): writes <output-dir>/<picture>_concepts.jpg, each place i
 and concepts.json. All pictures are looked at together, so a concept has the same colour in all of them."""
 
 
+_EXAMPLES = ("photos/ --components 5", "dog.jpg cat.jpg --model resnet18 --target-layer layer3")
+
+
 @dataclass(frozen=True)
 class ConceptsOptions(NetworkOptions):
     """How to split pictures into concepts; `parse` says what each means."""
 
     image_path: list[str]
+    page: int
     components: int
     top_k: int
     target_layer: str | None
@@ -39,7 +43,7 @@ class ConceptsOptions(NetworkOptions):
 
 def parse(program: str, arguments: Sequence[str]) -> ConceptsOptions:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
-    parser = CommandParser(prog=program, description=_DESCRIPTION)
+    parser = CommandParser(_EXAMPLES, prog=program, description=_DESCRIPTION)
     add_image_path(parser)
     add_network_arguments(parser)
     concepts = parser.add_argument_group("concepts")

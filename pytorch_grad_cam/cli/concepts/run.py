@@ -16,7 +16,7 @@ from torch import Tensor
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.classes import check_categories, class_label, class_name
 from pytorch_grad_cam.cli.concepts.options import ConceptsOptions
-from pytorch_grad_cam.cli.network import load_network, network_summary, read_scores
+from pytorch_grad_cam.cli.network import advising, load_network, network_summary, read_scores
 from pytorch_grad_cam.cli.output import headed_lines, json_file, refuse_existing, written_files
 from pytorch_grad_cam.data.files import check_writable, write_bytes
 from pytorch_grad_cam.data.images import encoded_image, read_image
@@ -60,13 +60,14 @@ def run(options: ConceptsOptions) -> int:
     if names_many(options.image_path) and not options.overwrite:
         refuse_existing(folder, [*map(_file_name, samples), TABLE])
     loaded, device = load_network(options)
-    images, unread = _read_images(samples, loaded, options.max_pixels)
+    images, unread = _read_images(samples, loaded, options)
     if not images:
         raise ValueError("; ".join(unread))
     inputs = torch.stack([image.inputs for image in images]).to(device)  # (B, C, h, w)
     layer = options.target_layer or next(iter(loaded.target_layers or [None]))
     factorization = DeepFeatureFactorization(loaded.model, layer, loaded.reshape_transform, seed=options.seed)
-    concepts = factorization.concepts(inputs, options.components)
+    with advising(loaded, options, inputs):
+        concepts = factorization.concepts(inputs, options.components)
     kind, loaded = read_scores(loaded, inputs[:1], options.scores)
     classes = _concept_classes(factorization, loaded, kind, inputs, concepts, options.top_k)
     legend = _legend(concepts, classes, loaded)
@@ -98,14 +99,14 @@ def _file_name(sample: Sample) -> str:
 
 
 def _read_images(
-    samples: Sequence[Sample], loaded: LoadedModel, max_pixels: int
+    samples: Sequence[Sample], loaded: LoadedModel, options: ConceptsOptions
 ) -> tuple[list[PreparedImage], list[str]]:
     """Read the images; of those that fail, or are not of the first one's size, say why."""
     images: list[PreparedImage] = []
     problems = []
     for sample in samples:
         try:
-            pixels = read_image(sample.path, max_pixels=max_pixels)
+            pixels = read_image(sample.path, max_pixels=options.max_pixels, page=options.page)
             inputs = loaded.preprocessing(pixels)
             if images and inputs.shape != images[0].inputs.shape:
                 raise ValueError(

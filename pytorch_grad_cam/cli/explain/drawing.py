@@ -169,7 +169,7 @@ def _share(category: int, outputs: Any, kind: ScoreKind | None, loaded: LoadedMo
     """Return how sure the network is of a class or, of a segmentation, which share of the picture it fills."""
     if loaded.task != "classification":
         every = len(loaded.categories or ()) or 1000
-        return dict(predictions(outputs, loaded.task, kind, every) or []).get(category)
+        return dict(predictions(outputs, loaded, kind, every) or []).get(category)
     return class_share(category, outputs, kind)
 
 

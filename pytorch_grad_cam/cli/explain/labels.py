@@ -89,7 +89,7 @@ class PictureLabels:
 
 def verdict_on(maps: Sequence[MapResult], label: int, loaded: LoadedModel) -> Verdict | None:
     """Compare a label with the class that is predicted first; None if the network is no classifier."""
-    first = predictions(maps[0].outputs, loaded.task, maps[0].kind, 1) if loaded.task == "classification" else None
+    first = predictions(maps[0].outputs, loaded, maps[0].kind, 1) if loaded.task == "classification" else None
     return Verdict(first[0][0] == label, label) if first else None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
@@ -28,13 +31,14 @@ from pytorch_grad_cam.common.drawing_names import BLENDS, COLORMAPS, PERCEPTUAL,
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
+LAYOUTS = ("yolov5", "yolov8", "yolo26", "detr")  # as in targets.detector_layouts, which loads torch
 # What can be saved, and what for.
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
     "contact_sheet.jpg",
-    "figure": "<name>_figure.png, for papers and slides: picture, overlay and map with a colour bar and a title; what "
-    "the network never saw is dimmed",
-    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map",
+    "figure": "<name>_figure.png, for papers and slides: picture, overlay and map with a colour bar and a title",
+    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map; of several methods "
+    "the first, being the same, is guided_gb.jpg",
     "heatmap": "<name>_heatmap.png, the map alone; gray where the network never looked",
     "npy": "<name>_cam.npy, float32 (H, W) in the picture's pixels; NaN where the network never looked",
     "boxes": "<name>_boxes.jpg and <name>_boxes.json, around what the map points at",
@@ -44,18 +48,17 @@ FILES = """  <name> is <method> or, if several classes are asked for, <method>_<
   lie in the output folder itself; a folder, a pattern or several pictures get a folder for each picture.
   --save takes:
 """ + "\n".join(f"  {kind:10}{what}" for kind, what in KINDS.items())
-EXAMPLES = """examples:
-  %(prog)s --image-path dog.jpg
-  %(prog)s --image-path dog.jpg --model resnet18 --method layercam --target "tiger cat"
-  %(prog)s --image-path dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"
-  %(prog)s --image-path dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4
-  %(prog)s --image-path dog.jpg --model mypackage.nets:build --size 96 --target 3
-  %(prog)s --image-path dog.jpg --save figure --blend alpha --colormap viridis
-  %(prog)s --image-path street.jpg --model fasterrcnn_resnet50_fpn --target car
-  %(prog)s --image-path photos/ more/*.png --method gradcam layercam --target top-3 --save overlay json
-  %(prog)s --image-path dog.jpg --method gradcam layercam --layer-sweep
-  %(prog)s --image-path dog.jpg --model vit_b_16 --method attentionrollout --discard-ratio 0.9 --attention-grid
-"""
+EXAMPLES = (
+    "dog.jpg",
+    'dog.jpg --model resnet18 --method layercam --target "tiger cat"',
+    'dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"',
+    "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
+    "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
+    "dog.jpg --save figure --blend alpha --colormap viridis",
+    "dog.jpg --method gradcam layercam --layer-sweep",
+    "street.jpg --model yolo11n.pt --trust-pickle --target car",
+    "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
+)
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,16 @@ class ExplainOptions(NetworkOptions):
     """What to draw of what; `add_explanation_arguments` and `add_output_arguments` say what each means."""
 
     image_path: list[str]
+    page: int
     method: list[str]
     target: list[str]
     contrast: list[str] | None
     against: bool
     signed: bool
     task: str | None
+    read: str | None
+    output: int | str | None
+    forward_kwargs: list[tuple[str, Any]] | None
     scores: str | None
     target_layers: list[str] | None
     eigen_smooth: bool
@@ -76,6 +83,8 @@ class ExplainOptions(NetworkOptions):
     batch_size: int | None
     num_samples: int | None
     noise_level: float | None
+    max_passes: int | None
+    budget: float | None
     seed: int
     head_fusion: str | None
     discard_ratio: float | None
@@ -108,14 +117,15 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    methods = "\n".join(f"  {method.name:20}{method.summary}" for method in METHODS.values())
+    methods = textwrap.fill(", ".join(METHODS), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     commands = "\n".join(f"  {command.name:20}{command.summary}" for command in COMMANDS.values())
     parser = CommandParser(
         prog=program,
-        usage="%(prog)s [COMMAND] --image-path PICTURE [...] [options]",
+        examples=EXAMPLES,
+        usage="%(prog)s [COMMAND] PICTURE [...] [options]",
         description="Show which parts of a picture speak for a class: writes <output-dir>/<method>_cam.jpg.",
-        epilog=f"commands:\n{commands}\n\nmethods:\n{methods}\n\nfiles:\n{FILES}\n\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"commands, behind which --help lists the options of each:\n{commands}\n\n"
+        f"methods (the command methods says what each highlights, and what it costs):\n{methods}\n\nfiles:\n{FILES}",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)
@@ -130,7 +140,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
     group = parser.add_argument_group("explanation")
     add = group.add_argument
-    what = "see below; several, or all that ask for no special network (default: gradcam)"
+    what = "see below; several, or all (default: gradcam)"
     add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
     add(
         "--target",
@@ -138,49 +148,55 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="CLASS",
-        help="index or name of a class to explain, or top-3 for the three predicted first; several, too "
-        "(default: the top class)",
+        help="index or name, or top-3; several, too (default: the top class)",
     )
-    what = "what speaks for class A rather than class B: red for A, blue for B; takes the place of --target"
+    what = "what speaks for A (red) rather than B (blue); no --target"
     add("--contrast", nargs=2, metavar=("A", "B"), help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
-    what = "what speaks for and what against the class in one map: red and blue"
+    what = "what speaks for (red) and against the class (blue) in one map"
     add("--signed", action="store_true", help=what)
     add(
         "--task",
         choices=TASKS,
-        help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
-        "detection each object that is found, with its box (default: what the network is known for)",
+        metavar="TASK",
+        help="classification, segmentation (regions of a class) or detection (objects), if the network is your own",
     )
+    what = "form of a detector's output: yolov5 (N, 5 + M), yolov8 (4 + M, N), yolo26 (N, 6) or detr"
+    add("--read", choices=LAYOUTS, metavar="FORM", help=what)
+    what = "of the network's output: an index, a key or an attribute"
+    add("--output", type=_number_or_text, metavar="PART", help=what)
+    what = "of the network's forward, e.g. interpolate_pos_encoding=true"
+    add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
     add_scores(group)
-    what = "dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)"
+    what = "e.g. layer4 or features.-1; several are averaged"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
-    what = "changed inputs per forward pass, at most, for scorecam, ablationcam and the like"
+    what = "changed inputs per forward pass, for scorecam and the like"
     add("--batch-size", type=positive_number("inputs"), metavar="N", help=what)
-    what = "noisy copies for smoothgrad and the like (default: 25), masks for rise (default: 1000)"
+    what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
     add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
-    what = "noise for smoothgrad and the like, as a share of the picture's range (default: 0.15)"
+    what = "for smoothgrad and the like, a share of the range (default: 0.15)"
     add("--noise-level", type=fraction, metavar="X", help=what)
+    what = "work per map; dear methods take fewer samples, or are left out"
+    add("--max-passes", type=positive_number("passes"), metavar="N", help=what)
+    what = "for all maps together, e.g. 60s or 5m; likewise"
+    add("--budget", type=argument_type(_seconds), metavar="TIME", help=what)
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
 
 def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is drawn beside the maps, and what attention is made of."""
     add = parser.add_argument_group("sweeps, attention and labels").add_argument
-    what = "layers.jpg: the same class at every stage of the network, or at each of --target-layers, from one pass"
+    what = "layers.jpg: the same class at every stage, or at each target layer"
     add("--layer-sweep", action="store_true", help=what)
-    what = "attention.jpg: where each head of each block of a vision transformer looks"
+    what = "attention.jpg: where each head of a vision transformer looks"
     add("--attention-grid", action="store_true", help=what)
-    what = "how attentionrollout joins the heads of a block: mean, max or min (default: mean)"
+    what = "of heads in attentionrollout: mean, max or min (default: mean)"
     add("--head-fusion", choices=("mean", "max", "min"), metavar="HOW", help=what)
-    what = "share of each block's attention that attentionrollout leaves out, the lowest first (default: 0)"
+    what = "share of attention that attentionrollout leaves out (default: 0)"
     add("--discard-ratio", type=share_below_one, metavar="X", help=what)
-    what = (
-        "what the pictures show: 'folders', where each lies in a folder with the name of its class, or a CSV file with "
-        "lines PICTURE,CLASS; marks which predictions are right, and counts them"
-    )
+    what = "marks right predictions: 'folders' (named by the class), or a CSV file with lines PICTURE,CLASS"
     add("--labels", metavar="LABELS", help=what)
 
 
@@ -188,15 +204,15 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
     add_output_dir(group)
-    what = "what to write: " + ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
+    what = ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
     group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
     what = (
-        f"jet (default), turbo or another of OpenCV's; safe for the colour-blind and in gray print: "
-        f"{', '.join(PERCEPTUAL)}; of signed maps {' (default) or '.join(SIGNED_COLORMAPS)}, safe for the colour-blind"
+        f"jet (default), turbo ...; safe for the colour-blind and in gray print: {', '.join(PERCEPTUAL)}; signed: "
+        f"{' (default) or '.join(SIGNED_COLORMAPS)}, safe for the colour-blind"
     )
     group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
-    what = "; ".join(f"{name}: {meaning}" for name, meaning in BLENDS.items()) + " (default: classic)"
-    group.add_argument("--blend", choices=list(BLENDS), default="classic", help=what)
+    what = "classic (default), alpha (as opaque as the map is strong) or contour (lines)"
+    group.add_argument("--blend", choices=list(BLENDS), default="classic", metavar="HOW", help=what)
     group.add_argument("--dark", action="store_true", help="figures on a dark ground")
     add_image_weight(group, default=0.5)
     group.add_argument(
@@ -204,8 +220,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
         type=argument_type(_threshold),
         default=0.5,
         metavar="T",
-        help="boxes lie around what exceeds this share of the map's maximum, or p90: its 90th percentile, or otsu "
-        "(default: 0.5)",
+        help="of boxes: share of the maximum, p90 or otsu (default: 0.5)",
     )
     add_overwrite(group)
 
@@ -215,6 +230,31 @@ def _colormap(text: str) -> str:
     if name not in (*COLORMAPS, *SIGNED_COLORMAPS):
         raise ValueError(f"unknown colormap {text!r}; known: {', '.join((*COLORMAPS, *SIGNED_COLORMAPS))}")
     return name
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def _keyword(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"{text!r} is no argument; write NAME=VALUE, e.g. interpolate_pos_encoding=true")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:].lower()
+    try:
+        value = float(number) * {"s": 1, "m": 60, "h": 3600}[unit] if unit.isalpha() else float(text)
+    except (KeyError, ValueError):
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{text!r} is no time; give one such as 60s, 5m or 1h")
+    return value
 
 
 def _threshold(text: str) -> float | str:

@@ -34,7 +34,7 @@ def in_full(maps: Sequence[MapResult], loaded: LoadedModel, automatic_layer: boo
 
 def in_brief(source: str, maps: Sequence[MapResult], loaded: LoadedModel, folder: Path, files: int) -> str:
     """Say the same in one line, for one of many pictures."""
-    classes = predictions(maps[0].outputs, loaded.task, maps[0].kind, 1) or []
+    classes = predictions(maps[0].outputs, loaded, maps[0].kind, 1) or []
     seen = ", ".join(f"{class_label(index, loaded.categories)} {_share(maps[0], share)}" for index, share in classes)
     return f"{source}: {seen or 'no class'}; {files} file{'s' if files != 1 else ''} in {folder}"
 
@@ -66,7 +66,7 @@ def notes(maps: Sequence[MapResult]) -> Iterator[str]:
 
 def _predicted(result: MapResult, loaded: LoadedModel) -> Iterator[str]:
     """Say what the network sees in the picture."""
-    shares = predictions(result.outputs, loaded.task, result.kind, MOST_PREDICTIONS)
+    shares = predictions(result.outputs, loaded, result.kind, MOST_PREDICTIONS)
     if shares is not None:
         lines = [f"{_share(result, share):>7}  {class_label(index, loaded.categories)}" for index, share in shares]
         yield from headed_lines("predicted", lines or ["no class above 50 %"])
@@ -85,7 +85,7 @@ def _why_this_one(result: MapResult, loaded: LoadedModel) -> str:
         return " (the network's one score)"
     if loaded.task != "segmentation":
         return " (the top class)"
-    seen = predictions(result.outputs, loaded.task, None, 1) or []
+    seen = predictions(result.outputs, loaded, None, 1) or []
     if [index for index, _ in seen] == [result.category]:
         return " (the largest region)"
     background = class_label(0, loaded.categories)

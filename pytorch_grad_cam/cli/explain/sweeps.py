@@ -14,6 +14,7 @@ from pytorch_grad_cam.attention_rollout import AttentionRollout
 from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
 from pytorch_grad_cam.cli.explain.image_files import target_slug
+from pytorch_grad_cam.cli.explain.owners import comment_for
 from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, shared_label
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.visualization.overlay import overlay_map
@@ -124,7 +125,9 @@ class SweepFiles:
         )
 
     def _files(self, stem: str, sheet: NDArray[np.uint8], arrays: dict[str, NDArray[np.float32]]) -> dict[str, bytes]:
-        files = {f"{stem}.jpg": encoded_image("a.jpg", sheet)}
+        files = {
+            f"{stem}.jpg": encoded_image("a.jpg", sheet, comment_for(self.drawing.source, self.drawing.options.page))
+        }
         if "npy" in self.kinds:
             file = BytesIO()
             np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -24,11 +24,13 @@ from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.targets.class_names import find_class
 from pytorch_grad_cam.targets.classification import Target
-from pytorch_grad_cam.targets.detection import DetectedObject, detected_objects
+from pytorch_grad_cam.targets.detection import DetectedObject, as_detections, detected_objects
+from pytorch_grad_cam.targets.detector_layouts import LAYOUTS, reader_for
 from pytorch_grad_cam.targets.score_kinds import NONE, ScoreKind
 from pytorch_grad_cam.targets.segmentation import dense_scores, predicted_classes
 
 MOST_PREDICTIONS = 5  # classes that are listed
+MOST_LOOKED_AT = 300  # objects of a head that suppresses none of its boxes itself
 MOST_OBJECTS = 8  # that are explained without being asked for one by one
 MIN_SCORE = 0.5  # of an object that counts without being asked for
 
@@ -94,16 +96,20 @@ def parse_contrast(texts: Sequence[str] | None, categories: tuple[str, ...] | No
 
 
 def image_targets(
-    loaded: LoadedModel, kind: ScoreKind | None, choices: Sequence[ClassChoice], outputs: Any
+    loaded: LoadedModel,
+    kind: ScoreKind | None,
+    choices: Sequence[ClassChoice],
+    outputs: Any,
+    seen: tuple[int, int],
 ) -> list[ImageTarget]:
-    """Return what is explained of one picture, by the network's outputs for it.
+    """Return what is explained of one picture, by the network's outputs for it; it sees height and width ``seen``.
 
     Raises:
         ValueError: if the network does not do its task, or finds nothing of what was named.
     """
-    check_task(outputs, loaded.task)
+    check_task(outputs, loaded)
     if loaded.task == "detection":
-        objects = _chosen_objects(outputs, choices, loaded.categories)
+        objects = _chosen_objects(outputs, choices, loaded, seen)
         return [DetectedObjectTarget(number, detected) for number, detected in enumerate(objects, 1)]
     if not choices:
         return [None]
@@ -156,10 +162,10 @@ def _predicted_regions(outputs: Any, choices: Sequence[ClassChoice], categories:
 
 
 def _chosen_objects(
-    outputs: Any, choices: Sequence[ClassChoice], categories: tuple[str, ...] | None
+    outputs: Any, choices: Sequence[ClassChoice], loaded: LoadedModel, seen: tuple[int, int]
 ) -> list[DetectedObject]:
     """Return the objects of the chosen classes, each once; those that the detector is sure of if none was chosen."""
-    objects = detected_objects(one_image(outputs, 0, 1), 0.0)
+    objects = _objects(outputs, loaded, 0.0, MOST_LOOKED_AT, seen)
     if not objects:
         raise ValueError("the detector finds no object in the picture, so there is none to explain; is it trained?")
     if not choices:
@@ -171,7 +177,7 @@ def _chosen_objects(
             continue
         same = [detected for detected in objects if detected.category == choice]
         if not same:
-            raise _absent("detector", choice, [detected.category for detected in objects], categories)
+            raise _absent("detector", choice, [detected.category for detected in objects], loaded.categories)
         chosen += [detected for detected in same if detected.score >= MIN_SCORE][:MOST_OBJECTS] or same[:1]
     return list(dict.fromkeys(chosen))
 
@@ -187,29 +193,32 @@ def _class_in_words(index: int, categories: tuple[str, ...] | None) -> str:
     return f"class {index}" if name is None else name
 
 
-def predictions(outputs: Any, task: str, kind: ScoreKind | None, count: int) -> list[tuple[int, float]] | None:
+def predictions(
+    outputs: Any, loaded: LoadedModel, kind: ScoreKind | None, count: int
+) -> list[tuple[int, float]] | None:
     """Return what the network sees: classes with their shares or areas, or objects with their scores.
 
     At most ``count``, index and share in 0..1 (of the kind "none": the number itself), the highest first; None if there
     is nothing of that kind.
     """
-    seen = _regions_or_objects(outputs, task, count)
+    seen = _regions_or_objects(outputs, loaded, count)
     scores = None if seen or kind is None else picture_scores(outputs)
     return seen if scores is None or kind is None else kind.seen(scores, count)
 
 
-def check_task(outputs: Any, task: str) -> None:
+def check_task(outputs: Any, loaded: LoadedModel) -> None:
     """Refuse a task that the network was not made for.
 
     Raises:
         ValueError: if its outputs are others.
     """
     try:
-        _regions_or_objects(outputs, task, 1)
+        _regions_or_objects(outputs, loaded, 1)
     except NoScoresError as error:
-        raise ValueError(
-            f"this network does no {task}: {error.problem}; leave out --task, or choose a network for it with --model"
-        ) from error
+        advice = "leave out --task, or choose a network for it with --model"
+        if loaded.task == "detection":
+            advice += f"; if it is a detector, say how its output is laid out: --read {'|'.join(LAYOUTS)}"
+        raise ValueError(f"this network does no {loaded.task}: {error.problem}; {advice}") from error
 
 
 def _area_shares(outputs: Any) -> Tensor:
@@ -219,13 +228,21 @@ def _area_shares(outputs: Any) -> Tensor:
     return predicted.bincount(minlength=max(2, len(scores))) / len(predicted)
 
 
-def _regions_or_objects(outputs: Any, task: str, count: int) -> list[tuple[int, float]] | None:
+def _objects(
+    outputs: Any, loaded: LoadedModel, least_score: float, at_most: int | None, seen: tuple[int, int] | None = None
+) -> list[DetectedObject]:
+    """Return what a detector finds in one picture, in the form that is known or was said."""
+    read = reader_for(outputs, loaded.read, seen) or as_detections
+    return detected_objects(one_image(outputs, 0, 1), least_score, at_most, read)
+
+
+def _regions_or_objects(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
     """Return what a segmentation network or detector sees; None if it is no such network."""
-    if task == "segmentation":
+    if loaded.task == "segmentation":
         shares = _area_shares(outputs)
         largest = shares.topk(min(count, len(shares))).indices.tolist()
         return [(index, float(shares[index])) for index in largest if shares[index] > 0]
-    if task == "detection":
-        objects = detected_objects(one_image(outputs, 0, 1), MIN_SCORE, count)
+    if loaded.task == "detection":
+        objects = _objects(outputs, loaded, MIN_SCORE, count)
         return [(detected.category, detected.score) for detected in objects]
     return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.cli.explain import report
-from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
+from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult, as_said
 from pytorch_grad_cam.cli.explain.image_files import target_slug
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.network import load_network
@@ -58,7 +58,7 @@ def each_file(options: ExplainOptions, explain: Callable[[str], Sequence[str]]) 
 def load_for_arrays(options: ExplainOptions) -> tuple[LoadedModel, torch.device]:
     """Load the network; mean and deviation are those of the numbers' channels, which need not be one or three."""
     loaded, device = load_network(replace(options, mean=None, std=None))
-    return (loaded if options.task is None else replace(loaded, task=options.task)), device
+    return as_said(loaded, options), device
 
 
 def network_input(

@@ -13,7 +13,10 @@ from pytorch_grad_cam.cli.method_names import chosen_methods
 
 T = TypeVar("T")
 # Options of pictures, which mean nothing for other inputs.
-ONLY_PICTURES = ("--save", "--box-threshold", "--layer-sweep", "--attention-grid", "--labels", "--overwrite")
+ONLY_PICTURES = (
+    *("--read", "--max-passes", "--budget", "--save", "--box-threshold"),
+    *("--layer-sweep", "--attention-grid", "--labels", "--overwrite"),
+)
 SIZES = ("--size", "--squash", "--max-pixels")
 NORMALIZE = ("none", "unit", "zscore")
 
@@ -48,7 +51,6 @@ def parse_options(
         usage="%(prog)s --image-path FILE [...] --model NAME [options]",
         description=COMMANDS[name].description,
         epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--image-path", "--path", required=True, nargs="+", action="extend", metavar="FILE", help=path_help
@@ -66,6 +68,7 @@ def parse_options(
         known["--mean"].help = "one number, or one for each channel, that is subtracted first"
         known["--std"].help = "likewise, by which the rest is divided"
         known["--model"].help = "package.module:factory for your own network, or a .pt2 file of torch.export"
+    parser.set_defaults(page=1)
     options = vars(parser.parse_args(arguments))
     given = [option for option in hidden if options[known[option].dest] != known[option].default]
     if given:

@@ -37,7 +37,7 @@ def run(options: SignalOptions) -> int:
     check_writable(options.output_dir)
     signals = {path: read_signal(path, options.key, options.index) for path in options.image_path[:1]}
     loaded, device = load_for_arrays(options)
-    explainer = ImageExplainer(loaded, options, device, progress=False)
+    explainer = ImageExplainer(loaded, options, device)
 
     def explain(path: str) -> Sequence[str]:
         signal = signals.pop(path, None) or read_signal(path, options.key, options.index)

@@ -15,7 +15,7 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.cli.classes import TopClasses, class_label
 from pytorch_grad_cam.cli.explain.arrays.common import each_file
 from pytorch_grad_cam.cli.explain.arrays.video_options import VideoOptions
-from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
+from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, as_said
 from pytorch_grad_cam.cli.network import load_network, network_summary, read_scores
 from pytorch_grad_cam.cli.output import headed_lines, written_files
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
@@ -43,9 +43,10 @@ def run(options: VideoOptions) -> int:
     check_writable(options.output_dir)
     videos = {path: _read(path, options) for path in options.image_path[:1]}
     loaded, device = load_network(options)
+    loaded = as_said(loaded, options)
     if loaded.task != "classification":
         raise ValueError(f"{loaded.source} does {loaded.task}; a video is explained for one class of a classifier")
-    explainer = ImageExplainer(loaded, options, device, progress=False)
+    explainer = ImageExplainer(loaded, options, device)
 
     def explain(path: str) -> Sequence[str]:
         video = videos.pop(path, None) or _read(path, options)
@@ -85,7 +86,7 @@ def _shares(loaded: LoadedModel, inputs: Tensor, kind: ScoreKind | None) -> Tens
         ValueError: if the network gives no scores of classes.
     """
     with undisturbed(loaded.model, inputs.device):
-        outputs = [loaded.model(part) for part in torch.split(inputs, _BATCH)]
+        outputs = [loaded.run(part) for part in torch.split(inputs, _BATCH)]
     if kind is None or not all(isinstance(part, Tensor) and part.ndim == 2 for part in outputs):
         raise ValueError("a video is explained for one class, and this network does not return one number per class")
     return torch.stack([kind.shares(scores) for scores in torch.cat(outputs).cpu()])

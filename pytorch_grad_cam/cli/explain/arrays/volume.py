@@ -40,7 +40,7 @@ def run(options: VolumeOptions) -> int:
     check_writable(options.output_dir)
     volumes = {path: read_volume(path, options.key, options.index) for path in options.image_path[:1]}
     loaded, device = load_for_arrays(options)
-    explainer = ImageExplainer(loaded, options, device, progress=False)
+    explainer = ImageExplainer(loaded, options, device)
 
     def explain(path: str) -> Sequence[str]:
         volume = volumes.pop(path, None) or read_volume(path, options.key, options.index)
