@@ -1,4 +1,4 @@
-.PHONY: setup check test test-oldest bench
+.PHONY: setup check test test-oldest published bench
 
 PYTHON ?= python3
 OLDEST_PYTHON ?= python3.11
@@ -18,6 +18,9 @@ test-oldest:  ## the default tests with the oldest versions that pyproject.toml 
 	$(OLDEST_PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[test]"
 	.venv-oldest/bin/python -m pytest
+
+published:  ## the tests that grad-cam publishes, fetched into a temporary folder and run with ours; needs the network
+	$(PYTHON) -m benchmarks.published_tests
 
 bench:  ## cost and localisation beside the peers, which go into a folder of their own; writes benchmarks/results/
 	$(PYTHON) -m benchmarks.peers
