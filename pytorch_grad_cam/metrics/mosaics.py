@@ -69,7 +69,8 @@ def grid_groups(
     Returns:
         For each mosaic the indices of its pictures, cell by cell.
     """
-    pile, groups = _Pile(classes, confidences, least, seed), []
+    pile = _Pile(classes, confidences, least, seed)
+    groups: list[Group] = []
     while len(pile.left) >= cells and len(groups) < most:
         groups.append(tuple(pile.drawn([pile.take(name) for name in pile.fullest()[:cells]])))
     return groups
@@ -85,7 +86,8 @@ def focus_groups(
     seed: int = 0,
 ) -> list[Group]:
     """Choose half of the pictures of one class, and the others each of another class; see `grid_groups`."""
-    pile, groups = _Pile(classes, confidences, least, seed), []
+    pile = _Pile(classes, confidences, least, seed)
+    groups: list[Group] = []
     own = cells // 2
     while len(groups) < most:
         fullest = pile.fullest()
