@@ -38,7 +38,7 @@ class _Pile:
 
     def fullest(self) -> list[int]:
         """Return the classes, those with most pictures left first, so that as many mosaics as possible can be made."""
-        return sorted(self.drawn(list(self.left)), key=lambda name: -len(self.left[name]))
+        return sorted(self.drawn(sorted(self.left)), key=lambda name: -len(self.left[name]))
 
     def take(self, name: int) -> int:
         index = self.left[name].pop(0)
@@ -91,7 +91,7 @@ def focus_groups(
     own = cells // 2
     while len(groups) < most:
         fullest = pile.fullest()
-        others = fullest[1 : 1 + cells - own]
+        others = fullest[1:][own - cells :]  # the smallest piles: the large ones are for mosaics of their own
         if len(others) < cells - own or len(pile.left[fullest[0]]) < own:
             break
         chosen = [pile.take(fullest[0]) for _ in range(own)] + [pile.take(name) for name in others]
