@@ -27,7 +27,7 @@ from pytorch_grad_cam.metrics.references import REFERENCES
 from pytorch_grad_cam.metrics.thresholds import MaxBoxAcc, MaxBoxAccV2
 from pytorch_grad_cam.models.shapes import load_shapes, preprocess
 
-COUNT = 8
+SCENES = (0, 21, 33, 41, 42, 52, 60, 63)  # the first 8 of TEST_SEEDS of which this is so
 WIDE = ("gradcam", "gradcam++", "xgradcam")  # they mark the whole object
 METHODS = (*WIDE, "layercam", "hirescam")  # these a part of it
 FEWER = {
@@ -78,24 +78,26 @@ def grown(mask: Any, pixels: int) -> Any:
     return cv2.dilate(mask.astype(np.uint8), disc).astype(bool)
 
 
-def scenes() -> Iterator[tuple[Tensor, Any]]:
-    net = load_shapes()
-    for seed in TEST_SEEDS:
-        scene = render_scene(seed)
-        thing, image = scene.objects[-1], preprocess(scene.image)
-        around = torch.from_numpy(grown(thing.mask, 4))
-        without, alone = image.masked_fill(around, 0), image.masked_fill(~around, 0)
-        with torch.no_grad():
-            before, gone, kept = net(torch.cat([image, without, alone]))[:, thing.index].sigmoid().tolist()
-        if len(scene.objects) > 1 and before > 0.9 and gone < 0.1 and kept > 0.5:
-            yield image[0], thing
+def scene_of(net: Any, seed: int) -> tuple[Tensor, Any]:
+    """The picture of a scene, and the object that is asked for; asserts that it is the evidence."""
+    scene = render_scene(seed)
+    thing, image = scene.objects[-1], preprocess(scene.image)
+    around = torch.from_numpy(grown(thing.mask, 4))
+    without, alone = image.masked_fill(around, 0), image.masked_fill(~around, 0)
+    with torch.no_grad():
+        before, gone, kept = net(torch.cat([image, without, alone]))[:, thing.index].sigmoid().tolist()
+    assert len(scene.objects) > 1
+    assert before > 0.9
+    assert gone < 0.1
+    assert kept > 0.5
+    return image[0], thing
 
 
 @cache
 def known() -> tuple[Case, dict[str, Any]]:
     """The case of some scenes, and maps of them by name."""
-    net, found = load_shapes(), scenes()
-    images, things = zip(*(next(found) for _ in range(COUNT)), strict=True)
+    net = load_shapes()
+    images, things = zip(*(scene_of(net, TEST_SEEDS[place]) for place in SCENES), strict=True)
     x, masks = torch.stack(images), np.stack([thing.mask for thing in things])
     classes = [thing.index for thing in things]
     # The outline alone is the class, and a hole or a cut-out of that form still shows it: the object is marked without.
