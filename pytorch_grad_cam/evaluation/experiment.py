@@ -15,6 +15,7 @@ from pytorch_grad_cam.evaluation.batches import ImageBatch, Images, batches_of
 from pytorch_grad_cam.evaluation.candidates import CHEAP, Candidate, candidates
 from pytorch_grad_cam.evaluation.comparison import Comparison
 from pytorch_grad_cam.evaluation.families import LOCALISATION, family_of, label_of
+from pytorch_grad_cam.evaluation.groups import Groups, confidences_of, measure_groups
 from pytorch_grad_cam.evaluation.measuring import Measurement, Scoring, measure, scored_case
 from pytorch_grad_cam.evaluation.records import Records
 from pytorch_grad_cam.metrics.case import Case
@@ -99,12 +100,13 @@ def compare(
         settings | _identity(model, rows, chosen) | {"thumbnails": thumbnails},
     )
     measurement = Measurement(chosen, seed, batch_size, score, thumbnails)
+    groups = Groups(chosen, seed)
     known = len(images) if isinstance(images, Tensor) else total
     with _bar(progress, None if known is None else known * len(rows)) as advance:
         first = 0
         for index, batch in enumerate(batches_of(images, batch_size, targets=targets, masks=masks, boxes=boxes)):
             _check_needs(chosen, batch)
-            _batch(records, measurement, model, rows, batch, index, first, advance)
+            _batch(records, measurement, groups, model, rows, batch, index, first, advance)
             first += len(batch.inputs)
     return Comparison.of_records(
         records, rows, chosen, settings, model=name or type(model).__name__, categories=categories
@@ -172,6 +174,7 @@ def _check_needs(metrics: dict[str, Metric], batch: ImageBatch) -> None:
 def _batch(
     records: Records,
     measurement: Measurement,
+    groups: Groups,
     model: Any,
     rows: Sequence[Candidate],
     batch: ImageBatch,
@@ -181,18 +184,25 @@ def _batch(
 ) -> None:
     """Measure every row on one batch, unless that was done before."""
     digest = batch.digest()
-    same = records.begin(index, digest)
-    case: Case | None = None
-    if not same:
-        case = scored_case(model, batch, measurement)
-        records.add(index, 0, _about_images(case, batch, digest))
+    cases: list[Case] = []  # the one of the batch, once it is needed
+
+    def case() -> Case:
+        cases[:] = cases or [scored_case(model, batch, measurement)]
+        return cases[0]
+
+    if not records.begin(index, digest):
+        records.add(index, 0, _about_images(case(), batch, digest))
+    about = records.get(index, 0)
+    assert about is not None
+    found = [(group, group.case(model, measurement)) for group in groups.add(batch.inputs, first, about)]
     for place, row in enumerate(rows, 1):
         record = records.get(index, place)
         if record is None:
             reason = records.fails_always(place)
-            if reason is None and case is None:
-                case = scored_case(model, batch, measurement)
-            record = measure(row, case, measurement, first) if reason is None else {"reason": reason}
+            record = measure(row, case(), measurement, first) if reason is None else {"reason": reason}
+            if "maps" in record:
+                record["joint"], failed = measure_groups(row, found, measurement)
+                record["reasons"] |= failed
             records.add(index, place, record)
         elif record.get("layers"):
             row.pin(record["layers"])
@@ -206,6 +216,7 @@ def _about_images(case: Case, batch: ImageBatch, digest: str) -> dict[str, Any]:
         "digest": digest,
         "ids": list(batch.ids or []),
         "classes": [each if isinstance(each, int) else None for each in classes],
+        "confidences": [0.0] * len(scores) if case.model is None else confidences_of(case),
         "scores": scores,
     }
 
