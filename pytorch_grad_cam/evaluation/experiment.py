@@ -24,8 +24,9 @@ from pytorch_grad_cam.metrics.table import METRICS
 from pytorch_grad_cam.runs.fingerprint import model_fingerprint
 from pytorch_grad_cam.targets.classification import category_of
 
-# Cheap, and without annotations: two curves, of which the difference is what counts, one masked pass, the map alone.
-DEFAULT_METRICS = ("insertion_minus_deletion", "insertion", "deletion", "average_drop", "entropy")
+# Cheap, and without annotations: two curves, of which the difference is what counts, mosaics, one masked pass, the map.
+DEFAULT_METRICS = ("insertion_minus_deletion", "insertion", "deletion", "gridpg", "average_drop", "entropy")
+WITH_OBJECTS = ("energy_to_chance", "pointing_game")  # beside these, where masks or boxes are known
 
 
 def compare(
@@ -64,7 +65,7 @@ def compare(
         layers: each gives a row for each method: a dotted name, a module, or a list of these, whose maps are averaged.
             None: the automatic choice, made once, on the first images.
         metrics: names in ``pytorch_grad_cam.metrics.METRICS``, or objects of them with parameters of one's own. None:
-            what is cheap and needs no annotation, see ``DEFAULT_METRICS``.
+            what is cheap, see ``DEFAULT_METRICS``; with ``masks=`` or ``boxes=`` also ``WITH_OBJECTS``.
         targets: None (each image's top class), a class, a callable, or one of these per image.
         masks: bool ``(N, *S)``, where the object is.
         boxes: per image ``(K, 4)``: x1, y1, x2, y2 in positions of the input, the last exclusive.
@@ -89,7 +90,8 @@ def compare(
         TypeError, ValueError: for arguments that do not go together; nothing has been measured then.
         ValueError: if the journal is that of other arguments.
     """
-    chosen = chosen_metrics(metrics)
+    known_objects = () if masks is None and boxes is None else WITH_OBJECTS
+    chosen = chosen_metrics((*DEFAULT_METRICS, *known_objects) if metrics is None else metrics)
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} is no number of images; give a whole number from 1 on")
     rows = candidates(model, methods, layers, seed=seed, batch_size=batch_size, reshape_transform=reshape_transform)
@@ -113,14 +115,14 @@ def compare(
     )
 
 
-def chosen_metrics(metrics: Iterable[str | Metric] | None) -> dict[str, Metric]:
+def chosen_metrics(metrics: Iterable[str | Metric]) -> dict[str, Metric]:
     """Return metrics by the names under which they are reported.
 
     Raises:
         ValueError: for an unknown name, the same metric twice, or none.
         TypeError: for what is neither a name nor a metric.
     """
-    listed = [metrics] if isinstance(metrics, (str, Metric)) else list(DEFAULT_METRICS if metrics is None else metrics)
+    listed = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
     found: dict[str, Metric] = {}
     for given in listed:
         if not isinstance(given, (str, Metric)):
