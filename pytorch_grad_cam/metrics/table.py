@@ -36,5 +36,6 @@ METRICS: dict[str, Metric] = {
         randomisation.SmoothParameterRandomisation(),
         randomisation.EfficientParameterRandomisation(),
         randomisation.RandomLogit(),
+        randomisation.PictureRandomisation(),
     )
 }
