@@ -144,7 +144,9 @@ class _Shared:
             return [self._of_class(name, method, layers) for layers in used]
         if callable(method):
             explain = method
-            return [Candidate(name, METHOD, self.model, explain=lambda x, targets, model, _: explain(x, targets, model))]
+            return [
+                Candidate(name, METHOD, self.model, explain=lambda x, targets, model, _: explain(x, targets, model))
+            ]
         raise TypeError(
             f"the method {name!r} must be a name, a class or object of a method, or a callable from inputs, targets and "
             f"model to maps, not {type(method).__name__}"
@@ -182,7 +184,9 @@ def _named(methods: Any) -> dict[str, Any]:
             continue
         name = method_name(method) if isinstance(method, str) else _name_of(method)
         if name in found and not isinstance(method, str):
-            raise ValueError(f"two methods are called {name!r}; give them names: methods={{'first': ..., 'second': ...}}")
+            raise ValueError(
+                f"two methods are called {name!r}; give them names: methods={{'first': ..., 'second': ...}}"
+            )
         found[name] = _by_name(method)
     return found
 

@@ -57,7 +57,6 @@ from pytorch_grad_cam.evaluation.statistics import CONFIDENCE, RESAMPLES, Interv
 from pytorch_grad_cam.metrics.metric import Metric
 
 
-
 @dataclass(frozen=True)
 class Row:
     """A method at its layers, or a reference map, and what was measured of it.
@@ -134,7 +133,8 @@ class Comparison:
         images = [image for record in records.of_row(0) for image in _images(record, categories)]
         counts = [len(record["ids"]) for record in records.of_row(0)]
         rows = [
-            _row(candidate, list(records.of_row(place)), counts, metrics) for place, candidate in enumerate(candidates, 1)
+            _row(candidate, list(records.of_row(place)), counts, metrics)
+            for place, candidate in enumerate(candidates, 1)
         ]
         found = {"confidence": CONFIDENCE, "resamples": RESAMPLES, **settings}
         return cls(model, dict(metrics), images, _named_apart(rows), found)

@@ -75,7 +75,7 @@ def disagreements(data: Mapping[str, Any]) -> dict[str, list[float | None]]:
     apart: dict[str, list[float | None]] = {}
     shares = []
     for metric in data["metrics"]:
-        lists = [row["scores"][metric["name"]]["values"] for row in methods if metric["name"] in row["scores"]]
+        lists = [_per_picture(row["scores"][metric["name"]]) for row in methods if metric["name"] in row["scores"]]
         spread = np.array([_spread(values) for values in zip(*lists, strict=True)], dtype=np.float64)
         apart[metric["name"]] = _list(spread) if len(spread) else [None] * len(data["images"])
         if np.nansum(spread) > 0:
@@ -84,6 +84,11 @@ def disagreements(data: Mapping[str, Any]) -> dict[str, list[float | None]]:
     judged = np.isfinite(together)
     means = np.where(judged, together, 0).sum(0) / np.where(judged.any(0), judged.sum(0), np.nan)
     return {"": _list(means), **apart}
+
+
+def _per_picture(score: Mapping[str, Any]) -> list[float | None]:
+    """Return the numbers of the pictures. Of a measure of whole data sets a picture has statistics, and no number."""
+    return [None if isinstance(value, list) else value for value in score["values"]]
 
 
 def _spread(values: Sequence[float | None]) -> float:
@@ -126,7 +131,7 @@ def _for_script(data: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]]) 
             {
                 "id": row["id"],
                 "kind": row["kind"],
-                "values": {name: score["values"] for name, score in row["scores"].items()},
+                "values": {name: _per_picture(score) for name, score in row["scores"].items()},
             }
             for row in data["rows"]
         ],
@@ -187,7 +192,7 @@ def _table_row(
     floors: Mapping[tuple[str, str], list[str]],
     times: Mapping[str, float] | None,
 ) -> Iterator[str]:
-    yield f'<tr data-kind="{escape(row["kind"])}"><th scope="row">{escape(row["id"])}'
+    yield f'<tr data-kind="{escape(row["kind"])}" data-row="{escape(row["id"])}"><th scope="row">{escape(row["id"])}'
     if row["kind"] == "reference":
         yield " <small>reference map</small>"
     if row["reason"]:

@@ -29,7 +29,9 @@ def plot(comparison: Comparison, metrics: Sequence[str]) -> Any:
     for axes, name in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
         higher = comparison.metrics[name].higher_is_better
         sign = -1 if higher is False else 1
-        order = sorted(made, key=lambda row: (row.kind == "method", _key(sign * comparison.interval(row.id, name).value)))
+        order = sorted(
+            made, key=lambda row: (row.kind == "method", _key(sign * comparison.interval(row.id, name).value))
+        )
         for height, row in enumerate(order):
             found = comparison.interval(row.id, name)
             colour = "#1f5fa8" if row.kind == "method" else "#8a8a8a"

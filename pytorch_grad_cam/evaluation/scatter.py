@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 WIDTH, HEIGHT = 640, 440
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 14, 48
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 LONGEST = 30  # letters of a label; the title has them all
 LETTER, LINE = 5.9, 13.0  # of a label: width and height in units of the picture
 
@@ -153,6 +154,7 @@ def _frame(across: _Scale, along: _Scale, x: Axis, y: Axis) -> Iterator[str]:
 def _marks(points: Sequence[Point], across: _Scale, along: _Scale) -> Iterator[str]:
     places = [(across(point.x.value), along(point.y.value)) for point in points]
     taken = [(left - 4, top - 4, left + 4, top + 4) for left, top in places]
+    lines = [line for point in points for line in _lines(point, across, along)]
     for point, (left, top) in zip(points, places, strict=True):
         kind = " reference" if point.reference else ""
         says = f"{point.name}: {_words(across.axis, point.x)}; {_words(along.axis, point.y)}"
@@ -160,7 +162,7 @@ def _marks(points: Sequence[Point], across: _Scale, along: _Scale) -> Iterator[s
         yield f'<path class="bar" d="M{across(point.x.low):.1f} {top:.1f}H{across(point.x.high):.1f}'
         yield f'M{left:.1f} {along(point.y.low):.1f}V{along(point.y.high):.1f}"/>'
         yield f'<circle class="point{kind}" cx="{left:.1f}" cy="{top:.1f}" r="3.6"/>'
-        yield from _label(point, (left, top), taken, kind)
+        yield from _label(point, (left, top), taken, lines, kind)
         yield "</g>"
 
 
@@ -168,17 +170,25 @@ def _words(axis: Axis, interval: Interval) -> str:
     return f"{axis.name} {interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
 
 
+def _lines(point: Point, across: _Scale, along: _Scale) -> Iterator[Box]:
+    """Return where the two lines of intervals are."""
+    left, right = sorted((across(point.x.low), across(point.x.high)))
+    top, bottom = sorted((along(point.y.low), along(point.y.high)))
+    yield left, along(point.y.value) - 1, right, along(point.y.value) + 1
+    yield across(point.x.value) - 1, top, across(point.x.value) + 1, bottom
+
+
 def _label(
-    point: Point, place: tuple[float, float], taken: list[tuple[float, float, float, float]], kind: str
+    point: Point, place: tuple[float, float], taken: list[Box], lines: Sequence[Box], kind: str
 ) -> Iterator[str]:
-    """Write the name where nothing is yet, near its point; where there is no room it stands in the title alone."""
+    """Write the name near its point, where nothing is yet; else over lines; without room in the title alone."""
     name = point.name if len(point.name) <= LONGEST else f"{point.name[: LONGEST - 3]}..."
     width = LETTER * len(name)
-    for away, (right, down) in product((7, 16, 28, 42, 58), _DIRECTIONS):
+    for avoided, away, (right, down) in product((lines, ()), (7, 16, 28, 42, 58), _DIRECTIONS):
         middle = place[0] + right * (away + width / 2), place[1] + down * (away + LINE / 3)
         box = middle[0] - width / 2, middle[1] - LINE / 2, middle[0] + width / 2, middle[1] + LINE / 2
         inside = box[0] > LEFT and box[2] < WIDTH and box[1] > 0 and box[3] < HEIGHT - BOTTOM
-        if inside and not any(_meet(box, other) for other in taken):
+        if inside and not any(_meet(box, other) for other in (*taken, *avoided)):
             taken.append(box)
             if away > 7:
                 near = min(max(place[0], box[0]), box[2]), min(max(place[1], box[1]), box[3])
@@ -191,5 +201,5 @@ def _label(
 _DIRECTIONS = ((1, 0), (-1, 0), (0, -1), (0, 1), (0.7, -0.7), (0.7, 0.7), (-0.7, -0.7), (-0.7, 0.7))
 
 
-def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _meet(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

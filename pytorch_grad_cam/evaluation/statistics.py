@@ -34,7 +34,9 @@ class Interval(NamedTuple):
         return True if self.low > 0 else False if self.high < 0 else None
 
 
-def intervals(values: Values, *, seed: int, confidence: float = CONFIDENCE, resamples: int = RESAMPLES) -> list[Interval]:
+def intervals(
+    values: Values, *, seed: int, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
+) -> list[Interval]:
     """Return the mean of each column without NaN, and its percentile bootstrap interval.
 
     Args:
@@ -51,7 +53,8 @@ def intervals(values: Values, *, seed: int, confidence: float = CONFIDENCE, resa
     with np.errstate(invalid="ignore", divide="ignore"):
         means = known.sum(0) / counts
         drawn = [
-            (weights @ known) / (weights @ judged) for weights in _weights(len(values), resamples, seed, values.shape[1])
+            (weights @ known) / (weights @ judged)
+            for weights in _weights(len(values), resamples, seed, values.shape[1])
         ]
     low, high = _ends(np.concatenate(drawn) if drawn else np.full((1, values.shape[1]), np.nan), confidence)
     return [
@@ -77,7 +80,9 @@ def interval_of(
     found = [aggregate(kept[generator.integers(len(kept), size=len(kept))]) for _ in range(resamples)]
     low, high = _ends(np.array(found)[:, None], confidence)
     enough = len(kept) > 1
-    return Interval(aggregate(kept), float(low[0]) if enough else np.nan, float(high[0]) if enough else np.nan, len(kept))
+    return Interval(
+        aggregate(kept), float(low[0]) if enough else np.nan, float(high[0]) if enough else np.nan, len(kept)
+    )
 
 
 def _weights(count: int, resamples: int, seed: int, columns: int) -> Iterator[Values]:

@@ -148,7 +148,11 @@ def _short(value: float) -> str:
 def _passes(row: Row) -> str:
     if not row.maps or row.forward is None or row.backward is None or not (row.forward or row.backward):
         return "-"
-    parts = [f"{count:g} {letter}" for count, letter in ((round(row.forward, 1), "F"), (round(row.backward, 1), "B")) if count]
+    parts = [
+        f"{count:g} {letter}"
+        for count, letter in ((round(row.forward, 1), "F"), (round(row.backward, 1), "B"))
+        if count
+    ]
     return " + ".join(parts)
 
 

@@ -145,7 +145,9 @@ class _Judge:
         for name in self.names:
             higher = self.comparison.metrics[name].higher_is_better
             values = {row.id: self.comparison.interval(row.id, name).value for row in self.methods}
-            badness = {id: float("inf") if np.isnan(value) else -value if higher else value for id, value in values.items()}
+            badness = {
+                id: float("inf") if np.isnan(value) else -value if higher else value for id, value in values.items()
+            }
             for id, own in badness.items():
                 same = sum(other == own for other in badness.values())
                 ranks[id].append(sum(other < own for other in badness.values()) + (same + 1) / 2)

@@ -107,6 +107,15 @@ def test_without_pictures() -> None:
     assert json.loads(Parsed(page(data)).scripts[0])["pictures"] == [None] * 6
 
 
+def test_a_metric_of_whole_data_sets_has_no_number_of_a_picture() -> None:
+    data = comparison_data()
+    for row in data["rows"]:
+        row["scores"]["gridpg"]["values"] = [[0.5, 0.7], [None, 0.1], *[[1.0, 1.0]] * 4]
+    parsed = json.loads(Parsed(page(data)).scripts[0])
+    assert parsed["rows"][0]["values"]["gridpg"] == [None] * 6
+    assert parsed["apart"]["gridpg"] == [None] * 6
+
+
 def test_disagreements() -> None:
     """By hand: two metrics, three pictures, two methods and a reference map that does not count."""
     values = {"a": ([0.0, 1.0, None], [0.0, 0.0, 5.0]), "b": ([0.0, 4.0, 1.0], [2.0, 0.0, 1.0])}

@@ -29,7 +29,7 @@
     const sign = order === "ascending" ? 1 : -1;
     const value = (row) => {
       const cell = row.cells[heading.cellIndex];
-      if (heading.cellIndex === 0) return cell.firstChild.textContent;
+      if (heading.cellIndex === 0) return row.dataset.row;
       return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
     };
     const keyed = rows.map((row) => [value(row), row]);
@@ -43,9 +43,8 @@
   const filterRows = () => {
     let shown = 0;
     for (const row of rows) {
-      const name = row.cells[0].firstChild.textContent;
       row.hidden =
-        !contains(name, byId("row-filter").value) || (row.dataset.kind === "reference" && !byId("references").checked);
+        !contains(row.dataset.row, byId("row-filter").value) || (row.dataset.kind === "reference" && !byId("references").checked);
       shown += !row.hidden;
     }
     const family = byId("family").value;
@@ -55,7 +54,7 @@
   };
 
   const listed = () => {
-    const names = new Set(rows.filter((row) => !row.hidden).map((row) => row.cells[0].firstChild.textContent));
+    const names = new Set(rows.filter((row) => !row.hidden).map((row) => row.dataset.row));
     return data.rows.filter((row) => names.has(row.id));
   };
 
