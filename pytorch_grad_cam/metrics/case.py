@@ -196,15 +196,22 @@ class Case:
             model: None: that of the case.
             targets: None: ``explained_targets``.
         """
+        asked = self.explained_targets if targets is None else targets
+        return self.once(("explained", kind), lambda: self.explain_others(inputs, asked, model))
+
+    def explain_others(self, inputs: Tensor, targets: Sequence[Target], model: Any = None) -> Tensor:
+        """Explain any images of any size, one target for each: ``(B, *S)``. They are not kept."""
         if self.explain is None:
             raise ValueError(
                 "this metric explains again; give it what made the maps: explain=lambda inputs, targets, model: ..."
             )
-        key = ("explained", kind)
+        maps = self.explain(inputs, list(targets), self.model if model is None else model)
+        return _fitting(maps, inputs, "maps that explain() made").to(self.maps)
+
+    def once(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """Return what several metrics need of these images and maps, made when it is first asked for."""
         if key not in self._scores:
-            asked = self.explained_targets if targets is None else list(targets)
-            maps = self.explain(inputs, asked, self.model if model is None else model)
-            self._scores[key] = _fitting(maps, self.inputs, "maps that explain() made").to(self.maps)
+            self._scores[key] = make()
         return self._scores[key]
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from pytorch_grad_cam.metrics import complexity, correlation, curves, masking, randomisation, robustness
+from pytorch_grad_cam.metrics import (
+    box_overlap,
+    complexity,
+    correlation,
+    curves,
+    masking,
+    mosaics,
+    pointing,
+    randomisation,
+    robustness,
+    thresholds,
+)
 from pytorch_grad_cam.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
@@ -37,5 +48,20 @@ METRICS: dict[str, Metric] = {
         randomisation.EfficientParameterRandomisation(),
         randomisation.RandomLogit(),
         randomisation.PictureRandomisation(),
+        pointing.PointingGame(),
+        pointing.EnergyInside(),
+        pointing.EnergyToChance(),
+        pointing.MassAccuracy(),
+        pointing.RankAccuracy(),
+        pointing.TopK(),
+        pointing.RocAuc(),
+        pointing.AveragePrecision(),
+        box_overlap.BoxIoU(),
+        box_overlap.LocalisationError(),
+        thresholds.MaxBoxAcc(),
+        thresholds.MaxBoxAccV2(),
+        thresholds.PxAP(),
+        mosaics.GridPG(),
+        mosaics.Focus(),
     )
 }
