@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
+from pytorch_grad_cam.core.pipeline import fix_layers
 from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.methods import METHODS, method_class, method_name
 from pytorch_grad_cam.metrics.references import REFERENCES
@@ -69,6 +70,11 @@ class Candidate:
         """Look at these layers from now on, whatever the next images suggest."""
         self.layers = tuple(layers)
 
+    def fix(self, inputs: Tensor) -> None:
+        """Make the method, and choose layers on these images where none are known: no cost of its maps."""
+        if self.make is not None:
+            fix_layers(self._method(), inputs)
+
     def maps(self, inputs: Tensor, targets: Sequence[Target], model: Any, first: int) -> Any:
         """Explain images.
 
@@ -89,7 +95,7 @@ class Candidate:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # counted as not judged
             explanation = cam.explain(inputs, [as_class(target) for target in targets])
-        if not self.layers:
+        if not self.layers and cam.uses_layers:
             self.layers = tuple(explanation.layers)
         return explanation.maps
 
@@ -148,8 +154,8 @@ class _Shared:
                 Candidate(name, METHOD, self.model, explain=lambda x, targets, model, _: explain(x, targets, model))
             ]
         raise TypeError(
-            f"the method {name!r} must be a name, a class or object of a method, or a callable from inputs, targets and "
-            f"model to maps, not {type(method).__name__}"
+            f"the method {name!r} must be a name, a class or object of a method, or a callable from inputs, targets "
+            f"and model to maps, not {type(method).__name__}"
         )
 
     def _of_object(self, name: str, cam: BaseCAM) -> Candidate:
@@ -224,5 +230,5 @@ def _reference(model: Any, name: str, seed: int) -> Candidate:
 def _moved(cam: BaseCAM, model: nn.Module, other: nn.Module) -> BaseCAM:
     """Return a copy of a method that explains a copy of its network: each layer is that of the same place there."""
     places = {id(old): new for old, new in zip(model.modules(), other.modules(), strict=True)}
-    places.update({id(old): new for old, new in zip(model.parameters(), other.parameters(), strict=True)})
-    return copy.deepcopy(cam, places)
+    parameters = {id(old): new for old, new in zip(model.parameters(), other.parameters(), strict=True)}
+    return copy.deepcopy(cam, {**places, **parameters})

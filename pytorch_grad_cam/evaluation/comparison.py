@@ -33,8 +33,8 @@
     }
 
 For the page the command line adds ``"pictures": [{"id": "both", "image": DATA_URL, "maps": {ROW_ID: DATA_URL}}]``: the
-picture as the network saw it, a JPEG; and each map, a gray PNG of few pixels, 0 to 255 for 0 to 1, to be stretched over it.
-A row that has no map of a picture has no entry there.
+picture as the network saw it, a JPEG; and each map, a gray PNG of few pixels, 0 to 255 for 0 to 1, to be stretched over
+it. A row that has no map of a picture has no entry there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ import base64
 import dataclasses
 import json
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +69,7 @@ class Row:
         maps: how many there are.
         forward: passes per map, also those that begin behind the layer; None without maps.
         backward: likewise.
-        milliseconds: per map, the median of the batches; None without maps.
+        milliseconds: per map, in the fastest batch: the first one warms up; None without maps.
         values: by metric, one for each image; NaN where it could not be judged.
         reasons: by metric, why it could not be measured at all.
         thumbnails: small gray PNG files of the maps, one for each image; None where there is none.
@@ -329,7 +328,7 @@ def _row(
         maps,
         sum(record["forward"] for record in good) / maps if maps else None,
         sum(record["backward"] for record in good) / maps if maps else None,
-        statistics.median(paces) if paces else None,
+        min(paces, default=None),
         {label: _values(label, records, counts) for label in metrics},
         reasons,
         tuple(None if image is None else base64.b64decode(image) for image in thumbnails),

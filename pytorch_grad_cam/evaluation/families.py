@@ -57,7 +57,7 @@ def parameters_of(metric: Metric) -> dict[str, Any]:
 
 
 def label_of(metric: Metric) -> str:
-    """Return the name of a metric with those of its parameters that are not the table's, e.g. ``insertion(steps=7)``."""
+    """Return the name of a metric and those of its parameters that are not the table's: ``insertion(steps=7)``."""
     usual = parameters_of(METRICS[metric.name]) if metric.name in METRICS else {}
     own = [f"{name}={value}" for name, value in parameters_of(metric).items() if usual.get(name) != value]
     return f"{metric.name}({', '.join(own)})" if own else metric.name

@@ -90,6 +90,7 @@ def measure(row: Candidate, case: Case | None, measurement: Measurement, first: 
         return row.maps(inputs, targets, model, first)
 
     try:
+        row.fix(case.inputs)
         maps, cost = with_cost(case.model, lambda: explain(case.inputs, case.explained_targets, case.model))
         own = case.with_maps(maps, explain)
     except Exception as error:  # of a method that does not suit the network: the others do

@@ -38,7 +38,7 @@ class _Count(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
         ctx.counter[ctx.part] += len(gradient) if gradient.ndim else 1
-        return _Count.apply(gradient, ctx.counter, ctx.part), None, None  # type: ignore[no-untyped-call]
+        return _Count.apply(gradient, ctx.counter, ctx.part), None, None
 
 
 @giving_back
@@ -65,11 +65,11 @@ def with_cost(model: Any, explain: Callable[[], T]) -> tuple[T, Cost]:
 def _watched(values: Tensor, counter: Counter[int], part: int) -> Tensor:
     if not values.requires_grad:
         return values
-    found: Tensor = _Count.apply(values, counter, part)  # type: ignore[no-untyped-call]
+    found: Tensor = _Count.apply(values, counter, part)
     return found
 
 
 def _now() -> float:
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]:
         torch.cuda.synchronize()
     return time.perf_counter()

@@ -67,8 +67,8 @@ def _opened(path: Path, settings: Mapping[str, Any]) -> Journal:
     journal = Journal(path, settings)
     if journal.changed:
         raise ValueError(
-            f"{path} keeps what was measured with other settings ({', '.join(journal.changed)}); give the same as then, "
-            "or another file, or delete it"
+            f"{path} keeps what was measured with other settings ({', '.join(journal.changed)}); give the same as "
+            "then, or another file, or delete it"
         )
     if journal.unreadable and not journal.done:
         raise ValueError(f"{path} {journal.unreadable}, so it cannot be continued; give another file, or delete it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,9 @@ ALIKE = 0.7  # from here on as much alike
 
 @dataclass(frozen=True)
 class TopDownRandomisation(Metric):
-    """How alike the map is when a share of the layers, from the output down, has random weights: Spearman's correlation.
+    """How alike the map is when a share of the layers, from the output down, has random weights.
+
+    Spearman's correlation of the absolute values.
 
     Args:
         share: of the layers with parameters.
@@ -94,20 +95,21 @@ def sanity_verdicts(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _verdict(comparison: Comparison, row: Row) -> str:
-    parts, failed, unsure = [], [], []
-    for metric, what in ((CLASS, "the class"), (WEIGHTS, "the weights"), (PICTURE, "the picture")):
+    """Say whether a method passes, how alike its maps are, and what it does not depend on."""
+    answers = {}
+    numbers = []
+    for metric, what in ((CLASS, "class"), (WEIGHTS, "weights"), (PICTURE, "picture")):
         interval = comparison.interval(row.id, metric.name)
-        answer = _answer(interval)
-        parts.append(f"{what}: {answer}" + (f" ({interval.value:.2f})" if interval.count else ""))
-        failed += [what] * (answer == _NO)
-        unsure += [what] * (answer in (_LITTLE, _UNKNOWN))
+        answers[what] = _answer(interval)
+        numbers.append(f"{what} {interval.value:.2f}" if interval.judged else f"{what} not judged")
+    alike = f"similarity of maps for another {', '.join(numbers)}"
+    failed = [what for what, answer in answers.items() if answer == _NO]
+    unsure = [what for what, answer in answers.items() if answer in (_LITTLE, _UNKNOWN)]
     if failed:
-        head = f"No: its map is the same whatever {_or(failed)}"
-    elif unsure:
-        head = f"Not clear: how much it depends on {_or(unsure)}"
-    else:
-        head = "Yes: its map changes with class, weights and picture"
-    return f"{head}. Does it change with {'; '.join(parts)}."
+        return f"No, its map is the same whatever the {' or '.join(failed)} ({alike})."
+    if unsure:
+        return f"Not clearly: whether its map depends on the {' or '.join(unsure)} is open ({alike})."
+    return f"Yes, its map changes with class, weights and picture ({alike})."
 
 
 _YES, _LITTLE, _NO, _UNKNOWN = "yes", "little", "no", "cannot be judged"
@@ -121,7 +123,3 @@ def _answer(similarity: Interval) -> str:
         return _NO
     high = similarity.value if math.isnan(similarity.high) else similarity.high
     return _YES if high < ALIKE else _LITTLE
-
-
-def _or(names: Sequence[str]) -> str:
-    return " or ".join(names)

@@ -26,7 +26,7 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
-    count: int  # of images that were judged
+    judged: int  # images
 
     @property
     def above(self) -> bool | None:

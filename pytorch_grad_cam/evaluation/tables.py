@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +17,39 @@ if TYPE_CHECKING:
     from pytorch_grad_cam.evaluation.comparison import Comparison, Row
 
 FORMAT = 1
+_TITLE = 14  # characters of a line of a title
 _ARROWS = {True: "↑", False: "↓", None: ""}
 
 
 def text_table(comparison: Comparison) -> str:
     """Align means with half the width of their intervals, a line for each row; rows without maps stand below."""
     made = [row for row in comparison.rows if row.maps]
-    head = ["", *(f"{name} {_ARROWS[metric.higher_is_better]}".strip() for name, metric in comparison.metrics.items())]
-    lines = [[*head, "passes", "ms/map"]]
+    titles = [f"{name} {_ARROWS[metric.higher_is_better]}".strip() for name, metric in comparison.metrics.items()]
+    lines = _headings(["", *titles, "passes", "ms/map"])
     lines += [[row.id, *_cells(comparison, row), _passes(row), _milliseconds(row)] for row in made]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = [
-        "  ".join(cell.ljust(width) if index == 0 else cell.rjust(width) for index, (cell, width) in enumerate(pairs))
-        for pairs in (list(zip(line, widths, strict=True)) for line in lines)
-    ]
+    text = []
+    for line in lines:
+        (first, width), *rest = zip(line, widths, strict=True)
+        text.append("  ".join([first.ljust(width), *(cell.rjust(room) for cell, room in rest)]).rstrip())
     text += [f"{row.id}: {row.reason}" for row in comparison.rows if row.reason]
     text += [f"{row.id}, {metric}: {why}" for row in made for metric, why in row.reasons.items()]
-    return "\n".join(line.rstrip() for line in text)
+    return "\n".join(text)
+
+
+def _headings(titles: Sequence[str]) -> list[list[str]]:
+    """Break long titles behind their underscores, so that columns stay narrow; all end in the last line."""
+    broken = []
+    for title in titles:
+        parts: list[str] = []
+        for word in re.split(r"(?<=_)|(?<= )(?=\()", title):
+            if parts and len(parts[-1] + word) <= _TITLE:
+                parts[-1] += word
+            else:
+                parts.append(word)
+        broken.append(parts)
+    height = max(map(len, broken))
+    return [list(line) for line in zip(*([""] * (height - len(parts)) + parts for parts in broken), strict=True)]
 
 
 def html_table(comparison: Comparison) -> str:
@@ -110,8 +127,8 @@ def _row_data(comparison: Comparison, row: Row) -> dict[str, Any]:
             "value": _number(interval.value),
             "low": _number(interval.low),
             "high": _number(interval.high),
-            "judged": interval.count,
-            "not_judged": len(comparison.images) - interval.count,
+            "judged": interval.judged,
+            "not_judged": len(comparison.images) - interval.judged,
             "reason": row.reasons.get(name),
             "values": _numbers(row.values[name].tolist()),
         }
@@ -122,19 +139,19 @@ def _row_data(comparison: Comparison, row: Row) -> dict[str, Any]:
 
 def _pair_data(interval: Interval) -> dict[str, Any]:
     ends = {"value": _number(interval.value), "low": _number(interval.low), "high": _number(interval.high)}
-    return ends | {"pictures": interval.count}
+    return ends | {"pictures": interval.judged}
 
 
 def _cells(comparison: Comparison, row: Row) -> list[str]:
-    """Write each mean with its interval's larger half, and how many images could not be judged."""
+    """Write each mean with its interval's larger half, and of how many images it is where not all were judged."""
     cells = []
     for name in comparison.metrics:
         interval = comparison.interval(row.id, name)
-        missing = len(comparison.images) - interval.count
+        missing = len(comparison.images) - interval.judged
         half = max(interval.high - interval.value, interval.value - interval.low)
         text = "-" if math.isnan(interval.value) else f"{_short(interval.value)}"
         text += "" if math.isnan(half) else f" ±{_short(half)}"
-        cells.append(text + (f" ({missing} not judged)" if missing and interval.count else ""))
+        cells.append(text + (f" n={interval.judged}" if missing and interval.judged else ""))
     return cells
 
 

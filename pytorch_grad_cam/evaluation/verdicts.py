@@ -30,7 +30,7 @@ def verdicts_on(comparison: Comparison) -> list[tuple[str, str]]:
     names = [
         name
         for name in quality_metrics(dict(comparison.metrics))
-        if any(comparison.interval(row.id, name).count for row in comparison.methods)
+        if any(comparison.interval(row.id, name).judged for row in comparison.methods)
     ]
     if names and comparison.methods and comparison.references:
         said = [*_Judge(comparison, names).sentences(), *said]
@@ -52,8 +52,9 @@ class _Judge:
             cheap = [row for row in self.methods if self._passes(row) <= CHEAP_PASSES]
             if cheap and len(cheap) < len(self.methods):
                 said.append((f"Which is the best of at most {CHEAP_PASSES:g} passes?", self._best(cheap)))
-        if len({row.layers for row in self.methods}) > 1 and self._layers_differ():
-            said.append(("Which layer?", self._layers()))
+        layered = self._at_several_layers()
+        if layered:
+            said.append(("Which layer?", self._layers(layered)))
         return [*said, ("What does the evidence not decide?", self._undecided())]
 
     def _beaters(self) -> str:
@@ -61,19 +62,18 @@ class _Judge:
         won = {row.id: [name for name in self.names if self._beats_references(row.id, name)] for row in self.methods}
         every = [id for id, names in won.items() if len(names) == len(self.names)]
         none = [id for id, names in won.items() if not names]
-        some = {id: names for id, names in won.items() if id not in every and names}
-        by = f"by {_listed(self.names)}"
-        parts = [f"{_listed(every) if every else 'No method'} {_verb(every, 'beat')} every reference map {by}"]
-        for name in dict.fromkeys(name for names in some.values() for name in names):
-            parts.append(f"by {name} only: {_listed([id for id, names in some.items() if names == [name]])}")
-        parts = [part for part in parts if not part.endswith(": ")]
-        several = [id for id, names in some.items() if len(names) > 1]
-        if several:
-            parts.append(f"by some of them: {_listed(several)}")
-        if none:
-            hurdle = self._hurdle()
-            parts.append(f"no better than one of them: {_listed(none)}{hurdle}")
-        return f"On these {_pictures(len(self.comparison.images))}: {'; '.join(parts)}."
+        some: dict[str, list[str]] = {}  # by what they won by
+        for id, names in won.items():
+            if id not in every and names:
+                some.setdefault(_listed(names), []).append(id)
+        by = _listed(self.names)
+        parts = [f"by {by} {_listed(every) or 'no method'} {_verb(every, 'beat')} every one of them"]
+        parts += [f"{_listed(ids)} {_verb(ids, 'do')} so by {names} only" for names, ids in some.items()]
+        if none and (every or some):
+            parts.append(f"{_listed(none)} {_verb(none, 'be')} no better than at least one{self._hurdle()}")
+        elif none:
+            parts[0] += self._hurdle()
+        return f"On these {_pictures(len(self.comparison.images))}, {'; '.join(parts)}."
 
     def _hurdle(self) -> str:
         """Name the reference map that is hardest to beat by the first measure."""
@@ -88,37 +88,40 @@ class _Judge:
 
     def _best(self, rows: Sequence[Row]) -> str:
         best = min(rows, key=lambda row: self._mean_ranks[row.id])
-        parts = [f"{best.id}, {self._numbers(best.id)}"]
+        parts = [f"{best.id} ({self._numbers(best.id)})"]
         behind = [row.id for row in rows if row is not best and not self._is_better(best.id, row.id)]
         if not all(self._beats_references(best.id, name) for name in self.names):
-            parts.append("which does not beat every reference map")
+            parts.append("though it does not beat every reference map")
         if behind:
-            parts.append(f"but these pictures do not tell it from {_listed(behind)}")
+            parts.append(f"but the evidence does not tell it from {_listed(behind)}")
         elif len(rows) > 1:
-            parts.append("better than every other one")
+            parts.append("which is better than every other one")
         return f"{', '.join(parts)}."
 
-    def _layers_differ(self) -> bool:
-        by_method: dict[str, set[tuple[str, ...]]] = {}
+    def _at_several_layers(self) -> list[Row]:
+        """Return the rows of the methods that were measured at more than one choice of layers."""
+        found: dict[str, set[tuple[str, ...]]] = {}
         for row in self.methods:
-            by_method.setdefault(row.method, set()).add(row.layers)
-        return any(len(layers) > 1 for layers in by_method.values())
+            found.setdefault(row.method, set()).add(row.layers)
+        return [row for row in self.methods if len(found[row.method]) > 1]
 
-    def _layers(self) -> str:
-        """Say which layer has the best mean rank over the methods that were measured at all of them."""
-        layers: dict[tuple[str, ...], list[str]] = {}
-        for row in self.methods:
-            layers.setdefault(row.layers, []).append(row.id)
-        means = {each: float(np.mean([self._mean_ranks[id] for id in ids])) for each, ids in layers.items()}
-        best = min(means, key=lambda each: means[each])
-        rows = {row.method: row.id for row in self.methods if row.layers == best}
-        open_ones = [
-            f"{row.method} at {'+'.join(row.layers)}"
-            for row in self.methods
-            if row.layers != best and row.method in rows and not self._is_better(rows[row.method], row.id)
+    def _layers(self, rows: Sequence[Row]) -> str:
+        """Say at which layers the methods have the best mean rank, and for which of them that is not decided."""
+        ranks: dict[tuple[str, ...], list[float]] = {}
+        for row in rows:
+            ranks.setdefault(row.layers, []).append(self._mean_ranks[row.id])
+        means = {layers: float(np.mean(found)) for layers, found in ranks.items()}
+        best = min(means, key=lambda layers: means[layers])
+        own = {row.method: row.id for row in rows if row.layers == best}
+        unclear = [
+            row.id
+            for row in rows
+            if row.layers != best and row.method in own and not self._is_better(own[row.method], row.id)
         ]
-        text = f"{'+'.join(best)} has the best mean rank over the methods ({means[best]:.1f} of {len(self.methods)})"
-        return text + (f"; not decided: {_listed(open_ones)}." if open_ones else ", and is better for each of them.")
+        text = f"{'+'.join(best)} has the best mean rank ({means[best]:.1f} of {len(self.methods)})"
+        if unclear:
+            return f"{text}, but the evidence does not tell it from {_listed(unclear)}."
+        return f"{text}, and is better for {'each of the methods' if len(own) > 1 else _listed(list(own))}."
 
     def _undecided(self) -> str:
         count = len(self.comparison.images)
@@ -154,7 +157,7 @@ class _Judge:
         return {id: float(np.mean(found)) for id, found in ranks.items()}
 
     def _beats_references(self, id: str, name: str) -> bool:
-        judged = [row.id for row in self.references if self.comparison.interval(row.id, name).count]
+        judged = [row.id for row in self.references if self.comparison.interval(row.id, name).judged]
         return bool(judged) and all(self._better(id, other, name) is True for other in judged)
 
     def _is_better(self, first: str, second: str) -> bool:
@@ -184,7 +187,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _verb(names: Sequence[str], verb: str) -> str:
-    return verb if len(names) > 1 else f"{verb}s"
+    one = {"beat": "beats", "do": "does", "be": "is"}
+    return {"be": "are"}.get(verb, verb) if len(names) > 1 else one[verb]
 
 
 def _pictures(count: int) -> str:

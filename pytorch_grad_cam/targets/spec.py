@@ -193,7 +193,9 @@ def as_class(target: Target) -> Target | int:
     Methods that score a class in a way of their own, such as FinerCAM, do so for an index only.
     """
     inner = target.target if isinstance(target, _SelectedTarget) else target
-    return inner.category if type(inner) in (ClassifierOutputTarget, _BinaryTarget) else target  # type: ignore[union-attr]
+    is_plain = type(inner) is ClassifierOutputTarget or type(inner) is _BinaryTarget
+    category = category_of(inner) if is_plain else None
+    return target if category is None else category
 
 
 def class_count(outputs: Any) -> int:
