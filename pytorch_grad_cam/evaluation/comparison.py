@@ -53,7 +53,7 @@ import torch
 from pytorch_grad_cam.evaluation.candidates import METHOD, Candidate
 from pytorch_grad_cam.evaluation.records import Records
 from pytorch_grad_cam.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, Values, interval_of, intervals
-from pytorch_grad_cam.metrics.metric import Metric
+from pytorch_grad_cam.metrics.metric import DataSetMetric, Metric
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Row:
         backward: likewise.
         milliseconds: per map, in the fastest batch: the first one warms up; None without maps.
         values: by metric, one for each image; NaN where it could not be judged.
+        statistics: by metric whose number of a data set is no mean, what it is made of, ``(n, ...)``.
         reasons: by metric, why it could not be measured at all.
         thumbnails: small gray PNG files of the maps, one for each image; None where there is none.
     """
@@ -85,6 +86,7 @@ class Row:
     backward: float | None
     milliseconds: float | None
     values: Mapping[str, Values]
+    statistics: Mapping[str, Values]
     reasons: Mapping[str, str]
     thumbnails: tuple[bytes | None, ...]
 
@@ -248,39 +250,55 @@ class Comparison:
     def _intervals(self, metric: str) -> dict[str, Interval]:
         cache: dict[str, dict[str, Interval]] = self.__dict__.setdefault("_interval_cache", {})
         if metric not in cache:
-            values = [row.values[metric] for row in self.rows]
-            cache[metric] = dict(zip([row.id for row in self.rows], self._aggregated(metric, values), strict=True))
+            found = self._measured(metric, [self._of_row(row, metric) for row in self.rows])
+            cache[metric] = dict(zip([row.id for row in self.rows], found, strict=True))
         return cache[metric]
 
-    def _aggregated(self, metric: str, values: Sequence[Values]) -> list[Interval]:
-        how = {"seed": self.settings["seed"], "confidence": self.settings["confidence"]}
+    def _of_row(self, row: Row, metric: str) -> Values:
+        return row.values[metric] if _is_mean(self.metrics[metric]) else row.statistics[metric]
+
+    def _measured(self, metric: str, values: Sequence[Values]) -> list[Interval]:
         if _is_mean(self.metrics[metric]):
-            return intervals(np.stack(values, 1), resamples=self.settings["resamples"], **how)
+            return intervals(np.stack(values, 1), resamples=self.settings["resamples"], **self._how)
         aggregate = self.metrics[metric].aggregate
-        measure = lambda statistics: aggregate(torch.from_numpy(statistics))  # noqa: E731 - used below only
-        return [interval_of(each, measure, resamples=self.settings["resamples"] // 10, **how) for each in values]
+        return [
+            interval_of(
+                each, lambda drawn: aggregate(torch.from_numpy(drawn)), resamples=self._few_resamples, **self._how
+            )
+            for each in values
+        ]
 
     def _differences(self, metric: str, pairs: Sequence[tuple[str, str]]) -> list[Interval]:
-        by_id = {row.id: row.values[metric] for row in self.rows}
+        by_id = {row.id: self._of_row(row, metric) for row in self.rows}
         if not pairs:
             return []
         if _is_mean(self.metrics[metric]):
-            return self._aggregated(metric, [by_id[first] - by_id[second] for first, second in pairs])
+            return self._measured(metric, [by_id[first] - by_id[second] for first, second in pairs])
         aggregate = self.metrics[metric].aggregate
+
+        def gap(drawn: Values) -> float:
+            return aggregate(torch.from_numpy(drawn[:, 0])) - aggregate(torch.from_numpy(drawn[:, 1]))
+
         found = []
         for first, second in pairs:
-            both = np.stack([by_id[first], by_id[second]], 1)  # (n, 2, ...)
-            both[np.isnan(both.reshape(len(both), 2, -1)).all(2).any(1)] = np.nan
-            found.append(
-                interval_of(
-                    both,
-                    lambda pair: aggregate(torch.from_numpy(pair[:, 0])) - aggregate(torch.from_numpy(pair[:, 1])),
-                    seed=self.settings["seed"],
-                    confidence=self.settings["confidence"],
-                    resamples=self.settings["resamples"] // 10,
-                )
-            )
+            one, other = by_id[first], by_id[second]
+            if one.shape != other.shape:  # of a row without maps
+                found.append(Interval(math.nan, math.nan, math.nan, 0))
+                continue
+            both = np.stack([one, other], 1)  # (n, 2, ...)
+            unknown = np.isnan(both).reshape(len(both), -1).any(axis=1)
+            both[unknown] = np.nan
+            found.append(interval_of(both, gap, resamples=self._few_resamples, **self._how))
         return found
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"seed": self.settings["seed"], "confidence": self.settings["confidence"]}
+
+    @property
+    def _few_resamples(self) -> int:
+        """How many for metrics of which each resample costs as much as the metric."""
+        return max(1, int(self.settings["resamples"]) // 10)
 
     def _better(self, metric: str, difference: Interval) -> bool | None:
         higher = self.metrics[metric].higher_is_better
@@ -290,7 +308,7 @@ class Comparison:
 
 
 def _is_mean(metric: Metric) -> bool:
-    return type(metric).aggregate is Metric.aggregate
+    return not isinstance(metric, DataSetMetric)
 
 
 def _images(record: Mapping[str, Any], categories: Sequence[str] | None) -> list[EvaluatedImage]:
@@ -329,15 +347,16 @@ def _row(
         sum(record["forward"] for record in good) / maps if maps else None,
         sum(record["backward"] for record in good) / maps if maps else None,
         min(paces, default=None),
-        {label: _values(label, records, counts) for label in metrics},
+        {label: _values("values", label, records, counts) for label in metrics},
+        {label: _values("statistics", label, records, counts) for label in metrics if not _is_mean(metrics[label])},
         reasons,
         tuple(None if image is None else base64.b64decode(image) for image in thumbnails),
     )
 
 
-def _values(label: str, records: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> Values:
-    """Join the values of the batches; NaN for images without a map or a measure."""
-    found = [record.get("values", {}).get(label) for record in records]
+def _values(kind: str, label: str, records: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> Values:
+    """Join the values, or statistics, of the batches; NaN for images without a map or a measure."""
+    found = [record.get(kind, {}).get(label) for record in records]
     shape = next((np.shape(values)[1:] for values in found if values is not None), ())
     parts = [
         np.full((count, *shape), np.nan) if values is None else np.array(values, dtype=np.float64)

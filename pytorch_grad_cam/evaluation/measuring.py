@@ -16,7 +16,7 @@ from pytorch_grad_cam.evaluation.batches import ImageBatch
 from pytorch_grad_cam.evaluation.candidates import Candidate
 from pytorch_grad_cam.evaluation.passes import with_cost
 from pytorch_grad_cam.metrics.case import Case
-from pytorch_grad_cam.metrics.metric import Metric
+from pytorch_grad_cam.metrics.metric import DataSetMetric, Metric
 from pytorch_grad_cam.metrics.references import uniform_maps
 from pytorch_grad_cam.runs.error_text import in_one_line
 from pytorch_grad_cam.targets.classification import Target, category_of
@@ -96,10 +96,14 @@ def measure(row: Candidate, case: Case | None, measurement: Measurement, first: 
     except Exception as error:  # of a method that does not suit the network: the others do
         return {"reason": in_one_line(error)}
     values: dict[str, Any] = {}
+    statistics: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for label, metric in measurement.metrics.items():
         try:
-            values[label] = metric.of(own).tolist()
+            found = metric.statistics(own)
+            values[label] = metric.of_statistics(found).tolist()
+            if isinstance(metric, DataSetMetric):
+                statistics[label] = found.tolist()
         except Exception as error:  # as above
             reasons[label] = in_one_line(error)
     return {
@@ -109,6 +113,7 @@ def measure(row: Candidate, case: Case | None, measurement: Measurement, first: 
         "seconds": cost.seconds,
         "maps": len(own.maps),
         "values": values,
+        "statistics": statistics,
         "reasons": reasons,
         "thumbnails": [_thumbnail(map, measurement.thumbnails) for map in own.unit_maps]
         if measurement.thumbnails and own.maps.ndim == 3

@@ -70,6 +70,6 @@ def _watched(values: Tensor, counter: Counter[int], part: int) -> Tensor:
 
 
 def _now() -> float:
-    if torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]:
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
     return time.perf_counter()

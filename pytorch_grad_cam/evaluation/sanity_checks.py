@@ -117,7 +117,7 @@ _YES, _LITTLE, _NO, _UNKNOWN = "yes", "little", "no", "cannot be judged"
 
 def _answer(similarity: Interval) -> str:
     """Say whether maps change, by how alike they are."""
-    if not similarity.count:
+    if not similarity.judged:
         return _UNKNOWN
     if similarity.value >= SAME:
         return _NO
