@@ -101,6 +101,14 @@ def explain(
     return explanation
 
 
+@giving_back
+def fix_layers(method: CamMethod, inputs: Any) -> None:
+    """Choose target layers on these images, where none were named, so that later calls look at the same ones."""
+    call = prepare(method, inputs, (TargetSpec(),), False, {})
+    with guest_of(call):
+        _with_layers(method, call)
+
+
 def prepare(
     method: CamMethod, inputs: Any, specs: tuple[TargetSpec, ...], eigen_smooth: bool, options: Mapping[str, Any]
 ) -> Call:

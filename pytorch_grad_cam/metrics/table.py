@@ -47,6 +47,7 @@ METRICS: dict[str, Metric] = {
         randomisation.SmoothParameterRandomisation(),
         randomisation.EfficientParameterRandomisation(),
         randomisation.RandomLogit(),
+        randomisation.PictureRandomisation(),
         pointing.PointingGame(),
         pointing.EnergyInside(),
         pointing.EnergyToChance(),

@@ -32,6 +32,7 @@ class Batch:
     notes: tuple[tuple[int, str], ...] = ()  # rows that were done, and what to know about them
     saturated: tuple[int, ...] = ()  # rows whose probability was so close to 1 that its gradient vanishes
     rows: tuple[RowState, ...] = ()  # one per row
+    values: Any = None  # what was found out about them, as JSON can write it, where no file holds it
 
 
 class Journal:
@@ -178,6 +179,7 @@ def _batch(record: Mapping[str, Any]) -> Batch:
         tuple((row, what) for row, what in record["notes"]),
         tuple(record["saturated"]),
         tuple(RowState(cells, _state(before), _state(after)) for cells, before, after in record["rows"]),
+        record.get("values"),
     )
 
 

@@ -212,6 +212,17 @@ def resolve_targets(targets: Targets, outputs: Any, batch: int) -> list[Target]:
     return TargetSpec(targets).resolve(outputs, batch)
 
 
+def as_class(target: Target) -> Target | int:
+    """Return the class index that resolves to this target; the target itself where none does.
+
+    Methods that score a class in a way of their own, such as FinerCAM, do so for an index only.
+    """
+    inner = target.target if isinstance(target, _SelectedTarget) else target
+    is_plain = type(inner) is ClassifierOutputTarget or type(inner) is _BinaryTarget
+    category = category_of(inner) if is_plain else None
+    return target if category is None else category
+
+
 def class_count(outputs: Any) -> int:
     """Return how many classes a model's outputs have scores for; one score is for two, no and yes."""
     scores, _ = class_scores(outputs, "all classes are to be explained")
