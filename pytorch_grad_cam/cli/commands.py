@@ -60,6 +60,12 @@ COMMANDS = {
             "concepts.run",
         ),
         Command(
+            "evaluate",
+            "measure which method is best on your network and pictures, and whether any is good",
+            "evaluate.options",
+            "evaluate.run",
+        ),
+        Command(
             "nnc",
             "the four XAI plug-ins of Neural Network Console: gradcam, gradcam-batch, smoothgrad, smoothgrad-batch",
             "nnc.options",

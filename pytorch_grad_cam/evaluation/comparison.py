@@ -55,6 +55,11 @@ from pytorch_grad_cam.evaluation.records import Records
 from pytorch_grad_cam.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, Values, interval_of, intervals
 from pytorch_grad_cam.metrics.metric import DataSetMetric, Metric
 
+_NO_GROUP = (
+    "it puts pictures together that the network knows, of different classes, and there are not enough of these; give "
+    "more pictures, or the metric with another least probability"
+)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -330,6 +335,9 @@ def _row(
     reasons: dict[str, str] = {}
     for record in good:
         reasons |= record["reasons"]
+    for label, metric in metrics.items():
+        if metric.joint and good and not any(record["joint"].get(label) for record in good):
+            reasons.setdefault(label, _NO_GROUP)
     failed = [record["reason"] for record in records if "maps" not in record]
     paces = [1000 * record["seconds"] / record["maps"] for record in good]
     thumbnails = [
@@ -347,7 +355,10 @@ def _row(
         sum(record["forward"] for record in good) / maps if maps else None,
         sum(record["backward"] for record in good) / maps if maps else None,
         min(paces, default=None),
-        {label: _values("values", label, records, counts) for label in metrics},
+        {
+            label: _joint_values(label, records, counts) if metric.joint else _values("values", label, records, counts)
+            for label, metric in metrics.items()
+        },
         {label: _values("statistics", label, records, counts) for label in metrics if not _is_mean(metrics[label])},
         reasons,
         tuple(None if image is None else base64.b64decode(image) for image in thumbnails),
@@ -363,6 +374,15 @@ def _values(kind: str, label: str, records: Sequence[Mapping[str, Any]], counts:
         for values, count in zip(found, counts, strict=True)
     ]
     return np.concatenate(parts)
+
+
+def _joint_values(label: str, records: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> Values:
+    """Put the values of groups of images where the images are; NaN for those that are in none."""
+    values = np.full(sum(counts), np.nan)
+    for record in records:
+        for index, value in record.get("joint", {}).get(label, ()):
+            values[index] = value
+    return values
 
 
 def _named_apart(rows: Sequence[Row]) -> list[Row]:

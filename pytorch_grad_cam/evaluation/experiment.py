@@ -15,6 +15,7 @@ from pytorch_grad_cam.evaluation.batches import ImageBatch, Images, batches_of
 from pytorch_grad_cam.evaluation.candidates import CHEAP, Candidate, candidates
 from pytorch_grad_cam.evaluation.comparison import Comparison
 from pytorch_grad_cam.evaluation.families import LOCALISATION, family_of, label_of
+from pytorch_grad_cam.evaluation.groups import Groups, confidences_of, measure_groups
 from pytorch_grad_cam.evaluation.measuring import Measurement, Scoring, measure, scored_case
 from pytorch_grad_cam.evaluation.records import Records
 from pytorch_grad_cam.metrics.case import Case
@@ -23,8 +24,9 @@ from pytorch_grad_cam.metrics.table import METRICS
 from pytorch_grad_cam.runs.fingerprint import model_fingerprint
 from pytorch_grad_cam.targets.classification import category_of
 
-# Cheap, and without annotations: two curves, of which the difference is what counts, one masked pass, the map alone.
-DEFAULT_METRICS = ("insertion_minus_deletion", "insertion", "deletion", "average_drop", "entropy")
+# Cheap, and without annotations: two curves, of which the difference is what counts, mosaics, one masked pass, the map.
+DEFAULT_METRICS = ("insertion_minus_deletion", "insertion", "deletion", "gridpg", "average_drop", "entropy")
+WITH_OBJECTS = ("energy_to_chance", "pointing_game")  # beside these, where masks or boxes are known
 
 
 def compare(
@@ -63,7 +65,7 @@ def compare(
         layers: each gives a row for each method: a dotted name, a module, or a list of these, whose maps are averaged.
             None: the automatic choice, made once, on the first images.
         metrics: names in ``pytorch_grad_cam.metrics.METRICS``, or objects of them with parameters of one's own. None:
-            what is cheap and needs no annotation, see ``DEFAULT_METRICS``.
+            what is cheap, see ``DEFAULT_METRICS``; with ``masks=`` or ``boxes=`` also ``WITH_OBJECTS``.
         targets: None (each image's top class), a class, a callable, or one of these per image.
         masks: bool ``(N, *S)``, where the object is.
         boxes: per image ``(K, 4)``: x1, y1, x2, y2 in positions of the input, the last exclusive.
@@ -88,7 +90,8 @@ def compare(
         TypeError, ValueError: for arguments that do not go together; nothing has been measured then.
         ValueError: if the journal is that of other arguments.
     """
-    chosen = chosen_metrics(metrics)
+    known_objects = () if masks is None and boxes is None else WITH_OBJECTS
+    chosen = chosen_metrics((*DEFAULT_METRICS, *known_objects) if metrics is None else metrics)
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} is no number of images; give a whole number from 1 on")
     rows = candidates(model, methods, layers, seed=seed, batch_size=batch_size, reshape_transform=reshape_transform)
@@ -99,26 +102,27 @@ def compare(
         settings | _identity(model, rows, chosen) | {"thumbnails": thumbnails},
     )
     measurement = Measurement(chosen, seed, batch_size, score, thumbnails)
+    groups = Groups(chosen, seed)
     known = len(images) if isinstance(images, Tensor) else total
     with _bar(progress, None if known is None else known * len(rows)) as advance:
         first = 0
         for index, batch in enumerate(batches_of(images, batch_size, targets=targets, masks=masks, boxes=boxes)):
             _check_needs(chosen, batch)
-            _batch(records, measurement, model, rows, batch, index, first, advance)
+            _batch(records, measurement, groups, model, rows, batch, index, first, advance)
             first += len(batch.inputs)
     return Comparison.of_records(
         records, rows, chosen, settings, model=name or type(model).__name__, categories=categories
     )
 
 
-def chosen_metrics(metrics: Iterable[str | Metric] | None) -> dict[str, Metric]:
+def chosen_metrics(metrics: Iterable[str | Metric]) -> dict[str, Metric]:
     """Return metrics by the names under which they are reported.
 
     Raises:
         ValueError: for an unknown name, the same metric twice, or none.
         TypeError: for what is neither a name nor a metric.
     """
-    listed = [metrics] if isinstance(metrics, (str, Metric)) else list(DEFAULT_METRICS if metrics is None else metrics)
+    listed = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
     found: dict[str, Metric] = {}
     for given in listed:
         if not isinstance(given, (str, Metric)):
@@ -172,6 +176,7 @@ def _check_needs(metrics: dict[str, Metric], batch: ImageBatch) -> None:
 def _batch(
     records: Records,
     measurement: Measurement,
+    groups: Groups,
     model: Any,
     rows: Sequence[Candidate],
     batch: ImageBatch,
@@ -181,18 +186,25 @@ def _batch(
 ) -> None:
     """Measure every row on one batch, unless that was done before."""
     digest = batch.digest()
-    same = records.begin(index, digest)
-    case: Case | None = None
-    if not same:
-        case = scored_case(model, batch, measurement)
-        records.add(index, 0, _about_images(case, batch, digest))
+    cases: list[Case] = []  # the one of the batch, once it is needed
+
+    def case() -> Case:
+        cases[:] = cases or [scored_case(model, batch, measurement)]
+        return cases[0]
+
+    if not records.begin(index, digest):
+        records.add(index, 0, _about_images(case(), batch, digest))
+    about = records.get(index, 0)
+    assert about is not None
+    found = [(group, group.case(model, measurement)) for group in groups.add(batch.inputs, first, about)]
     for place, row in enumerate(rows, 1):
         record = records.get(index, place)
         if record is None:
             reason = records.fails_always(place)
-            if reason is None and case is None:
-                case = scored_case(model, batch, measurement)
-            record = measure(row, case, measurement, first) if reason is None else {"reason": reason}
+            record = measure(row, case(), measurement, first) if reason is None else {"reason": reason}
+            if "maps" in record:
+                record["joint"], failed = measure_groups(row, found, measurement)
+                record["reasons"] |= failed
             records.add(index, place, record)
         elif record.get("layers"):
             row.pin(record["layers"])
@@ -206,6 +218,7 @@ def _about_images(case: Case, batch: ImageBatch, digest: str) -> dict[str, Any]:
         "digest": digest,
         "ids": list(batch.ids or []),
         "classes": [each if isinstance(each, int) else None for each in classes],
+        "confidences": [0.0] * len(scores) if case.model is None else confidences_of(case),
         "scores": scores,
     }
 

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pytorch_grad_cam.metrics.metric import Metric
+from pytorch_grad_cam.metrics.mosaics import Focus, GridPG
 from pytorch_grad_cam.metrics.table import METRICS
 
 FAITHFULNESS = "faithfulness"  # whether the model loses what the map marks
@@ -19,6 +20,8 @@ COMPOSITE = "composite"  # several of these in one number
 FAMILIES = (FAITHFULNESS, LOCALISATION, COMPOSITE, MASKING, ROBUSTNESS, RANDOMISATION, COMPLEXITY)
 # What a map that knows no network cannot win by what it is. Only these are asked who beats the reference maps.
 OF_QUALITY = (FAITHFULNESS, LOCALISATION)
+
+JointMetric = GridPG | Focus  # put several images together
 
 _MASKING = ("average_drop", "average_increase", "average_gain", "average_drop_in_deletion", "confidence_change")
 _COMPOSITE = ("adcc", "arcc")
@@ -34,7 +37,7 @@ def family_of(metric: Metric) -> str:
     """Return the family of a metric: by what it needs, but for those whose name says more."""
     if metric.name in _MASKING or metric.name in _COMPOSITE:
         return MASKING if metric.name in _MASKING else COMPOSITE
-    if any(needed in metric.needs for needed in ("masks", "boxes", "labels")):
+    if any(needed in metric.needs for needed in ("masks", "boxes", "labels")) or metric.joint:
         return LOCALISATION
     if "explain" in metric.needs:
         return RANDOMISATION if "model" in metric.needs else ROBUSTNESS

@@ -72,7 +72,7 @@ def scored_case(model: Any, batch: ImageBatch, measurement: Measurement) -> Case
     return case
 
 
-def measure(row: Candidate, case: Case | None, measurement: Measurement, first: int) -> dict[str, Any]:
+def measure(row: Candidate, case: Case, measurement: Measurement, first: int) -> dict[str, Any]:
     """Explain the images of a case and measure the maps.
 
     Args:
@@ -84,7 +84,6 @@ def measure(row: Candidate, case: Case | None, measurement: Measurement, first: 
     Returns:
         What `Comparison` is made of, as JSON can write it. A method that fails has the reason and nothing else.
     """
-    assert case is not None
 
     def explain(inputs: Tensor, targets: Sequence[Target], model: Any) -> Any:
         return row.maps(inputs, targets, model, first)
@@ -99,6 +98,8 @@ def measure(row: Candidate, case: Case | None, measurement: Measurement, first: 
     statistics: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for label, metric in measurement.metrics.items():
+        if metric.joint:  # of groups, see `evaluation.groups`
+            continue
         try:
             found = metric.statistics(own)
             values[label] = metric.of_statistics(found).tolist()

@@ -36,7 +36,7 @@ class _Count(torch.autograd.Function):
         return values.view_as(values)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         ctx.counter[ctx.part] += len(gradient) if gradient.ndim else 1
         return _Count.apply(gradient, ctx.counter, ctx.part), None, None
 

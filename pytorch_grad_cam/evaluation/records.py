@@ -9,6 +9,10 @@ from typing import Any
 from pytorch_grad_cam.runs.journal import Batch, Journal
 
 
+class JournalError(ValueError):
+    """There is a journal, and it cannot be continued."""
+
+
 class Records:
     """A record for each batch of images and each row: a journal's rows are batches x (1 + rows).
 
@@ -20,7 +24,7 @@ class Records:
         settings: everything that decides on the numbers.
 
     Raises:
-        ValueError: if there is a journal with other settings, or one that cannot be read.
+        JournalError: if there is a journal with other settings, or one that cannot be read.
     """
 
     def __init__(self, path: Path | None, per_batch: int, settings: Mapping[str, Any]) -> None:
@@ -66,11 +70,11 @@ class Records:
 def _opened(path: Path, settings: Mapping[str, Any]) -> Journal:
     journal = Journal(path, settings)
     if journal.changed:
-        raise ValueError(
+        raise JournalError(
             f"{path} keeps what was measured with other settings ({', '.join(journal.changed)}); give the same as "
             "then, or another file, or delete it"
         )
     if journal.unreadable and not journal.done:
-        raise ValueError(f"{path} {journal.unreadable}, so it cannot be continued; give another file, or delete it")
+        raise JournalError(f"{path} {journal.unreadable}, so it cannot be continued; give another file, or delete it")
     journal.start()
     return journal

@@ -33,8 +33,20 @@ def text_table(comparison: Comparison) -> str:
         (first, width), *rest = zip(line, widths, strict=True)
         text.append("  ".join([first.ljust(width), *(cell.rjust(room) for cell, room in rest)]).rstrip())
     text += [f"{row.id}: {row.reason}" for row in comparison.rows if row.reason]
-    text += [f"{row.id}, {metric}: {why}" for row in made for metric, why in row.reasons.items()]
-    return "\n".join(text)
+    return "\n".join([*text, *_failures(made)])
+
+
+def _failures(rows: Sequence[Row]) -> list[str]:
+    """Say why metrics could not be measured; once, where it is the same for all."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for metric, why in row.reasons.items():
+            found.setdefault((metric, why), []).append(row.id)
+    lines = []
+    for (metric, why), ids in found.items():
+        of = "" if len(ids) == len(rows) else f" of {', '.join(ids)}"
+        lines.append(f"{metric}{of}: {why}")
+    return lines
 
 
 def _headings(titles: Sequence[str]) -> list[list[str]]:
