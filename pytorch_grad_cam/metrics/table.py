@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from pytorch_grad_cam.metrics import complexity, correlation, curves, masking, randomisation, robustness
+from pytorch_grad_cam.metrics import (
+    complexity,
+    composed,
+    correlation,
+    curves,
+    imputation,
+    masking,
+    randomisation,
+    robustness,
+    superpixels,
+)
 from pytorch_grad_cam.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
@@ -20,6 +30,10 @@ METRICS: dict[str, Metric] = {
         curves.PixelFlippingLeRF(),
         curves.SymmetricRelevanceGain(),
         curves.AOPC(),
+        superpixels.IROF(),
+        imputation.RoadMoRF(),
+        imputation.RoadLeRF(),
+        imputation.RoadCombined(),
         correlation.FaithfulnessCorrelation(),
         correlation.MuFidelity(),
         correlation.SensitivityN(),
@@ -32,6 +46,9 @@ METRICS: dict[str, Metric] = {
         complexity.Entropy(),
         complexity.Gini(),
         complexity.EffectiveComplexity(),
+        composed.Coherency(),
+        composed.ADCC(),
+        composed.ARCC(),
         randomisation.ParameterRandomisation(),
         randomisation.SmoothParameterRandomisation(),
         randomisation.EfficientParameterRandomisation(),
