@@ -290,6 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     usual = Sizes()
     parser.add_argument("--quick", action="store_true", help="a few pictures, to see that it works")
     parser.add_argument("--shared", action="store_true", help="also the networks in ../shared")
+    parser.add_argument("--only", nargs="+", metavar="NETWORK", help="only these, e.g. shapes vit_cifar10")
     parser.add_argument(
         "--scenes", type=int, default=usual.scenes, help="test scenes, of which every object is asked for"
     )
@@ -308,9 +309,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.shared and not networks.SHARED.is_dir():
         parser.error(f"{networks.SHARED} is not there; leave out --shared (benchmarks/real_data.md says what it is)")
     sizes = QUICK if options.quick else Sizes(options.scenes, options.dear, options.again, options.photos)
-    measured = [
-        (board, measure(board, options.work, options.seed)) for board in boards(sizes, options.shared, options.methods)
-    ]
+    chosen = boards(sizes, options.shared, options.methods)
+    if unknown := set(options.only or ()) - {board.name for board in chosen}:
+        parser.error(f"--only {' '.join(unknown)}: there are {', '.join(board.name for board in chosen)}")
+    chosen = [board for board in chosen if not options.only or board.name in options.only]
+    measured = [(board, measure(board, options.work, options.seed)) for board in chosen]
     plots = {name: plot for board, parts in measured for name, plot in plots_of(board, parts).items()}
     command = " ".join(["python -m benchmarks.scoreboard", *_given(parser, options)])
     for name, plot in plots.items():

@@ -67,7 +67,7 @@ def test_situations_are_means_of_groups(measured: list[scoreboard.Measured]) -> 
     start = lines.index("### Energy to chance by situation")
     row = next(line for line in lines[start:] if line.startswith("| `gradcam`")).split(" | ")
     values = measured[0].comparison.row("gradcam").values["energy_to_chance"]
-    assert [cell.split()[0] for cell in row[1:]] == [f"{values[:2].mean():.2f}", f"{values[2:].mean():.2f}"]
+    assert [cell.split()[0] for cell in row[1:]] == [f"{np.nanmean(part):.2f}" for part in (values[:2], values[2:])]
 
 
 def test_pairs_with_the_anchor(measured: list[scoreboard.Measured]) -> None:
