@@ -154,7 +154,8 @@ def _among_the_first(case: Case, top: int) -> Tensor:
     classes = [category_of(target) for target in case.explained_targets]
     if top < 1 or None in classes:
         raise ValueError(
-            f"localisation_error with top={top} needs top >= 1 and classes as targets; top=None asks for the place alone"
+            f"localisation_error with top={top} needs top >= 1 and classes as targets; top=None asks for the place "
+            "alone"
         )
     scores, _ = class_scores(case.outputs, "whether a class is among the first is asked")
     first = scores.topk(min(top, scores.shape[1]), dim=1).indices  # (B, top)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine.maps import is_constant, unit_range
 from pytorch_grad_cam.engine.scoring import scores_of
-from pytorch_grad_cam.metrics.scores import Model, inputs_for, outputs_of
+from pytorch_grad_cam.metrics.scores import Model, inputs_for, outputs_of, say_themselves
 from pytorch_grad_cam.targets.classification import (
     ClassifierOutputSoftmaxTarget,
     ClassifierOutputTarget,
@@ -99,10 +99,8 @@ class Case:
     @cached_property
     def explained_targets(self) -> list[Target]:
         """What the maps explain, one callable per image: of a class its logit."""
-        given = self._asked
-        if callable(given) or (isinstance(given, Sequence) and all(map(callable, given))):
-            return resolve_targets(given, None, len(self.inputs))  # no need to run the model
-        return resolve_targets(given, self.outputs, len(self.inputs))
+        outputs = None if say_themselves(self._asked) else self.outputs  # no need to run the model
+        return resolve_targets(self._asked, outputs, len(self.inputs))
 
     @cached_property
     def targets(self) -> list[Target]:

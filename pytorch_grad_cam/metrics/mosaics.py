@@ -38,7 +38,7 @@ class _Pile:
 
     def fullest(self) -> list[int]:
         """Return the classes, those with most pictures left first, so that as many mosaics as possible can be made."""
-        return sorted(self.drawn(list(self.left)), key=lambda name: -len(self.left[name]))
+        return sorted(self.drawn(sorted(self.left)), key=lambda name: -len(self.left[name]))
 
     def take(self, name: int) -> int:
         index = self.left[name].pop(0)
@@ -69,7 +69,8 @@ def grid_groups(
     Returns:
         For each mosaic the indices of its pictures, cell by cell.
     """
-    pile, groups = _Pile(classes, confidences, least, seed), []
+    pile = _Pile(classes, confidences, least, seed)
+    groups: list[Group] = []
     while len(pile.left) >= cells and len(groups) < most:
         groups.append(tuple(pile.drawn([pile.take(name) for name in pile.fullest()[:cells]])))
     return groups
@@ -85,11 +86,12 @@ def focus_groups(
     seed: int = 0,
 ) -> list[Group]:
     """Choose half of the pictures of one class, and the others each of another class; see `grid_groups`."""
-    pile, groups = _Pile(classes, confidences, least, seed), []
+    pile = _Pile(classes, confidences, least, seed)
+    groups: list[Group] = []
     own = cells // 2
     while len(groups) < most:
         fullest = pile.fullest()
-        others = fullest[1 : 1 + cells - own]
+        others = fullest[1:][own - cells :]  # the smallest piles: the large ones are for mosaics of their own
         if len(others) < cells - own or len(pile.left[fullest[0]]) < own:
             break
         chosen = [pile.take(fullest[0]) for _ in range(own)] + [pile.take(name) for name in others]

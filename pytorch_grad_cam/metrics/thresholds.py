@@ -1,7 +1,7 @@
 """Metrics of weakly supervised localisation over a data set: the best threshold is one for all images, or all count.
 
-Thresholds are ``k / steps``, ``k = 0 .. steps``, of maps in [0, 1]. The authors round maps to 8 bit, and count boxes with
-their last pixel; here neither is done. Tune nothing on the images that are reported.
+Thresholds are ``k / steps``, ``k = 0 .. steps``, of maps in [0, 1]. The authors round maps to 8 bit, and count boxes
+with their last pixel; here neither is done. Tune nothing on the images that are reported.
 """
 
 from __future__ import annotations
