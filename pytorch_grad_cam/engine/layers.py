@@ -26,11 +26,11 @@ def network_in(model: nn.Module) -> nn.Module:
 
     Such an object is a module without a ``forward`` of its own, and has the network as ``model``.
     """
-    inner = vars(model).get("_modules", {}).get("model")
-    if not isinstance(inner, nn.Module) or isinstance(model, torch.jit.ScriptModule):
+    if isinstance(model, torch.jit.ScriptModule):
         return model
+    inner = vars(model).get("_modules", {}).get("model")
     runs = type(model).forward is not nn.Module.forward or "forward" in vars(model)
-    return model if runs else inner
+    return inner if not runs and isinstance(inner, nn.Module) else model
 
 
 def layer_names(model: nn.Module) -> dict[nn.Module, str]:
