@@ -47,7 +47,8 @@ class ActivationsAndGradients:
         self.activations: list[Tensor] = []
         self.gradients: list[Tensor] = []
         self.handles = self._hooked(list(target_layers))
-        weakref.finalize(self, _remove, self.handles).atexit = False
+        if self.handles:
+            weakref.finalize(self, _remove, self.handles).atexit = False
 
     def _hooked(self, layers: Sequence[nn.Module]) -> list[Any]:
         return hooked_until_released(layers, self, ("save_activation", "save_gradient"))

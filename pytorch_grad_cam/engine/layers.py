@@ -26,6 +26,8 @@ def network_in(model: nn.Module) -> nn.Module:
 
     Such an object is a module without a ``forward`` of its own, and has the network as ``model``.
     """
+    if isinstance(model, torch.jit.ScriptModule):
+        return model
     inner = vars(model).get("_modules", {}).get("model")
     runs = type(model).forward is not nn.Module.forward or "forward" in vars(model)
     return inner if not runs and isinstance(inner, nn.Module) else model
