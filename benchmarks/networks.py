@@ -73,6 +73,18 @@ class Cancelling(nn.Module):
         return self.head(self.features(torch.cat([cancelling, x[:, 2:]], 1)))
 
 
+class Gray(nn.Module):
+    """(B, 1, H, W) -> (B, 5) logits that differ: some metrics of the peers take no more than one channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2, bias=False), nn.Tanh(), nn.Conv2d(8, 8, 3, bias=False))
+        self.head = nn.Linear(8 * 4, 5, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 40 * self.head(F.adaptive_avg_pool2d(self.conv(x), 2).flatten(1))
+
+
 class Volume(nn.Module):
     """(B, 1, D, H, W) -> (B, 4) logits. `conv` keeps the size of the input, `pooled` halves it."""
 
@@ -160,6 +172,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "shared_relu": SharedReLU,
     "two_relus": TwoReLUs,
     "cancelling": Cancelling,
+    "gray": Gray,
     "volume": Volume,
 }
 TRAINED = (

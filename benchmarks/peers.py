@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.networks import ROOT
 from benchmarks.remote_process import RemoteProcess
 
-PEERS = ("grad-cam", "torchcam", "captum")
+PEERS = ("grad-cam", "torchcam", "captum", "quantus")
 # What the peers import, by import name. Only what our environment lacks is installed; never torch,
 # torchvision or numpy, because a second copy of those in the folder would shadow the first.
 NEEDS = {
@@ -40,6 +40,14 @@ NEEDS = {
     "ttach": "ttach",
     "tqdm": "tqdm",
     "cv2": "opencv-python-headless",
+    "skimage": "scikit-image",
+    "imageio": "imageio",
+    "tifffile": "tifffile",
+    "lazy_loader": "lazy-loader",
+    "networkx": "networkx",
+    "pandas": "pandas",
+    "pytz": "pytz",
+    "cachetools": "cachetools",
 }
 
 

@@ -1,4 +1,4 @@
-"""Fill holes in a grid so that every missing cell is the weighted mean of its neighbours.
+"""Fill holes in grids so that every missing cell is the weighted mean of its neighbours.
 
 The equations are those of a graph: cells are joined by weighted edges, and ``sum_j w_ij (u_i - u_j) = 0`` holds at each
 missing cell ``i``. The matrix is symmetric and positive, so conjugate gradients solve it; a multigrid cycle over blocks
@@ -7,177 +7,78 @@ of 2 x 2 (x 2) cells as the preconditioner makes the number of steps nearly inde
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from itertools import product
-from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 Offset = tuple[int, ...]
 
-TOLERANCE = 1e-8  # of the residual, as a share of the right-hand side
+EXACT = 1e-9  # of the range of the known cells: as near as float64 and what a network reads ever need
 _STEPS = 1000  # never reached in practice
-# A cycle over blocks makes corrections that are too small, by about this factor (Braess 1995,
-# doi:10.1007/BF02238488).
-_OVERCORRECTION = 1.8
-_DAMPING = 0.8  # of Jacobi's iteration; below 1, so that the sharpest error shrinks as well
-_SWEEPS = 2
-_DIRECT = 200  # cells of a coarse grid that are solved for directly
-_RIDGE = 1e-6  # of the diagonal, added there, as the equations need not determine every cell
+_SMALLEST = 4  # cells along each axis of the coarsest grid
+_LAST_SWEEPS = 4  # there, of two steps each
+_CPU_VALUES = 4 * 3 * 224 * 224  # solved for at once on a CPU: more fall out of its caches
 
 
-def fill_missing(values: Tensor, missing: Tensor, weights: Mapping[Offset, float]) -> Tensor:
-    """Solve for the missing cells of a grid.
+def fill_missing(values: Tensor, missing: Tensor, weights: Mapping[Offset, float], tolerance: float = EXACT) -> Tensor:
+    """Solve for the missing cells of grids, each of which is its own problem.
 
     Args:
-        values: ``(C, *S)`` float64; what it holds at missing cells does not matter.
-        missing: bool ``(*S)``.
+        values: ``(n, C, *S)``, float32 or float64, in which it is solved; what it holds at missing cells does not
+            matter.
+        missing: bool ``(n, *S)``.
         weights: of each neighbour, by its offset; the same for an offset and its negative. Neighbours outside of the
             grid are left out.
+        tolerance: how far a cell may be from the solution, about, as a share of the range of the known cells.
 
     Returns:
-        ``(C, *S)``: known cells as given. A missing cell that no path of missing cells joins to a known one gets the
+        ``(n, C, *S)``: known cells as given. A missing cell that no path of missing cells joins to a known one gets the
         mean of the known cells, 0 if there are none.
     """
-    known = ~missing
-    start = values[:, known].mean(1) if bool(known.any()) else values.new_zeros(len(values))  # (C,)
-    edges = {offset: weight for offset, weight in weights.items() if offset > tuple(-step for step in offset)}
-    # Nothing beyond the neighbours of missing cells takes part.
-    box = (slice(None), *_bounding_slices(missing, edges))
-    filled = values.clone()
-    filled[box] = _solve(values[box], missing[box[1:]], start, edges)
-    return filled
+    together = max(1, _CPU_VALUES // values[0].numel()) if values.device.type == "cpu" else len(values)
+    parts = zip(torch.split(values, together), torch.split(missing, together), strict=True)
+    return torch.cat([_fill(some, holes, weights, tolerance) for some, holes in parts])
 
 
-def _solve(values: Tensor, missing: Tensor, start: Tensor, edges: Mapping[Offset, float]) -> Tensor:
-    guess = torch.where(missing, start.reshape(-1, *[1] * missing.ndim), values)
-    whole = _Graph.of_grid(torch.ones_like(missing), edges, values.dtype)
-    inner = _Graph.of_grid(missing, edges, values.dtype)
-    system = _Graph(torch.where(missing, whole.diagonal, 0), inner.edges)
-    residual = -whole.times(guess) * missing  # of the guess, for the system
-    # Beside the guess itself: where no known cell is near, its residual is nothing but rounding.
-    scale = (system.diagonal * guess).flatten(1).norm(dim=1) + residual.flatten(1).norm(dim=1)
-    if not bool(scale.any()):
-        return guess
-    peak = residual.abs().max().clamp_min(torch.finfo(values.dtype).tiny)
-    change = peak * _conjugate_gradients(system, residual / peak, scale / peak)
-    return torch.where(missing, guess + change, values)
+def _fill(values: Tensor, missing: Tensor, weights: Mapping[Offset, float], tolerance: float) -> Tensor:
+    if not bool(missing.any()):
+        return values.clone()
+    holes, axes = missing[:, None], tuple(range(2, values.ndim))  # (n, 1, *S)
+    known = ~holes
+    mean = torch.where(holes, 0, values).sum(axes, keepdim=True) / known.sum(axes, keepdim=True).clamp_min(1)
+    away = torch.where(holes, 0, values - mean)  # from the first guess, that every hole is the mean
+    spread = (away.amax(axes, keepdim=True) - away.amin(axes, keepdim=True)).amax(1, keepdim=True)  # (n, 1, 1, ...)
+    change = spread * _correction(away / torch.where(spread > 0, spread, 1), holes, weights, tolerance)
+    return torch.where(holes, mean + change, values)
 
 
-class _Graph:
-    """A symmetric matrix on the cells of a grid: a diagonal, and minus a weight for each joined pair of cells.
+def _correction(values: Tensor, holes: Tensor, weights: Mapping[Offset, float], tolerance: float) -> Tensor:
+    """Return what belongs into holes that hold 0, of values ``(n, C, *S)`` of range 1, by conjugate gradients.
 
-    Args:
-        diagonal: ``(*S)``.
-        edges: by offset, of each offset and its negative only the larger: ``(*S)``, the weight that joins a cell to
-            the one at that offset, 0 where there is none.
+    Whether an image is solved is decided by that image alone, so that no result depends on its neighbours in a batch.
     """
-
-    def __init__(self, diagonal: Tensor, edges: Mapping[Offset, Tensor]) -> None:
-        self.diagonal, self.edges = diagonal, edges
-        self._inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
-        self._damped = _DAMPING * self._inverse
-        every = slice(None)
-        pairs = [(edge, *_neighbour_slices(tuple(diagonal.shape), offset)) for offset, edge in edges.items()]
-        self._pairs = [(edge[here], (every, *here), (every, *there)) for edge, here, there in pairs]
-
-    @classmethod
-    def of_grid(cls, cells: Tensor, weights: Mapping[Offset, float], dtype: torch.dtype) -> Self:
-        """Join the given cells, bool ``(*S)``; each row of the matrix sums to 0."""
-        diagonal, edges = torch.zeros(cells.shape, dtype=dtype, device=cells.device), {}
-        for offset, weight in weights.items():
-            here, there = _neighbour_slices(cells.shape, offset)
-            edge = torch.zeros_like(diagonal)
-            edge[here] = weight * (cells[here] & cells[there]).to(dtype)
-            diagonal[here] += edge[here]
-            diagonal[there] += edge[here]
-            edges[offset] = edge
-        return cls(diagonal, edges)
-
-    def times(self, vector: Tensor) -> Tensor:
-        """Multiply the matrix by ``(C, *S)``."""
-        result = self.diagonal * vector
-        for edge, here, there in self._pairs:
-            result[here].addcmul_(edge, vector[there], value=-1)
-            result[there].addcmul_(edge, vector[here], value=-1)
-        return result
-
-    def smooth(self, vector: Tensor, right: Tensor, sweeps: int = _SWEEPS) -> Tensor:
-        """Take damped Jacobi steps towards the solution."""
-        for _ in range(sweeps):
-            vector = vector.addcmul(self._damped, right - self.times(vector))
-        return vector
-
-    def first_steps(self, right: Tensor) -> Tensor:
-        """Return what the first steps from 0 give; the first one needs no product."""
-        return self.smooth(self._damped * right, right, _SWEEPS - 1)
-
-    def inverse(self) -> Tensor:
-        """Return the inverse of the matrix as a whole, ``(n, n)``; a cell without an equation stays 0."""
-        count = self.diagonal.numel()
-        unit = torch.eye(count, dtype=self.diagonal.dtype, device=self.diagonal.device)
-        matrix = self.times(unit.reshape(count, *self.diagonal.shape)).reshape(count, count)
-        diagonal = self.diagonal.flatten()
-        used = diagonal > 0
-        matrix = matrix + torch.diag(torch.where(used, _RIDGE * diagonal, 1))
-        inverse: Tensor = torch.linalg.inv(matrix) * used
-        return inverse
-
-    def coarser(self) -> _Graph:
-        """Join blocks of two cells per axis: an edge between blocks sums those between their cells."""
-        size = tuple((length + 1) // 2 for length in self.diagonal.shape)
-        diagonal = _sum_blocks(self.diagonal, len(size))
-        edges: dict[Offset, Tensor] = {}
-        for offset, edge in self.edges.items():
-            padded = _pad_to_even(edge, len(size))
-            for corner in product((0, 1), repeat=len(size)):
-                part = padded[tuple(slice(first, None, 2) for first in corner)]  # the block's cell at that corner
-                step = tuple((first + along) // 2 for first, along in zip(corner, offset, strict=True))
-                back = tuple(-distance for distance in step)
-                if step == back:  # inside the block, where both cells take the same value
-                    diagonal = diagonal - 2 * part
-                    continue
-                total = edges.setdefault(max(step, back), torch.zeros_like(diagonal))
-                here, there = _neighbour_slices(size, step)
-                total[here if step > back else there] += part[here]
-        return _Graph(diagonal.clamp_min(0), edges)
-
-
-class _Cycle:
-    """One V-cycle from a fine graph to a few blocks and back, in single precision: it only has to be near."""
-
-    def __init__(self, graph: _Graph) -> None:
-        self.levels = [_Graph(graph.diagonal.float(), {offset: edge.float() for offset, edge in graph.edges.items()})]
-        while self.levels[-1].diagonal.numel() > _DIRECT:
-            self.levels.append(self.levels[-1].coarser())
-        self._last = self.levels[-1].inverse()
-
-    def __call__(self, right: Tensor, level: int = 0) -> Tensor:
-        graph = self.levels[level]
-        if level == len(self.levels) - 1:
-            return (right.flatten(1) @ self._last).reshape(right.shape)
-        vector = graph.first_steps(right)
-        residual = right - graph.times(vector)
-        correction = self(_sum_blocks(residual, right.ndim - 1), level + 1)
-        vector = vector + _OVERCORRECTION * _repeat_blocks(correction, tuple(right.shape[1:]))
-        return graph.smooth(vector, right)
-
-
-def _conjugate_gradients(system: _Graph, right: Tensor, scale: Tensor) -> Tensor:
-    """Solve for every channel of ``right`` ``(C, *S)`` at once, until each residual is small beside its scale."""
-    cycle = _Cycle(system)
-    column = (-1, *[1] * (right.ndim - 1))
-    result, residual, direction = torch.zeros_like(right), right.clone(), torch.zeros_like(right)
-    before = right.new_zeros(len(right))  # (C,)
+    system = _Equations(holes.to(values), weights)
+    cycle = _Cycle(holes)
+    axes = tuple(range(2, values.ndim))
+    result, direction = torch.zeros_like(values), torch.zeros_like(values)
+    residual = system.times(values).neg_()
+    before = values.new_zeros((*values.shape[:2], *[1] * len(axes)))  # (n, C, 1, ...)
+    unsolved = torch.ones_like(before[:, :1])
     for _ in range(_STEPS):
-        if bool((residual.flatten(1).norm(dim=1) <= TOLERANCE * scale).all()):
+        correction = cycle(residual.float()).to(residual)  # in single precision: a direction need not be exact
+        largest = torch.linalg.vector_norm(correction, float("inf"), (1, *axes), keepdim=True)  # (n, 1, 1, ...)
+        still = (largest > tolerance) * unsolved
+        result.addcmul_(unsolved - still, correction)  # the last step, where it is small enough to be one
+        unsolved = still
+        if not bool(unsolved.any()):
             break
-        preconditioned = cycle(residual.float()).to(residual)
-        along = (residual * preconditioned).flatten(1).sum(1)  # (C,)
-        direction = preconditioned.addcmul(_ratio(along, before).reshape(column), direction)
+        along = (residual * correction).sum(axes, keepdim=True)
+        direction = correction.addcmul_(_ratio(along, before), direction)
         image = system.times(direction)
-        step = _ratio(along, (direction * image).flatten(1).sum(1)).reshape(column)
+        step = unsolved * _ratio(along, (direction * image).sum(axes, keepdim=True))
         result.addcmul_(step, direction)
         residual.addcmul_(step, image, value=-1)
         before = along
@@ -189,13 +90,115 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
     return torch.where(below > 0, above / torch.where(below > 0, below, 1), 0)
 
 
-def _bounding_slices(missing: Tensor, edges: Mapping[Offset, float]) -> tuple[slice, ...]:
-    """Return the box of the missing cells and their neighbours."""
-    box = []
-    for axis, places in enumerate(missing.nonzero().T):
-        reach = max((abs(offset[axis]) for offset in edges), default=0)
-        box.append(slice(max(0, int(places.min()) - reach), int(places.max()) + reach + 1))
-    return tuple(box)
+class _Equations:
+    """The equations of the missing cells.
+
+    Args:
+        holes: ``(n, 1, *S)``, 1 at missing cells and 0 at known ones.
+        weights: by offset.
+    """
+
+    def __init__(self, holes: Tensor, weights: Mapping[Offset, float]) -> None:
+        self._holes = holes
+        size, every = tuple(holes.shape[2:]), (slice(None), slice(None))
+        self._terms = []
+        self._total = torch.zeros_like(holes[:1])  # of the weights of all neighbours inside the grid
+        for offset, weight in weights.items():
+            here, there = _neighbour_slices(size, offset)
+            self._terms.append(((*every, *here), (*every, *there), weight))
+            self._total[(*every, *here)] += weight
+
+    def times(self, vector: Tensor) -> Tensor:
+        """Multiply the matrix by ``(n, C, *S)``, which is 0 at known cells, as the product is."""
+        result = self._total * vector
+        for here, there, weight in self._terms:
+            result[here].sub_(vector[there], alpha=weight)
+        return result.mul_(self._holes)
+
+
+class _Level:
+    """A grid of blocks, for a cycle: neighbours are weighed by products of (1, 2, 1) whatever the equations say.
+
+    The same weights on every grid approximate the same equations, as the sum of a block's residuals does.
+
+    Args:
+        part: ``(n, 1, *S)``, which share of a block is missing, in the square mean.
+        fixed: ``(n, 1, *S)``, the weights that join what is missing in a block to what is known, in sum.
+    """
+
+    def __init__(self, part: Tensor, fixed: Tensor, partial: bool = True) -> None:
+        self.axes, self._partial = part.ndim - 2, partial
+        self._centre = 2**self.axes
+        share = 1 / (self._centre**2 - self._centre)
+        self.part, self.fixed, self.open = part, fixed, (part > 0).to(part)
+        self._scaled = share * part
+        inner = self._scaled * (_neighbour_sums(part) - self._centre * part)
+        diagonal = inner + fixed
+        self._inverse = torch.where(diagonal > 0, 1 / torch.where(diagonal > 0, diagonal, 1), 0)
+        self._diagonal = diagonal + self._centre * self._scaled * part  # what _neighbour_sums has in the middle
+
+    @classmethod
+    def finest(cls, holes: Tensor) -> _Level:
+        """Return that of the cells themselves, from bool ``(n, 1, *S)``."""
+        part = holes.float()
+        centre = 2 ** (part.ndim - 2)
+        return cls(part, part * _neighbour_sums(1 - part) / (centre**2 - centre), partial=False)
+
+    def coarser(self) -> _Level:
+        """Join blocks of two cells per axis."""
+        return _Level((_sum_blocks(self.part**2) / self._centre).sqrt(), _sum_blocks(self.fixed))
+
+    def residual(self, vector: Tensor, right: Tensor) -> Tensor:
+        """Return what is left of the right-hand side ``(n, C, *S)``."""
+        rest = torch.addcmul(right, self._diagonal, vector, value=-1)
+        return rest.addcmul_(self._scaled, _neighbour_sums(self.part * vector if self._partial else vector))
+
+    def smooth(self, vector: Tensor | None, right: Tensor, sweeps: tuple[float, ...]) -> Tensor:
+        """Take Jacobi steps of the given lengths towards the solution, from 0 if there is no vector yet."""
+        for length in sweeps:
+            if vector is None:
+                vector = (length * self._inverse) * right
+            else:
+                vector = vector.addcmul_(self._inverse, self.residual(vector, right), value=length)
+        assert vector is not None
+        return vector
+
+
+class _Cycle:
+    """One V-cycle from the cells to a few blocks and back.
+
+    Args:
+        holes: bool ``(n, 1, *S)``.
+    """
+
+    def __init__(self, holes: Tensor) -> None:
+        self.levels = [_Level.finest(holes)]
+        while max(self.levels[-1].part.shape[2:]) > _SMALLEST:
+            self.levels.append(self.levels[-1].coarser())
+        axes = self.levels[0].axes
+        top = 2**axes / (2**axes - 1)  # the largest eigenvalue; a coarser grid does not see those of the upper half
+        # Of the cells themselves one step before and one after, as it is they that cost; of blocks Chebyshev's two.
+        self._cells = (1.1 / top,)
+        self._blocks = tuple(1 / (top * (0.75 + sign * 0.25 * math.cos(math.pi / 4))) for sign in (-1, 1))
+
+    def __call__(self, right: Tensor, level: int = 0) -> Tensor:
+        grid, lengths = self.levels[level], self._blocks if level else self._cells
+        if level == len(self.levels) - 1:
+            return grid.smooth(None, right, lengths * _LAST_SWEEPS)
+        vector = grid.smooth(None, right, lengths)
+        correction = self(_sum_blocks(grid.residual(vector, right)), level + 1)
+        vector.addcmul_(grid.open, _repeat_blocks(correction, tuple(right.shape[2:])))
+        return grid.smooth(vector, right, lengths[::-1])
+
+
+def _neighbour_sums(tensor: Tensor) -> Tensor:
+    """Sum each cell of ``(n, C, *S)`` and its neighbours, weighed by products of (1, 2, 1); outside there is 0."""
+    axes = tensor.ndim - 2
+    result = F.pad(tensor, (1, 1) * axes)
+    for axis in [*range(2, tensor.ndim)] * 2:  # (1, 2, 1) is (1, 1) of (1, 1)
+        length = result.shape[axis] - 1
+        result = result.narrow(axis, 0, length) + result.narrow(axis, 1, length)
+    return result
 
 
 def _neighbour_slices(size: tuple[int, ...], offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
@@ -205,22 +208,21 @@ def _neighbour_slices(size: tuple[int, ...], offset: Offset) -> tuple[tuple[slic
     return here, there
 
 
-def _pad_to_even(tensor: Tensor, axes: int) -> Tensor:
-    """Pad the last axes with zeros to even lengths."""
-    lengths = tensor.shape[-axes:]
-    return torch.nn.functional.pad(tensor, [pad for length in reversed(lengths) for pad in (0, length % 2)])
-
-
-def _sum_blocks(tensor: Tensor, axes: int) -> Tensor:
-    """Sum the cells of each block of two per axis, along the last axes."""
-    tensor = _pad_to_even(tensor, axes)
-    for axis in range(tensor.ndim - axes, tensor.ndim):
-        tensor = tensor.reshape(*tensor.shape[:axis], -1, 2, *tensor.shape[axis + 1 :]).sum(axis + 1)
+def _sum_blocks(tensor: Tensor) -> Tensor:
+    """Sum the cells of each block of two per axis of ``(n, C, *S)``; a length that is odd is padded with 0."""
+    lengths = tensor.shape[2:]
+    if any(length % 2 for length in lengths):
+        tensor = F.pad(tensor, [pad for length in reversed(lengths) for pad in (0, length % 2)])
+    for axis in range(2, tensor.ndim):
+        pairs = tensor.reshape(*tensor.shape[:axis], -1, 2, *tensor.shape[axis + 1 :])
+        tensor = pairs.select(axis + 1, 0) + pairs.select(axis + 1, 1)
     return tensor
 
 
 def _repeat_blocks(tensor: Tensor, size: tuple[int, ...]) -> Tensor:
     """Give the cells of each block its value: the transpose of `_sum_blocks`."""
-    for axis, length in enumerate(size, tensor.ndim - len(size)):
-        tensor = tensor.repeat_interleave(2, axis).narrow(axis, 0, length)
+    for axis, length in enumerate(size, 2):
+        pairs = tensor.unsqueeze(axis + 1)
+        pairs = pairs.expand(*pairs.shape[: axis + 1], 2, *pairs.shape[axis + 2 :])
+        tensor = pairs.flatten(axis, axis + 1).narrow(axis, 0, length)
     return tensor

@@ -31,8 +31,8 @@ def _weights(case: Case, rows: Tensor) -> Tensor:
     return case.unit_maps[rows, None].to(case.inputs.dtype)
 
 
-def _share(part: Tensor, whole: Tensor) -> Tensor:
-    """Divide; NaN where the whole is nothing, or negative: a share of a logit below 0 means nothing."""
+def share(part: Tensor, whole: Tensor) -> Tensor:
+    """Divide ``(B,)`` or ``(B, K)``; NaN where the whole is nothing, or negative, as a logit may be."""
     return torch.where(whole > TINY, part / torch.where(whole > TINY, whole, 1), torch.nan)
 
 
@@ -43,7 +43,7 @@ class AverageDrop(Metric):
     source = "A. Chattopadhay et al., 2018, Grad-CAM++, arXiv:1710.11063"
 
     def measure(self, case: Case) -> Tensor:
-        return _share((case.scores - score_kept(case)).clamp_min(0), case.scores)
+        return share((case.scores - score_kept(case)).clamp_min(0), case.scores)
 
 
 class AverageIncrease(Metric):
@@ -71,7 +71,7 @@ class AverageGain(Metric):
                 f"average_gain needs scores in [0, 1], not {float(case.scores.max()):g}; give classes, which stand for "
                 "softmax probabilities, or targets that return probabilities"
             )
-        return _share((score_kept(case) - case.scores).clamp_min(0), 1 - case.scores)
+        return share((score_kept(case) - case.scores).clamp_min(0), 1 - case.scores)
 
 
 class AverageDropInDeletion(Metric):
@@ -81,7 +81,7 @@ class AverageDropInDeletion(Metric):
     source = "H. Jung and Y. Oh, 2021, LIFT-CAM, arXiv:2102.05228"
 
     def measure(self, case: Case) -> Tensor:
-        return _share((case.scores - score_deleted(case)).clamp_min(0), case.scores)
+        return share((case.scores - score_deleted(case)).clamp_min(0), case.scores)
 
 
 class ConfidenceChange(Metric):

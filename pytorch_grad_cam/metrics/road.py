@@ -30,7 +30,7 @@ from pytorch_grad_cam.targets.classification import Targets
 Percentile = float | Literal["auto"]
 
 
-def _neighbour_weights(axes: int) -> list[tuple[Offset, float]]:
+def neighbour_weights(axes: int) -> list[tuple[Offset, float]]:
     """Weigh the neighbours in each direction by products of (1, 2, 1).
 
     In two dimensions these are the paper's 1/6 beside and 1/12 across; in one dimension 1/2, which interpolates
@@ -41,7 +41,7 @@ def _neighbour_weights(axes: int) -> list[tuple[Offset, float]]:
     return [(offset, part / sum(parts)) for offset, part in zip(offsets, parts, strict=True)]
 
 
-neighbors_weights = _neighbour_weights(2)
+neighbors_weights = neighbour_weights(2)
 
 
 class NoisyLinearImputer:
@@ -85,11 +85,12 @@ class NoisyLinearImputer:
             raise ValueError(f"the mask {tuple(mask.shape)} is not of the size of the image {tuple(img.shape)}")
         weighting = self.weighting
         if mask.ndim != 2 and weighting is neighbors_weights:
-            weighting = _neighbour_weights(mask.ndim)
+            weighting = neighbour_weights(mask.ndim)
         missing = (mask.detach() == 0).cpu()
         if not bool(missing.any()):
             return img.detach().clone()
-        filled = fill_missing(img.detach().cpu().double(), missing, _weights_by_offset(weighting, mask.ndim))
+        weights = _weights_by_offset(weighting, mask.ndim)
+        filled = fill_missing(img.detach().cpu().double()[None], missing[None], weights)[0]
         generator = torch.Generator().manual_seed(self.seed)
         noise = self.noise * torch.randn(filled.shape, generator=generator, dtype=filled.dtype, device="cpu")
         return torch.where(missing, filled + noise, filled).to(img)

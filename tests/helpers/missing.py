@@ -11,7 +11,10 @@ SHARED = (
     "needs the real networks and pictures in ../shared, which are not part of the project; benchmarks/real_data.md "
     "lists their public sources"
 )
-PACKAGES = {"lightning": "pip install lightning", "grad-cam": "python -m benchmarks.peers"}
+PACKAGES = {
+    "lightning": "pip install lightning",
+    **dict.fromkeys(("grad-cam", "torchcam", "captum", "quantus"), "python -m benchmarks.peers"),
+}
 
 
 def package(module: str) -> Any:

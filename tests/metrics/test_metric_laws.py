@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.softmax_scores import Softened, maps_for, probability
 from helpers.tiny_nets import ConvNet, build, inputs
 from helpers.unchanged_model import assert_unchanged
 from torch import Tensor
@@ -25,27 +26,8 @@ from pytorch_grad_cam.targets.classification import ClassifierOutputTarget
 FAITHFULNESS = [metric for metric in METRICS.values() if metric.needs == ("model",)]
 
 
-class Softened(ConvNet):
-    """Small logits, so that no probability is near 0 or 1."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) / 10
-
-
 def images(batch: int = 3) -> Tensor:
     return inputs(batch=batch)
-
-
-def maps_for(x: Tensor, seed: int = 0) -> Tensor:
-    return torch.rand(len(x), *x.shape[2:], generator=torch.Generator().manual_seed(seed))
-
-
-def probability(net: Any, image: Any, category: int) -> float:
-    """A class's softmax probability, in float64."""
-    with torch.no_grad():
-        logits = net(torch.as_tensor(np.asarray(image), dtype=torch.float32)[None])[0].double().numpy()
-    exponents = np.exp(logits - logits.max())
-    return float(exponents[category] / exponents.sum())
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
