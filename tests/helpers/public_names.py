@@ -90,7 +90,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "method_class",
         "method_name",
     ),
-    "pytorch_grad_cam.metrics": ("road",),
+    "pytorch_grad_cam.metrics": ("METRICS", "Case", "road"),
     "pytorch_grad_cam.metrics.localisation": (
         "box_ious",
         "energy_inside",

@@ -358,7 +358,7 @@ def test_a_segmentation() -> None:
 
 def test_a_detection() -> None:
     """Boxes as a detector gives them are the object, and its target scores the changed images."""
-    net, x = YoloNet(), pictures()
+    net, x = build(YoloNet), pictures()
     target = lambda output: output[4:].amax()  # noqa: E731  # the surest cell and class
     boxes = [[[10, 10, 60, 50]], [[30, 20, 110, 70], [0, 0, 20, 20]]]
     maps = GradCAM(net, "features.2").explain(x, [target] * 2).maps
