@@ -10,5 +10,5 @@ from pytorch_grad_cam.common.lazy import loading as _loading
 
 __getattr__ = _loading(
     __name__,
-    {"Comparison": "comparison", "ImageBatch": "batches", "compare": "experiment", "sanity": "sanity_checks"},
+    {"Comparison": "comparison", "ImageBatch": "batches", "compare": "experiment", "sanity": "experiment"},
 )

@@ -1,4 +1,4 @@
-"""compare: measure methods, layers and reference maps on the same images, by the same metrics."""
+"""compare and sanity: measure methods, layers and reference maps on the same images, by the same metrics."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pytorch_grad_cam.evaluation.families import LOCALISATION, family_of, label_
 from pytorch_grad_cam.evaluation.groups import Groups, confidences_of, measure_groups
 from pytorch_grad_cam.evaluation.measuring import Measurement, Scoring, measure, scored_case
 from pytorch_grad_cam.evaluation.records import Records
+from pytorch_grad_cam.evaluation.sanity_checks import SANITY_METRICS
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.metric import Metric
 from pytorch_grad_cam.metrics.table import METRICS
@@ -113,6 +114,26 @@ def compare(
     return Comparison.of_records(
         records, rows, chosen, settings, model=name or type(model).__name__, categories=categories
     )
+
+
+def sanity(model: Any, images: Any, methods: Any = CHEAP, **options: Any) -> Comparison:
+    """Ask of each method whether its map changes with the class, with the network's weights and with the picture.
+
+    Measured is how alike two maps are (Spearman's correlation of their absolute values, 1: the same places): for the
+    class and for another one; for the network and for copies whose layers have random weights, a quarter, half, three
+    quarters and all of them, from the output down; for the picture and for the same with its positions shuffled. That
+    a map survives random weights in the upper layers says little, because the activations keep their shape; the
+    verdict on the weights is that of the end, where all are random.
+
+    Args:
+        model: the network, a ``torch.nn.Module``, which stays as it is.
+        images, methods: as for ``compare``.
+        **options: as for ``compare``, but for the metrics.
+
+    Returns:
+        A comparison whose ``verdicts()`` has a sentence for each method.
+    """
+    return compare(model, images, methods, metrics=SANITY_METRICS, **options)
 
 
 def chosen_metrics(metrics: Iterable[str | Metric]) -> dict[str, Metric]:

@@ -1,15 +1,14 @@
-"""sanity: do maps depend on the class, on the network's weights and on the picture at all."""
+"""Sanity checks: do maps depend on the class, on the network's weights and on the picture at all."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from pytorch_grad_cam.evaluation.candidates import CHEAP
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.metric import Metric
 from pytorch_grad_cam.metrics.randomisation import (
@@ -62,28 +61,6 @@ SANITY_METRICS: tuple[Metric, ...] = (
     WEIGHTS,
     PICTURE,
 )
-
-
-def sanity(model: Any, images: Any, methods: Any = CHEAP, **options: Any) -> Comparison:
-    """Ask of each method whether its map changes with the class, with the network's weights and with the picture.
-
-    Measured is how alike two maps are (Spearman's correlation of their absolute values, 1: the same places): for the
-    class and for another one; for the network and for copies whose layers have random weights, a quarter, half, three
-    quarters and all of them, from the output down; for the picture and for the same with its positions shuffled. That
-    a map survives random weights in the upper layers says little, because the activations keep their shape; the
-    verdict on the weights is that of the end, where all are random.
-
-    Args:
-        model: the network, a ``torch.nn.Module``, which stays as it is.
-        images, methods: as for ``compare``.
-        **options: as for ``compare``, but for the metrics.
-
-    Returns:
-        A comparison whose ``verdicts()`` has a sentence for each method.
-    """
-    from pytorch_grad_cam.evaluation.experiment import compare  # which needs the verdicts
-
-    return compare(model, images, methods, metrics=SANITY_METRICS, **options)
 
 
 def sanity_verdicts(comparison: Comparison) -> list[tuple[str, str]]:
