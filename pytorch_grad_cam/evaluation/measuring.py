@@ -88,9 +88,10 @@ def measure(row: Candidate, case: Case, measurement: Measurement, first: int) ->
     def explain(inputs: Tensor, targets: Sequence[Target], model: Any) -> Any:
         return row.maps(inputs, targets, model, first)
 
+    asked = case.explained_targets  # which may take a pass that is not the row's
     try:
         row.fix(case.inputs)
-        maps, cost = with_cost(case.model, lambda: explain(case.inputs, case.explained_targets, case.model))
+        maps, cost = with_cost(case.model, lambda: explain(case.inputs, asked, case.model))
         own = case.with_maps(maps, explain)
     except Exception as error:  # of a method that does not suit the network: the others do
         return {"reason": in_one_line(error)}

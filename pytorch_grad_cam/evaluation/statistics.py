@@ -53,7 +53,7 @@ def intervals(
     with np.errstate(invalid="ignore", divide="ignore"):
         means = known.sum(0) / counts
         drawn = [
-            (weights @ known) / (weights @ judged)
+            _products(weights, known) / _products(weights, judged.astype(np.float64))
             for weights in _weights(len(values), resamples, seed, values.shape[1])
         ]
     low, high = _ends(np.concatenate(drawn) if drawn else np.full((1, values.shape[1]), np.nan), confidence)
@@ -92,6 +92,11 @@ def _weights(count: int, resamples: int, seed: int, columns: int) -> Iterator[Va
     for start in range(0, resamples if count else 0, chunk):
         size = min(chunk, resamples - start)
         yield generator.multinomial(count, np.full(count, 1 / count), size=size).astype(np.float64)
+
+
+def _products(weights: Values, columns: Values) -> Values:
+    """Multiply column by column: how a product of matrices rounds depends on how many columns there are."""
+    return np.stack([weights @ np.ascontiguousarray(column) for column in columns.T], 1)
 
 
 def _ends(drawn: Values, confidence: float) -> tuple[Values, Values]:

@@ -70,7 +70,7 @@ class _Judge:
         parts = [f"by {by} {_listed(every) or 'no method'} {_verb(every, 'beat')} every one of them"]
         parts += [f"{_listed(ids)} {_verb(ids, 'do')} so by {names} only" for names, ids in some.items()]
         if none and (every or some):
-            parts.append(f"{_listed(none)} {_verb(none, 'be')} no better than at least one{self._hurdle()}")
+            parts.append(f"{_listed(none)} {_verb(none, 'be')} no better than at least one of them{self._hurdle()}")
         elif none:
             parts[0] += self._hurdle()
         return f"On these {_pictures(len(self.comparison.images))}, {'; '.join(parts)}."

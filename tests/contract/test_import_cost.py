@@ -11,7 +11,7 @@ from helpers.paths import ROOT
 PACKAGE = "pytorch_grad_cam"
 LIGHT = {"torch", "numpy", PACKAGE} | set(sys.stdlib_module_names)
 # What Grad-CAM does not need: drawing, files, networks by name, runs over many pictures, commands.
-ROOMS = ("visualization", "data", "models", "metrics", "runs", "nnc", "cli")
+ROOMS = ("visualization", "data", "models", "metrics", "runs", "evaluation", "nnc", "cli")
 TARGETS = {"targets", "targets.spec", "targets.classification"}  # those of a classifier
 
 

@@ -71,6 +71,12 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "pytorch_grad_cam.eigen_cam": ("EigenCAM",),
     "pytorch_grad_cam.eigen_grad_cam": ("EigenGradCAM",),
+    "pytorch_grad_cam.evaluation": (
+        "Comparison",
+        "ImageBatch",
+        "compare",
+        "sanity",
+    ),
     "pytorch_grad_cam.fem": ("FEM",),
     "pytorch_grad_cam.finer_cam": ("FinerCAM",),
     "pytorch_grad_cam.fullgrad_cam": ("FullGrad",),
