@@ -96,7 +96,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "method_class",
         "method_name",
     ),
-    "pytorch_grad_cam.metrics": ("road",),
+    "pytorch_grad_cam.metrics": ("METRICS", "Case", "road"),
     "pytorch_grad_cam.metrics.road": ("ROADCombined",),
     "pytorch_grad_cam.models.load": ("load_model",),
     "pytorch_grad_cam.models.shapes": (

@@ -124,6 +124,15 @@ def test_pointing_mass_and_order_by_definition() -> None:
                 assert float(found) == pytest.approx(expected[metric.name], rel=1e-5), metric.name
 
 
+def test_only_the_order_matters_to_metrics_of_order() -> None:
+    x, maps, masks = inputs(batch=3), drawn_maps(), drawn_masks()
+    for name in ("pointing_game", "rank_accuracy", "roc_auc", "average_precision"):
+        torch.testing.assert_close(METRICS[name](x, 7 * maps**3 - 2, masks=masks), METRICS[name](x, maps, masks=masks))
+    # The negative turns the order of pairs round.
+    turned = METRICS["roc_auc"](x, -maps, masks=masks)
+    torch.testing.assert_close(turned, 1 - METRICS["roc_auc"](x, maps, masks=masks))
+
+
 def test_pointing_game_by_hand() -> None:
     x = inputs(batch=1)
     map, mask = torch.zeros(1, *SIZE), torch.zeros(1, *SIZE, dtype=torch.bool)
