@@ -1,4 +1,4 @@
-"""The page "Which method?" says what the measurements say: every number on it stands in a table that a program wrote."""
+"""The page "Which method?" says what was measured: every number on it stands in a table that a program wrote."""
 
 from __future__ import annotations
 
