@@ -183,7 +183,8 @@ class Comparison:
         """Return each method's paired difference from each reference map and from the best method, and if it is better.
 
         Returns:
-            First, second, first minus second, and whether the first is better; None where that is not decided.
+            First, second, first minus second, and whether the first is better; None where that is not decided. Pairs
+            of which no image was judged of both are left out.
         """
         best = self.best(metric)
         others = [row.id for row in self.references]
@@ -191,7 +192,11 @@ class Comparison:
             (row.id, other) for row in self.methods for other in [*others, *([best] if best and best != row.id else [])]
         ]
         found = zip(pairs, self._differences(metric, pairs), strict=True)
-        return [(first, second, interval, self._better(metric, interval)) for (first, second), interval in found]
+        return [
+            (first, second, interval, self._better(metric, interval))
+            for (first, second), interval in found
+            if interval.judged
+        ]
 
     def best(self, metric: str) -> str | None:
         """Return the method with the best mean; None where none was judged."""

@@ -31,7 +31,7 @@ def dependent(*on: str) -> Any:
     """Return what explains by noise that depends on some of class, weights and picture."""
 
     def explain(x: Tensor, targets: Any, model: nn.Module) -> Tensor:
-        weights = float(sum(parameter.sum() for parameter in model.parameters())) if "weights" in on else 0.0
+        weights = float(sum(parameter.detach().sum() for parameter in model.parameters())) if "weights" in on else 0.0
         maps = []
         for image, target in zip(x, targets, strict=True):
             category = float(target.category) if "class" in on else 0.0
