@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 640, 440
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 14, 48
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 LONGEST = 30  # letters of a label; the title has them all
-LETTER, LINE = 5.9, 13.0  # of a label: width and height in units of the picture
+LETTER, LINE = 6.5, 13.0  # of a label: width and height in units of the picture
 
 STYLE = """<style>
 .axis,.grid,.bar,.leader{stroke:#6b7280;stroke-width:1;fill:none}.grid{stroke:#6b72802e}.leader{stroke-width:.6}
