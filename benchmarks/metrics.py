@@ -177,8 +177,8 @@ def main() -> None:
         [
             "# What metrics cost",
             "",
-            f"ResNet-50, random weights, {SIDE} px, batches of {BATCH}, {options.threads} threads; medians of {options.rounds} rounds.",
-            "Times are the processor's. How it is measured: `benchmarks/metrics.py`.",
+            f"ResNet-50, random weights, {SIDE} px, batches of {BATCH}, {options.threads} threads; medians",
+            f"of {options.rounds} rounds; times of the processor. How it is measured: `benchmarks/metrics.py`.",
             "",
             f"Machine: {machine()}.",
             "",
