@@ -1,4 +1,4 @@
-.PHONY: setup check test test-oldest bench
+.PHONY: setup check test test-oldest test-browser published bench scoreboard
 
 PYTHON ?= python3
 OLDEST_PYTHON ?= python3.11
@@ -19,7 +19,16 @@ test-oldest:  ## the default tests with the oldest versions that pyproject.toml 
 	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[test]"
 	.venv-oldest/bin/python -m pytest
 
+published:  ## the tests that grad-cam publishes, fetched into a temporary folder and run with ours; needs the network
+	$(PYTHON) -m benchmarks.published_tests
+
+test-browser:  ## the page of an evaluation in Chromium, which the system must have; needs the extra browser
+	$(PYTHON) -m pytest -n0 -m browser
+
 bench:  ## cost and localisation beside the peers, which go into a folder of their own; writes benchmarks/results/
 	$(PYTHON) -m benchmarks.peers
 	$(PYTHON) -m benchmarks.cost
 	$(PYTHON) -m benchmarks.localisation
+
+scoreboard:  ## every method by localisation, faithfulness and cost; writes docs/scoreboard.md; goes on where it was stopped
+	$(PYTHON) -m benchmarks.scoreboard

@@ -14,7 +14,7 @@ def main(weights: str | None = None) -> dict[str, np.ndarray]:
     model = lraspp_mobilenet_v3_large(weights=weights, weights_backbone=None).eval()
     images = torch.rand(1, 3, 96, 128)
 
-    cam = HiResCAM(model, model.backbone["16"])
+    cam = HiResCAM(model, "backbone.16")
     found = cam.explain(images, relu=False)  # the class with the largest region; what is below 0 speaks against it
     left = torch.arange(128).expand(96, 128) < 64
     maps = {

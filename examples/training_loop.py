@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from pytorch_grad_cam import EpochMaps
+from pytorch_grad_cam.data.outlines import SHAPES
 from pytorch_grad_cam.data.scenes import TRAIN_SEEDS, render_scene
 from pytorch_grad_cam.models.shapes import ShapesNet, preprocess
 
@@ -21,7 +22,8 @@ def train(epochs: int = 3, *, draw: bool = True, images: int = 16, writer=None) 
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     wanted = [scene.objects[0].index for scene in scenes[:4]]
     pictures = [scene.image for scene in scenes[:4]]
-    maps = EpochMaps(inputs[:4], pictures, wanted, writer, target_layers="stage4", relu=False)
+    names = {"categories": SHAPES, "labels": wanted, "multi_label": True}
+    maps = EpochMaps(inputs[:4], pictures, wanted, writer, target_layers="stage4", relu=False, **names)
     losses, sheets = [], []
     for epoch in range(epochs):
         for batch in torch.randperm(images).split(8):

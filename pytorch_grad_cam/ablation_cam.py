@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import tqdm  # code for grad-cam patches it here
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.ablation_layer import AblationLayer
@@ -16,7 +17,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.perturb import Channels, strongest
 from pytorch_grad_cam.engine.replay import Replay
-from pytorch_grad_cam.engine.scoring import progress_bar, scores_of, scores_of_variants
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, replaced_bar, scores_of, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
 
 
@@ -33,7 +34,7 @@ class AblationCAM(ReplayCAM):
         ratio_channels_to_ablate: try only this share of the channels, those that lie most on the object.
         channels: try only this many, those with the largest mean absolute activation. Channels that are not tried
             get weight 0.
-        progress: show a bar on stderr.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
 
     Raises:
         ValueError: for a share outside (0, 1].
@@ -53,7 +54,7 @@ class AblationCAM(ReplayCAM):
         ratio_channels_to_ablate: float = 1.0,
         *,
         channels: int | None = None,
-        progress: bool = False,
+        progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         if not 0 < ratio_channels_to_ablate <= 1:
@@ -62,18 +63,45 @@ class AblationCAM(ReplayCAM):
         self.ablation_layer, self.ratio_channels_to_ablate = ablation_layer, ratio_channels_to_ablate
         self.batch_size, self.channels, self.progress = batch_size, channels, progress
 
+    def save_activation(self, module: nn.Module, input: Any, output: Any) -> None:
+        """Keep what a layer returned, in ``activations``: a forward hook for code that sets one. Not used here."""
+        self.activations = output
+
+    def assemble_ablation_scores(
+        self,
+        new_scores: Sequence[float],
+        original_score: float,
+        ablated_channels: NDArray[np.integer[Any]],
+        number_of_channels: int,
+    ) -> list[float]:
+        """Give every channel a score: those taken away the one without them, the others that of the clean image.
+
+        Args:
+            new_scores: one for each channel that was taken away.
+            original_score: with all channels.
+            ablated_channels: which these are, in the order of ``new_scores``.
+            number_of_channels: of the layer.
+        """
+        scores = [original_score] * number_of_channels
+        for channel, score in zip(np.asarray(ablated_channels).tolist(), new_scores, strict=True):
+            scores[channel] = score
+        return scores
+
     def channel_weights(self, call: Call, layer: LayerRecord, targets: list[Target]) -> Tensor:
         activations = layer.activations
         weights = activations.new_zeros(activations.shape[:2])
         tried = [self._tried(image) for image in activations]
-        with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, tqdm.tqdm) as advance:
+        with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, replaced_bar(tqdm)) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)
-                score = scores_of(replay.outputs, [target])  # (1,)
+                score = scores_of(replay.outputs, [target]).item()
                 without = self._without(replay, tried[row], call.layout)
                 scores = scores_of_variants(len(tried[row]), without, replay, target, self.batch_size, advance)
-                drop = (score - scores) / torch.where(score == 0, 1, score.abs())
-                weights[row, tried[row]] = drop.to(weights)
+                each = self.assemble_ablation_scores(
+                    scores.tolist(), score, tried[row].cpu().numpy(), activations.shape[1]
+                )
+                drop = score - torch.from_numpy(np.asarray(each, np.float64))  # on the CPU, whatever the default
+                weights[row] = (drop / (abs(score) or 1)).to(weights)
         return weights
 
     def _tried(self, activations: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -20,7 +21,7 @@ from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.arrays import get_2d_projection, in_kind
 from pytorch_grad_cam.engine.arrays import scale_cam_image as scale_cam_image  # patched here, see older_steps
 from pytorch_grad_cam.engine.image_model import OutputSelector
-from pytorch_grad_cam.engine.layers import LayerSpec, resolve_layers
+from pytorch_grad_cam.engine.layers import LayerSpec, network_in, resolve_layers
 from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
 from pytorch_grad_cam.targets.classification import ClassifierOutputTarget as ClassifierOutputTarget  # patched here
 from pytorch_grad_cam.targets.classification import Target, Targets
@@ -28,6 +29,8 @@ from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.engine.relu_rules import Rule
+
+log = logging.getLogger(__name__)
 
 Arrays = NDArray[np.float32]
 PACKAGE = __name__.partition(".")[0]
@@ -42,6 +45,7 @@ class BaseCAM(older_steps.OlderSteps):
 
     Args:
         model: the network. It is never changed: training flags, ``.grad``, hooks and parameters stay as they were.
+            An object that is no module, but called like one and has ``parameters()``, is taken as one.
         target_layers: a module, a dotted name, or a list of these; None takes the last layer with positions that
             matter, found on the first input by one extra forward pass, and logs it; see ``engine.auto_layer``.
         reshape_transform: from a layer's output to ``(B, C, *S)``; None: found by shapes, see ``engine.layout``.
@@ -53,9 +57,15 @@ class BaseCAM(older_steps.OlderSteps):
         output: which part of the model's output is meant: an index, a key, an attribute or a callable; None: all of
             it. Class targets find ``logits``, ``out`` or the first tensor by themselves.
         relu_rule: how gradients pass ReLUs: "plain", or "guided" or "deconv" (see ``engine.relu_rules``).
+        keep_mode: explain the network as it stands, each module in the mode that it is in, such as dropout that is
+            left in training mode on purpose (Monte Carlo dropout); else in evaluation mode. What it draws differs from
+            call to call; a batch norm in training mode normalises by the batch, but its running means do not move.
+        categories: names of the classes, in the order of the outputs or by index, so that targets can be names; None:
+            those that the network has itself (``config.id2label`` or ``names``), if any.
 
     Raises:
-        TypeError: for a model that is not a module, or for arguments of older interfaces that have a new name.
+        TypeError: for a model that is no module nor called like one, or for arguments of older interfaces that have a
+            new name.
         ValueError: for layers that the model does not have.
     """
 
@@ -64,6 +74,8 @@ class BaseCAM(older_steps.OlderSteps):
     uses_layers: bool = True  # whether target_layers and reshape_transform matter
     tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
     rectifies: bool = True  # whether a map shows evidence for the target only, unless relu=False says otherwise
+    fine_grained: bool = False  # whether a map has a value of its own for every pixel, few of them large
+    layers_are_scales: bool = False  # whether the target layers were chosen, one for each scale of a detector
     replays: bool = False  # whether the part behind the layer will run again and again
     class_target: ClassTarget | None = None  # how a class is scored, where it is not by the class's own score
     record_class: type[PassRecord] = PassRecord  # what runs the pass
@@ -80,21 +92,31 @@ class BaseCAM(older_steps.OlderSteps):
         *,
         output: OutputSelector | None = None,
         relu_rule: Rule = "plain",
+        keep_mode: bool = False,
+        categories: Sequence[str] | Mapping[int, str] | None = None,
         **older: Any,
     ) -> None:
         if not isinstance(model, nn.Module):
-            raise TypeError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
+            from pytorch_grad_cam.engine.called_model import as_module  # few models are none
+
+            model = as_module(model, target_layers)
         if reshape_transform is not None and not callable(reshape_transform):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
         refuse_older_names(type(self), older)
-        self.model = model
+        self.model = model = network_in(model)
         self.target_layers = None if target_layers is None else resolve_layers(model, target_layers)
         self.reshape_transform = reshape_transform
         if uses_gradients is not None:
             self.uses_gradients = uses_gradients
         self.compute_input_gradient, self.detach = compute_input_gradient, detach
         self.tta_transforms = tta_transforms
-        self.output, self.relu_rule = output, relu_rule
+        self.output, self.relu_rule, self.keep_mode = output, relu_rule, keep_mode
+        self.categories = categories
+        if not keep_mode and any(module.training for module in model.modules()):
+            log.info(
+                "the network is in training mode: a call puts it in evaluation mode and gives its mode back; put it in "
+                "evaluation mode to predict like what is explained, or give keep_mode=True to explain it as it is"
+            )
         if older_steps.is_patched("ActivationsAndGradients"):  # somebody put another in its place here
             self.activations_and_grads = ActivationsAndGradients(
                 model, self.target_layers or [], reshape_transform, detach
@@ -165,8 +187,8 @@ class BaseCAM(older_steps.OlderSteps):
         Args:
             input_tensor: ``(B, C, *S)``; it is moved to the model's device and floating type, and never changed. A
                 tuple, list or mapping holds several inputs of the model.
-            targets: None (each image's top class), a class index, a callable from one image's output to a scalar, a
-                list or tensor with one of these per image, or labels ``(B, M)``.
+            targets: None (each image's top class), a class index or name, a callable from one image's output to a
+                scalar, a list or tensor with one of these per image, or labels ``(B, M)``.
             aug_smooth: average over changed views of the input; the class is fixed on the unchanged input.
             eigen_smooth: first principal component of the weighted activations instead of their sum.
             **options:
@@ -181,6 +203,10 @@ class BaseCAM(older_steps.OlderSteps):
                 forward_kwargs: further keyword arguments of the model.
                 image: index or name of the input, of several, that the map is drawn for; default: the first that
                     can be a picture.
+                samples: explain the network so many times and return the mean, and in ``variance`` how the maps
+                differ; for networks that draw (``keep_mode=True``, Monte Carlo dropout). One more pass, in evaluation
+                mode, decides what is explained; everything but the maps is of that pass.
+                activations: hand out the layers' ``activations`` and ``gradients`` too.
 
         Raises:
             TypeError, ValueError, IndexError: for inputs, targets or options that cannot be; the message says why.
@@ -213,8 +239,8 @@ class BaseCAM(older_steps.OlderSteps):
         Raises:
             TypeError: if the targets are no sequence, or ``aug_smooth`` is asked for; else as ``explain``.
         """
-        if "aug_smooth" in options:
-            raise TypeError("explain_each has no aug_smooth; call cam.explain(..., aug_smooth=True) for each target")
+        for name in {"aug_smooth", "samples"} & options.keys():
+            raise TypeError(f"explain_each has no {name}; call cam.explain(..., {name}=...) for each target")
         if targets is not None and (isinstance(targets, str) or not isinstance(targets, Sequence)):
             raise TypeError(
                 f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "
@@ -222,8 +248,44 @@ class BaseCAM(older_steps.OlderSteps):
             )
         if names := older_steps.taken(self):
             return older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
+        from pytorch_grad_cam.core.several import explain_each  # not needed for one target
+
         specs = None if targets is None else [_spec(target, options) for target in targets]
-        return pipeline.explain_each(self, input_tensor, specs, eigen_smooth, **options)
+        return explain_each(self, input_tensor, specs, eigen_smooth, **options)
+
+    def layer_sweep(
+        self,
+        input_tensor: Tensor,
+        targets: Targets = None,
+        layers: Iterable[LayerSpec] | None = None,
+        *,
+        eigen_smooth: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> dict[str, Explanation]:
+        """Explain one target of every image at several layers, gradient methods from one forward and backward pass.
+
+        Args:
+            input_tensor, targets: as for ``explain``.
+            layers: modules or dotted names; None takes the network's stages, up to the target layer, found by two extra
+                forward passes: the last layer of each resolution, or what each block of a transformer begins with; see
+                ``engine.stages``.
+            eigen_smooth, **options: as for ``explain``.
+
+        Returns:
+            By the name of each layer what ``explain`` returns for it alone, in the order in which the layers run or, if
+            they were given, in that order.
+
+        Raises:
+            TypeError: if ``aug_smooth`` is asked for; else as ``explain``.
+            ValueError: if the method looks at no layer, or the network has none with positions; else as ``explain``.
+        """
+        if "aug_smooth" in options:
+            raise TypeError("layer_sweep has no aug_smooth; call cam.explain(..., aug_smooth=True) for each layer")
+        from pytorch_grad_cam.core.several import layer_sweep  # not needed for one layer
+
+        chosen = None if layers is None else resolve_layers(self.model, layers)
+        explanations = layer_sweep(self, input_tensor, _spec(targets, options), chosen, eigen_smooth, **options)
+        return {explanation.layers[-1]: explanation for explanation in explanations}
 
     # What a method overrides: the first two everybody's, the others those of this package.
 
@@ -294,11 +356,11 @@ class BaseCAM(older_steps.OlderSteps):
         """Whether several targets can be asked of one pass: the method has no stages of its own."""
         return type(self).explain_call is BaseCAM.explain_call
 
-    def choose_layer(self, call: Call) -> nn.Module:
-        """Find a target layer on the user's own input, where none was given."""
-        from pytorch_grad_cam.engine.auto_layer import automatic_layer  # not needed where layers are given
+    def choose_layers(self, call: Call) -> list[nn.Module]:
+        """Find target layers on the user's own input, where none were given: mostly one."""
+        from pytorch_grad_cam.engine.auto_layer import automatic_layers  # not needed where layers are given
 
-        return automatic_layer(self.model, lambda: call.run(call.inputs), call.inputs).module
+        return [layer.module for layer in automatic_layers(self.model, lambda: call.run(call.inputs), call.inputs)]
 
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> pipeline.WeightsAndMap:
         """Return the weights (None where a method makes its map without) and the map of one layer."""

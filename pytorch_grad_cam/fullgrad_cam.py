@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -81,7 +83,24 @@ class FullGrad(BaseCAM):
         self, model: nn.Module, target_layers: Any = None, reshape_transform: Any = None, **kwargs: Any
     ) -> None:
         super().__init__(model, None, None, **kwargs)
-        self.target_layers = [module for module in model.modules() if bias_of(module) is not None]
+        self.target_layers = [module for module in self.model.modules() if bias_of(module) is not None]
+
+    def get_bias_data(self, layer: nn.Module) -> Tensor:
+        """Return the bias of one of the layers that take part, one number per channel, detached.
+
+        Raises:
+            ValueError: for a layer without one.
+        """
+        with torch.no_grad():  # a checkpoint would miss what a graph of it saves, when it runs the layer again
+            bias = bias_of(layer)
+        if bias is None:
+            raise ValueError(f"the layer {layer} has no bias that FullGrad knows; target_layers lists those that have")
+        return bias.detach()
+
+    @property
+    def bias_data(self) -> list[NDArray[np.float32]]:
+        """The biases of ``target_layers``, as arrays."""
+        return [self.get_bias_data(layer).cpu().numpy() for layer in self.target_layers or []]
 
     def explain_call(self, call: Call) -> CallResult:
         parts, outputs, targets, scores = self._record_parts(call)
@@ -115,7 +134,11 @@ class FullGrad(BaseCAM):
 
         def note(module: nn.Module, args: Any, output: Tensor) -> None:
             if output.requires_grad:  # the edge stays where it is when an in-place operation follows
-                parts.append(_Part(names[module], get_gradient_edge(output), *_placed(module, output)))
+                parts.append(
+                    _Part(
+                        names[module], get_gradient_edge(output), *_placed(module, output, self.get_bias_data(module))
+                    )
+                )
 
         with torch.enable_grad(), hooked(names, note):
             outputs = call.run(leaf)
@@ -133,12 +156,8 @@ def bias_of(module: nn.Module) -> Tensor | None:
     return bias if known and isinstance(bias, Tensor) else None
 
 
-def _placed(module: nn.Module, output: Tensor) -> tuple[Tensor, bool]:
-    """Return the layer's bias, to broadcast against its output, and whether the channels are the output's last axis."""
-    with torch.no_grad():  # a checkpoint would miss what a graph of it saves, when it runs the layer again
-        bias = bias_of(module)
-    assert bias is not None
-    bias = bias.detach()
+def _placed(module: nn.Module, output: Tensor, bias: Tensor) -> tuple[Tensor, bool]:
+    """Return the bias, to broadcast against the layer's output, and whether the channels are the output's last axis."""
     if bias.ndim > 1:  # of a norm over several axes, channels first
         return bias, False
     # Norms named LayerNorm2d and alike put the channels of (B, C, H, W) last and back.

@@ -44,6 +44,8 @@ class GuidedGradCAM(WrapperCAM):
     layers: what is specific comes from the map. In a network without ReLU the result is 0 and says so.
     """
 
+    fine_grained = True
+
     # Its arguments are in the order of every method's, not in that of grad-cam's wrappers.
     __call__ = BaseCAM.__call__  # type: ignore[assignment]
 

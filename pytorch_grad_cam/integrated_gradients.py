@@ -15,7 +15,7 @@ from pytorch_grad_cam.common.messages import INCOMPLETE, Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar, scores_of
+from pytorch_grad_cam.engine.scoring import Progress, chunk_size, progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
@@ -37,7 +37,7 @@ class IntegratedGradients(InputCAM):
         steps: number of points on the way, by Gauss-Legendre quadrature: exact where the gradient along the way is a
             polynomial of degree ``2 steps - 1`` or less; at the kinks of ReLUs the error falls as ``1 / steps``.
         batch_size: points per forward and backward pass, at most.
-        progress: show a bar on stderr.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
         **kwargs: as for ``BaseCAM``.
 
     Raises:
@@ -59,7 +59,7 @@ class IntegratedGradients(InputCAM):
         baseline: Tensor | float = 0.0,
         steps: int = 50,
         batch_size: int = 16,
-        progress: bool = False,
+        progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, target_layers, reshape_transform, **kwargs)

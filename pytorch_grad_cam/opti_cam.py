@@ -13,7 +13,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.image_model import ImageModel
 from pytorch_grad_cam.engine.maps import channel_sum, resize, unit_range
-from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of
 from pytorch_grad_cam.targets.classification import Target
 
 EPSILON = 1e-5  # share of the largest gradient
@@ -28,7 +28,8 @@ class OptiCAM(PerturbationCAM):
     Args:
         steps: of Adam, each a forward and a backward pass.
         rate: its step size. It starts with equal weights, and nothing is random.
-        progress: show a bar on stderr. All other arguments as for ``BaseCAM``.
+        progress: show a bar on stderr; or a function, called with the steps done and all. All other arguments as for
+            ``BaseCAM``.
 
     Raises:
         ValueError: for no step, or a rate that is not positive.
@@ -40,7 +41,9 @@ class OptiCAM(PerturbationCAM):
     score near the unmasked one instead of making it large.
     """
 
-    def __init__(self, *args: Any, steps: int = 100, rate: float = 0.1, progress: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, steps: int = 100, rate: float = 0.1, progress: Progress = False, **kwargs: Any
+    ) -> None:
         if steps < 1 or not rate > 0:
             raise ValueError(f"steps={steps}, rate={rate}: give 1 or more steps and a positive rate (0.01 to 0.1)")
         super().__init__(*args, **kwargs)

@@ -17,7 +17,7 @@ from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.core.pipeline import WeightsAndMap
 from pytorch_grad_cam.engine.perturb import BINOMIAL, SINGLE, Positions, position_masks
 from pytorch_grad_cam.engine.replay import Replay
-from pytorch_grad_cam.engine.scoring import progress_bar, scores_of_variants
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,8 @@ class ReciproCAM(ReplayCAM):
     Args:
         batch_size: masked activations per forward pass through what follows the layer, at most.
         spread: keep a binomial kernel around ``p`` instead, (1 2 1) / 4 along each axis, cut at the border.
-        progress: show a bar on stderr. All other arguments as for ``BaseCAM``.
+        progress: show a bar on stderr; or a function, called with the steps done and all. All other arguments as for
+            ``BaseCAM``.
 
     Source: S.-Y. Byun and W. Lee, 2022, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural
     networks", arXiv:2209.14074.
@@ -44,7 +45,7 @@ class ReciproCAM(ReplayCAM):
     rectifies = False
 
     def __init__(
-        self, *args: Any, batch_size: int = 32, spread: bool = False, progress: bool = False, **kwargs: Any
+        self, *args: Any, batch_size: int = 32, spread: bool = False, progress: Progress = False, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_size, self.spread, self.progress = batch_size, spread, progress

@@ -16,7 +16,7 @@ from pytorch_grad_cam.bases.input_gradients import Attributions
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import LINEAR, working_precision
-from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar, scores_of_variants
+from pytorch_grad_cam.engine.scoring import Progress, chunk_size, progress_bar, scores_of_variants
 from pytorch_grad_cam.engine.trees import detached
 
 
@@ -36,7 +36,7 @@ class RISE(InputCAM):
             every place, and lifts places unevenly by the chance of the masks: for scores that are 0 where nothing is.
         batch_size: masked images per forward pass, at most; memory does not grow with ``N``.
         seed: of the masks, the same for every image; the global random state is left alone.
-        progress: show a bar on stderr.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
         **kwargs: as for ``BaseCAM``.
 
     Raises:
@@ -51,6 +51,7 @@ class RISE(InputCAM):
     """
 
     uses_gradients = False
+    fine_grained = False  # its masks are coarse
     why_zero = "the score does not react to what the masks hide"
 
     def __init__(
@@ -65,7 +66,7 @@ class RISE(InputCAM):
         centred: bool = True,
         batch_size: int = 32,
         seed: int = 0,
-        progress: bool = False,
+        progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, target_layers, reshape_transform, **kwargs)

@@ -16,7 +16,14 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
 from pytorch_grad_cam.engine.perturb import strongest
-from pytorch_grad_cam.engine.scoring import chunk_size, on_faster_layout, progress_bar, scores_of_variants
+from pytorch_grad_cam.engine.scoring import (
+    Progress,
+    chunk_size,
+    on_faster_layout,
+    progress_bar,
+    replaced_bar,
+    scores_of_variants,
+)
 from pytorch_grad_cam.targets.classification import Target
 
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -32,7 +39,8 @@ class ScoreCAM(PerturbationCAM):
         batch_size: masked images per forward pass, at most.
         channels: try only this many channels, those with the largest mean absolute activation; the others get
             weight 0. None tries all.
-        progress: show a bar on stderr. All other arguments as for ``BaseCAM``.
+        progress: show a bar on stderr; or a function, called with the steps done and all. All other arguments as for
+            ``BaseCAM``.
 
     Source: H. Wang et al., 2020, "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks",
     arXiv:1910.01279.
@@ -42,7 +50,7 @@ class ScoreCAM(PerturbationCAM):
     """
 
     def __init__(
-        self, *args: Any, batch_size: int = 16, channels: int | None = None, progress: bool = False, **kwargs: Any
+        self, *args: Any, batch_size: int = 16, channels: int | None = None, progress: Progress = False, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_size, self.channels, self.progress = batch_size, channels, progress
@@ -58,7 +66,7 @@ class ScoreCAM(PerturbationCAM):
         chosen = self.channels_to_try(layer)
         tried = [_distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
         total = self.versions * sum(len(masks) for masks, _ in tried)
-        with progress_bar(total, type(self).__name__, self.progress, tqdm.tqdm) as advance:
+        with progress_bar(total, type(self).__name__, self.progress, replaced_bar(tqdm)) as advance:
             for row, (masks, same) in enumerate(tried):
                 image = call.inputs[row : row + 1]
                 run = call.run.of_row(row)

@@ -14,7 +14,7 @@ from pytorch_grad_cam.common.messages import CONSTANT, Note
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine import maps
-from pytorch_grad_cam.engine.scoring import progress_bar, scores_of
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import map_tensors
 from pytorch_grad_cam.engine.windows import (
     crop,
@@ -57,7 +57,7 @@ class SESS(WrapperCAM):
         use_softmax_scores: weigh windows by the target of the softmax of the outputs; False: by the target itself,
             negative ones as 0.
         batch_size: windows per forward pass.
-        progress: show a bar on stderr.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
         **kwargs: handed to the base method.
 
     Raises:
@@ -87,7 +87,7 @@ class SESS(WrapperCAM):
         use_softmax_scores: bool = True,
         batch_size: int = 32,
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         if pool not in get_args(Pool):
@@ -169,7 +169,9 @@ class SESS(WrapperCAM):
             return maps.working_precision(scores_of(likely, [target] * count)).clamp_min(0)
 
     def _window(self, image: Tensor) -> tuple[int, ...]:
-        size = tuple(image.shape[2:])
+        return self._window_of(tuple(image.shape[2:]))
+
+    def _window_of(self, size: tuple[int, ...]) -> tuple[int, ...]:
         if self.window_size is None or isinstance(self.window_size, int):
             return (self.window_size or min(size),) * len(size)
         if len(self.window_size) != len(size):
@@ -182,6 +184,14 @@ class SESS(WrapperCAM):
             return list(self.scales)
         step = round(window_size * self.scale_step_ratio)
         return [window_size + step * index for index in range(self.num_scales)]
+
+    def count_windows(self, size: Sequence[int]) -> int:
+        """Return how many windows an image of spatial size ``S`` has at all scales: passes of the base method."""
+        window = self._window_of(tuple(size))
+        return sum(
+            sum(1 for _ in window_corners(size_with_shorter_side(tuple(size), scale), window, self.step_size))
+            for scale in self.get_scales(min(window))
+        )
 
     def _crops(self, image: Tensor, window: tuple[int, ...]) -> tuple[list[Tensor], list[Place]]:
         """Cut the windows ``(1, C, *w)`` out of one image at every scale."""

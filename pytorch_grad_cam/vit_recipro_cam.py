@@ -40,8 +40,8 @@ class ViTReciproCAM(ReciproCAM):
     def __init__(self, *args: Any, spread: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, spread=spread, **kwargs)
 
-    def choose_layer(self, call: Call) -> nn.Module:
-        return first_norm_of_last_block(self.model, lambda: call.run(call.inputs), len(call.inputs))
+    def choose_layers(self, call: Call) -> list[nn.Module]:
+        return [first_norm_of_last_block(self.model, lambda: call.run(call.inputs), len(call.inputs))]
 
     def masked_replay(self, layer: LayerRecord, replay: Replay, positions: Positions) -> Callable[[Tensor], Any]:
         name = layer.name

@@ -1,25 +1,23 @@
-"""What all tests share."""
+"""What all tests share. It imports no torch, which the process that only hands out tests would load for nothing."""
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from helpers import missing
+from helpers.paths import ROOT, SHARED
 
-# Before NumPy is imported. The tests run in one process a core, where a second thread only waits for the first.
+# Before NumPy or torch is imported. The tests run in one process a core, where a second thread waits for the first.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-import torch  # noqa: E402
-from helpers import missing  # noqa: E402
-from helpers.paths import ROOT, SHARED  # noqa: E402
-
 sys.path.append(str(ROOT))  # for the folder benchmarks; at the end, so that the installed package is what is tested
-
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +26,32 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(missing.SHARED)
     return SHARED
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What the package logs during a test, from INFO on; pytest's own way, which is off, costs every test time."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("pytorch_grad_cam")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield messages
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what the imports made, a million objects that stay."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the interpreter end as usual: libraries complain about what has not been collected."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

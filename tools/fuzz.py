@@ -9,6 +9,7 @@ reader may do with a file: read it, or raise ValueError or OSError. Anything els
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import queue
@@ -60,12 +61,14 @@ class Reader:
         read: is given a path.
         seeds: sound files, which are damaged.
         member: of archives: what the name of the member that is damaged contains; empty to damage the whole file.
+        signed: two files in three get new digests at the ends of their lines when they have been damaged.
     """
 
     suffix: str
     read: Callable[[Path], object]
     seeds: Callable[[], list[bytes]]
     member: str = ""
+    signed: bool = False
 
 
 # --- inputs ---------------------------------------------------------------------------------------------------------
@@ -76,7 +79,8 @@ def input_of(reader: Reader, seeds: Sequence[bytes], name: str, seed: int, numbe
     draw = random.Random(f"{seed} {name} {number}")
     whole = draw.choice(seeds)
     if not reader.member:
-        return damaged(whole, seeds, draw)
+        data = damaged(whole, seeds, draw)
+        return signed(data) if reader.signed and draw.random() < 0.67 else data
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(result, "w", zipfile.ZIP_STORED) as new:
         for member in old.namelist():
@@ -95,6 +99,15 @@ def sound_files(reader: Reader) -> list[bytes]:
         warnings.simplefilter("ignore")  # torch's, on the formats that are written
         torch.manual_seed(0)
         return reader.seeds()
+
+
+def signed(data: bytes) -> bytes:
+    """Give each line its digest, in the place of the one that it ends in."""
+    return b"".join(_signed(re.sub(rb" \w*$", b"", line)) for line in data.splitlines())
+
+
+def _signed(text: bytes) -> bytes:
+    return text + b" " + hashlib.sha256(text).hexdigest()[:32].encode() + b"\n"
 
 
 def damaged(data: bytes, others: Sequence[bytes], draw: random.Random) -> bytes:
@@ -231,7 +244,10 @@ def _read_dataset(path: Path) -> object:
 def _read_journal(path: Path) -> object:
     from pytorch_grad_cam.runs.journal import Journal
 
-    return list(Journal(path, {"model": "net", "rows": 9}).batches())
+    journal = Journal(path, {"model": "net", "rows": 9})
+    if journal.changed or journal.unreadable:
+        raise ValueError(journal.unreadable or f"other settings: {journal.changed}")
+    return list(journal.batches())
 
 
 def _nnp(how: str) -> list[bytes]:
@@ -328,9 +344,11 @@ def _dataset() -> list[bytes]:
 
 
 def _journal() -> list[bytes]:
-    batch = {"stop": 4, "failed": [[1, "unlucky"]], "notes": [[2, "flat"]], "saturated": [3]}
-    lines = [{"settings": {"model": "net", "rows": 9}}, batch, {**batch, "stop": 8, "failed": []}]
-    return ["".join(f"{json.dumps(line)}\n" for line in lines).encode()]
+    row = ["a", [7, 9, "b"], None]
+    said = {"failed": [[1, "unlucky"]], "notes": [[2, "flat"]], "saturated": [3], "rows": [row] * 4}
+    head = {"format": 2, "settings": {"model": "net", "rows": 9}}
+    lines = [head, {"start": 0, "stop": 4, **said}, {"start": 4, "stop": 8, **said, "failed": []}]
+    return [b"".join(_signed(json.dumps(line).encode()) for line in lines)]
 
 
 READERS = {
@@ -342,11 +360,12 @@ READERS = {
     "pt2-program": Reader(".pt2", _read_exported, _exported, "models/"),
     "pt2-tensors": Reader(".pt2", _read_exported, _exported, "_config.json"),
     "pth": Reader(".pth", _read_weights, _pickled),
+    "pth-pickle": Reader(".pth", _read_weights, lambda: _pickled()[:1], "data.pkl"),
     "safetensors": Reader(".safetensors", _read_weights, _safetensors),
     "image": Reader(".img", _read_image, _images),
     "categories": Reader(".json", _read_categories, _categories),
     "dataset": Reader(".csv", _read_dataset, _dataset),
-    "journal": Reader(".jsonl", _read_journal, _journal),
+    "journal": Reader(".jsonl", _read_journal, _journal, signed=True),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,10 +16,13 @@ from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import finite_values, score_targets
 from pytorch_grad_cam.engine import diagnosis
-from pytorch_grad_cam.engine.attention import Attention, record_attentions
-from pytorch_grad_cam.engine.tokens import embedded_grids, prefix_and_grid
+from pytorch_grad_cam.engine.attention import Attention, classifier_tokens, record_attentions, with_head_axis
+from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.restore import giving_back
+from pytorch_grad_cam.engine.tokens import PrefixAndGrid, embedded_grids, prefix_and_grid
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.spec import TargetSpec
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +111,34 @@ class AttentionCAM(BaseCAM):
             notes=tuple(diagnosis.notes_on(facts, whole, options.relu)),
         )
 
+    def head_maps(self, input_tensor: Any, **options: Any) -> dict[str, Tensor]:
+        """Show where each head of each block looks from the token that the head reads, whatever the method.
+
+        Args:
+            input_tensor: as for ``explain``.
+            **options: ``forward_kwargs`` and ``image``, as for ``explain``.
+
+        Returns:
+            By the name of each block, in their order, ``(B, heads, *s)``: the attention of the class token to each
+            patch or, where the head averages tokens, the mean of theirs. What goes to other tokens is left out, so that
+            the sum over the patches is at most 1.
+
+        Raises:
+            ValueError: if the network has no such attention, its tokens are no grid, or none of them matters.
+        """
+        return head_maps(self, input_tensor, options)
+
+    def patches(self, call: Call, tokens: int) -> PrefixAndGrid:
+        """Say how many tokens come before those of the patches, and how the patches lie."""
+        size = tuple(call.inputs.shape[2:])
+        embedded = embedded_grids(self.model, call.inputs.shape[1], size)
+        return prefix_and_grid(tokens, size, self.grid, embedded)
+
     def _grids(
         self, call: Call, by_block: Mapping[str, Tensor], tokens: int
     ) -> tuple[list[Tensor], Sequence[Note | None]]:
         """Put the shares of all tokens ``(B, N)`` on the grid of patches: ``(B, *s)`` per block."""
-        size = tuple(call.inputs.shape[2:])
-        embedded = embedded_grids(self.model, call.inputs.shape[1], size)
-        prefix, grid = prefix_and_grid(tokens, size, self.grid, embedded)
+        prefix, grid = self.patches(call, tokens)
         raws: list[Tensor] = []
         nonfinite: Sequence[Note | None] = (None,) * len(call.inputs)
         for name, shares in by_block.items():
@@ -123,3 +148,25 @@ class AttentionCAM(BaseCAM):
             nonfinite = tuple(a or b for a, b in zip(nonfinite, bad, strict=True))
             raws.append(raw)
         return raws, nonfinite
+
+
+@giving_back
+def head_maps(method: AttentionCAM, inputs: Any, options: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return what ``AttentionCAM.head_maps`` does."""
+    call = pipeline.prepare(method, inputs, (TargetSpec(None),), False, options)
+    by_block: dict[str, list[Tensor]] = {}
+    with pipeline.guest_of(call):
+        for part, count in pipeline.batches(call):
+            leaf = part.inputs.clone()
+            leaf.requires_grad = leaf.is_floating_point()  # by its graph the tokens are found that the head reads
+            with torch.enable_grad():
+                outputs, attentions = record_attentions(method.model, partial(part.run, leaf), len(leaf))
+            rows = classifier_tokens(outputs, attentions[-1])
+            if not len(rows):
+                raise ValueError("the outputs depend on no token after the last block, so there is none to look from")
+            prefix, grid = method.patches(part, attentions[0].matrix.shape[-1])
+            for attention in attentions:
+                matrix = working_precision(with_head_axis(attention.matrix.detach()))[:count]
+                shares = matrix[:, :, rows, prefix:].mean(2)  # (B, heads, n)
+                by_block.setdefault(attention.name, []).append(shares.reshape(*shares.shape[:2], *grid))
+    return {name: torch.cat(parts) for name, parts in by_block.items()}

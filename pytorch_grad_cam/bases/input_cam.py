@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class InputCAM(BaseCAM):
     """
 
     uses_layers = False
+    fine_grained = True
     why_zero = (
         "the score does not react to the input there (saturated output, or units that are off), or part of the network "
         "runs without gradients (no_grad, detach, .item(), NumPy)"
@@ -43,17 +45,19 @@ class InputCAM(BaseCAM):
         super().__init__(model, None, None, **kwargs)
         self.target_layers = []  # None would search for a layer
 
-    def attributions(self, input_tensor: Any, targets: Targets = None) -> Tensor:
+    def attributions(
+        self, input_tensor: Any, targets: Targets = None, *, forward_kwargs: Mapping[str, Any] | None = None
+    ) -> Tensor:
         """Return one number per input value, before channels are combined and anything is scaled.
 
         Args:
-            input_tensor, targets: as for ``explain``.
+            input_tensor, targets, forward_kwargs: as for ``explain``.
 
         Returns:
             ``(B, C, *S)`` on the model's device, float32, of a float64 network float64. A method that does not tell
             channels apart returns ``(B, 1, *S)``.
         """
-        return pipeline.attribute(self, input_tensor, targets, lambda call: self.attribute(call).values)
+        return pipeline.attribute(self, input_tensor, targets, lambda call: self.attribute(call).values, forward_kwargs)
 
     def attribute(self, call: Call) -> Attributions:
         """Find the numbers for one batch: the one thing such a method has to say."""

@@ -13,7 +13,7 @@ from pytorch_grad_cam.bases.input_gradients import Attributions, input_gradients
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.engine.scoring import chunk_size, progress_bar
+from pytorch_grad_cam.engine.scoring import Progress, chunk_size, progress_bar
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
@@ -36,7 +36,7 @@ class NoisyGradients(InputCAM):
             batch and wherever the network is; the global random state is left alone.
         noise: gives ``e_i`` instead, from an image ``(C, *S)`` and ``i``, for each image in turn with ``i`` ascending
             from 0; then noise_level and seed play no part.
-        progress: show a bar on stderr.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
         **kwargs: as for ``BaseCAM``.
 
     Raises:
@@ -56,7 +56,7 @@ class NoisyGradients(InputCAM):
         batch_size: int = 16,
         seed: int = 0,
         noise: Noise | None = None,
-        progress: bool = False,
+        progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, target_layers, reshape_transform, **kwargs)

@@ -39,7 +39,7 @@ class WrapperCAM(BaseCAM):
     ) -> None:
         self.base_cam = base = base_method(model, target_layers, reshape_transform, **kwargs)
         super().__init__(
-            model,
+            base.model,
             None,
             reshape_transform,
             base.compute_input_gradient,
@@ -48,6 +48,8 @@ class WrapperCAM(BaseCAM):
             base.detach,
             output=base.output,
             relu_rule=base.relu_rule,
+            keep_mode=base.keep_mode,
+            categories=base.categories,
         )
         self.target_layers = base.target_layers
         self.uses_targets, self.uses_layers = base.uses_targets, base.uses_layers

@@ -10,17 +10,51 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.models.sources import SOURCES, sentence
 
 T = TypeVar("T")
+TASKS = ("classification", "segmentation", "detection")
+SCORES = ("softmax", "sigmoid", "multi-label", "none")
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Writes help that fits on two screens: an option in as few lines as it takes."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **options | {"max_help_position": 32})
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if action.nargs == argparse.ONE_OR_MORE:
+            return f"{self._metavar_formatter(action, default_metavar)(1)[0]} ..."
+        return super()._format_args(action, default_metavar)
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, with the closest option for one that does not exist."""
+    """An argument parser whose errors are one line, with the closest option for one that does not exist.
+
+    Args:
+        examples: what can be typed behind the program's name, a line each.
+        **options: as for argparse.
+    """
+
+    def __init__(self, examples: Sequence[str] = (), **options: Any) -> None:
+        lines = "".join(f"  %(prog)s {line}\n" for line in examples)
+        epilog = "\n\n".join(part for part in (options.pop("epilog", ""), lines and f"examples:\n{lines}") if part)
+        super().__init__(formatter_class=_HelpFormatter, epilog=epilog or None, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the arguments; words in front of the first option are pictures."""
+        if args and not args[0].startswith("-") and "--image-path" in self._option_string_actions:
+            args = ["--image-path", *args]
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with 2."""
@@ -70,35 +104,59 @@ def positive_number(of_what: str = "") -> Callable[[str], int]:
 
 whole_number = number_type(int, "a whole number from 0", lambda value: value >= 0)
 fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+share_below_one = number_type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 
 def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:
     """Add what describes the network, and --debug; ``short`` are other names of --model."""
-    add = parser.add_argument_group("network").add_argument
+    group = parser.add_argument_group("network")
+    add = group.add_argument
     networks = sentence((source.help for source in SOURCES), "or")
     add(*short, "--model", default=default, metavar="NAME", help=f"{networks} (default: {default})")
-    what = "state dict (.pth, .safetensors), published ones by name (IMAGENET1K_V2), or random"
+    what = "a state dict, a published one's name (IMAGENET1K_V2), or random"
     add("--weights", metavar="FILE", help=what)
-    what = "unpickle Python objects in --weights or a .pt2; that can run any code in the file"
+    what = "unpickle objects in a file; that can run any code in it"
     add("--trust-pickle", action="store_true", help=what)
-    add("--categories", metavar="FILE", help="class names, one per line, or a JSON list")
+    what = "texts in the place of classes, one map for each, for hf/FOLDER or open_clip/NAME of the kind of CLIP"
+    add("--prompt", nargs="+", metavar="TEXT", help=what)
+    add("--categories", metavar="FILE", help="class names, one per line, or a JSON list; or the names: no,yes")
     size = positive_number("pixels")
-    add("--size", type=size, metavar="N", help="the network sees N x N pixels (default: as it was trained)")
-    add("--squash", action="store_true", help="squash the whole picture to that size instead of cropping its centre")
-    what = "per channel, of values in 0..1 (default: as it was trained)"
+    add("--size", type=size, metavar="N", help="the network sees N x N pixels")
+    whole = group.add_mutually_exclusive_group().add_argument
+    whole("--squash", action="store_true", help="squash the whole picture to that size, no crop")
+    whole("--pad", action="store_true", help="show the whole picture in its shape, between bars (letterbox)")
+    what = "per channel, of values in 0..1 (default for all: as trained)"
     add("--mean", type=float, nargs="+", metavar="X", help=what)
     add("--std", type=float, nargs="+", metavar="X", help="likewise; one number each for gray pictures")
-    what = f"refuse pictures with more pixels than this (default: {MAX_PIXELS // 1_000_000} million)"
+    what = f"that a picture may have (default: {MAX_PIXELS // 1_000_000} million)"
     add("--max-pixels", type=positive_number("pixels"), default=MAX_PIXELS, metavar="N", help=what)
     add("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: cpu)")
     add("--use-cuda", action="store_true", help="use the GPU if there is one, else the CPU")
     add("--debug", action="store_true", help="show the full traceback of an error")
 
 
+def add_scores(group: Any) -> None:
+    """Add the option that says what a classifier's scores are; `targets.score_kinds` says what each kind means."""
+    group.add_argument(
+        "--scores",
+        choices=SCORES,
+        metavar="KIND",
+        help="what a classifier's numbers are: softmax, sigmoid (each class by itself), multi-label (all above 50 %% "
+        "are listed) or none (default: seen from the network, and said)",
+    )
+
+
 def add_image_path(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the pictures."""
-    what = "files, folders or patterns ('photos/**/*.jpg'); can be repeated"
+    what = "files, folders or patterns; first of all, without the name"
     parser.add_argument("--image-path", required=True, nargs="+", action="extend", metavar="PICTURE", help=what)
+    add_page(parser)
+
+
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses a page of a file with several."""
+    what = "of a TIFF, or a frame of an animation, from 1 (default: 1)"
+    parser.add_argument("--page", type=positive_number("a page"), default=1, metavar="N", help=what)
 
 
 def add_output_dir(group: Any) -> None:
@@ -114,5 +172,5 @@ def add_image_weight(group: Any, default: float) -> None:
 
 def add_overwrite(group: Any) -> None:
     """Add the option that lets files be replaced."""
-    what = "replace files of an earlier run (one picture's always are)"
+    what = "replace files of an earlier run (one picture's own always are)"
     group.add_argument("--overwrite", action="store_true", help=what)

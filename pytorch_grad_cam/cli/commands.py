@@ -34,7 +34,7 @@ class Command:
     @property
     def description(self) -> str:
         """The summary as a sentence."""
-        return f"{self.summary.capitalize()}."
+        return f"{self.summary[:1].upper()}{self.summary[1:]}."
 
     def parse(self, program: str, arguments: Sequence[str]) -> Any:
         """Read the arguments behind the command's name."""
@@ -54,10 +54,34 @@ COMMANDS = {
         Command("methods", "list the methods: what each highlights, its cost and source", "methods", "methods"),
         Command("layers", "list the layers of a network, and which can be looked at", "layers", "layers"),
         Command(
+            "volume",
+            "draw maps of volumes: .npy, .npz, NIfTI, DICOM; a montage, and the map where the volume lies",
+            "explain.arrays.volume_options",
+            "explain.arrays.volume",
+        ),
+        Command(
+            "signal",
+            "draw maps of signals: .csv, .npy, .npz; curves in the colours of the map",
+            "explain.arrays.signal_options",
+            "explain.arrays.signal",
+        ),
+        Command(
+            "video",
+            "draw maps of videos, frame by frame for one class: .gif, .mp4 and others",
+            "explain.arrays.video_options",
+            "explain.arrays.video",
+        ),
+        Command(
             "concepts",
             "split what a layer tells apart in the pictures into concepts (Deep Feature Factorization)",
             "concepts.options",
             "concepts.run",
+        ),
+        Command(
+            "evaluate",
+            "measure which method is best on your network and pictures, and whether any is good",
+            "evaluate.options",
+            "evaluate.run",
         ),
         Command(
             "nnc",

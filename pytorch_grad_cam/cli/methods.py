@@ -20,7 +20,7 @@ for networks with what is in brackets only: {special}"""
 
 def parse(program: str, arguments: Sequence[str]) -> Namespace:
     """Refuse all arguments but --help."""
-    parser = CommandParser(prog=program, description=COMMANDS["methods"].description)
+    parser = CommandParser([""], prog=program, description=COMMANDS["methods"].description)
     parser.set_defaults(debug=False)
     return parser.parse_args(arguments)
 

@@ -32,6 +32,18 @@ def written_files(paths: Sequence[Path]) -> Iterator[str]:
     return headed_lines("written", [f"{len(paths)} files in {paths[0].parent}, the last of them {paths[-1]}"])
 
 
+def kept_files(moved: Sequence[tuple[Path, Path]]) -> Iterator[str]:
+    """Say where files of other pictures are now that were moved out of the way."""
+    by_folder: dict[Path, list[str]] = {}
+    for _, now in moved:
+        by_folder.setdefault(now.parent, []).append(now.name)
+    lines = [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''} of another picture, now in {folder}"
+        for folder, names in by_folder.items()
+    ]
+    return headed_lines("kept", lines)
+
+
 def refuse_existing(folder: Path, names: Sequence[str]) -> None:
     """Refuse to write over files.
 

@@ -31,3 +31,8 @@ def loading(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return load
+
+
+def named(module: str, name: str) -> Any:
+    """Return what a module calls so, and load that module now: for what only few callers of a method come to need."""
+    return getattr(import_module(module), name)

@@ -5,7 +5,10 @@ Whoever handles one of them looks at its class, its attributes or its code, neve
 
 from __future__ import annotations
 
+import sys
 from typing import Self
+
+_PACKAGE = __name__.partition(".")[0]
 
 # What is wrong with a map. The words of a note may change, its code does not.
 NONFINITE = "nonfinite"  # NaN or infinity, counted as 0
@@ -13,6 +16,7 @@ ZERO_GRADIENT = "zero gradient"
 ZERO_ATTRIBUTION = "zero attribution"
 CANCELLED = "cancelled"  # the channels cancel, what is left is rounding
 ONE_POSITION = "one position"
+OWN_TARGET = "own target"  # the layer is read by the target itself
 NEGATIVE = "negative"  # all evidence is negative
 CONSTANT = "constant"
 INCOMPLETE = "incomplete"  # the parts do not sum to the score
@@ -80,3 +84,15 @@ class NoReLUError(AdvisedError):
 
 class MeaninglessMapWarning(UserWarning):
     """Some maps of a call mean nothing; ``Explanation.notes`` says which and why."""
+
+
+class ContainerLayerWarning(UserWarning):
+    """A container of layers was given as ``target_layers`` by itself, which other packages take as a list of layers."""
+
+
+def frames_of_ours() -> int:
+    """Return how many callers, one after the other, belong to this package: a warning names the line behind them."""
+    frame, count = sys._getframe(1), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame, count = frame.f_back, count + 1  # type: ignore[assignment]
+    return count

@@ -43,9 +43,11 @@ class MapOptions(TypedDict, total=False):
     allow_nonfinite: bool
     differentiable: bool
     against: bool
-    contrast: tuple[int, int] | None
+    contrast: tuple[int | str, int | str] | None
     forward_kwargs: Mapping[str, Any] | None
     image: int | str | None
+    samples: int | None
+    activations: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class CallOptions:
         size: spatial size of the maps.
         allow_nonfinite: whether NaN and infinity count as 0.
         differentiable: whether the maps carry a graph.
+        activations: whether the layers' activations and gradients are handed out.
     """
 
     eigen_smooth: bool
@@ -67,6 +70,7 @@ class CallOptions:
     size: tuple[int, ...]
     allow_nonfinite: bool
     differentiable: bool
+    activations: bool
 
     @classmethod
     def checked(
@@ -79,6 +83,7 @@ class CallOptions:
         size: Sequence[int] | None = None,
         allow_nonfinite: bool = False,
         differentiable: bool = False,
+        activations: bool = False,
         contrast: Any = None,
         **elsewhere: Any,
     ) -> Self:
@@ -114,7 +119,7 @@ class CallOptions:
             raise ValueError(
                 f"size={wanted} must have {inputs.ndim - 2} positive numbers, one per spatial axis of the input"
             )
-        return cls(eigen_smooth, relu, NORMALIZERS[scale], wanted, allow_nonfinite, differentiable)
+        return cls(eigen_smooth, relu, NORMALIZERS[scale], wanted, allow_nonfinite, differentiable, activations)
 
 
 def refuse_older_names(method: type, arguments: dict[str, Any]) -> None:
@@ -146,6 +151,7 @@ class Call:
         options: how the maps are made.
         target_layers: the layers that are explained.
         reshape_transform: from a layer's output to ``(B, C, *s)``; None: found by shapes.
+        keep_mode: whether the model runs as it stands instead of in evaluation mode.
     """
 
     model: nn.Module
@@ -155,6 +161,7 @@ class Call:
     options: CallOptions
     target_layers: tuple[nn.Module, ...]
     reshape_transform: ReshapeTransform | None
+    keep_mode: bool = False
 
     @property
     def spec(self) -> TargetSpec:
@@ -202,7 +209,8 @@ class CallResult:
 
     Attributes:
         targets: one callable per image; none for a method that asks nothing.
-        maps, raw, weights, outputs, scores, layers, notes: as of the ``Explanation``.
+        maps, raw, weights, outputs, scores, layers, notes, variance, activations, gradients: as of the
+            ``Explanation``.
     """
 
     targets: list[Target]
@@ -213,6 +221,9 @@ class CallResult:
     scores: Tensor | None
     layers: tuple[str, ...]
     notes: tuple[tuple[Note, ...], ...]
+    variance: Tensor | None = None
+    activations: tuple[Tensor, ...] = ()
+    gradients: tuple[Tensor | None, ...] = ()
 
     def replace(self, **changes: Any) -> Self:
         """Return the same result with some of its attributes changed."""

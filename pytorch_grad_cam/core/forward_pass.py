@@ -18,6 +18,8 @@ from pytorch_grad_cam.engine.diagnosis import (
     LayerFacts,
     all_zero,
     finite,
+    has_places,
+    is_own_target,
     listed,
     why_no_gradient,
 )
@@ -189,7 +191,10 @@ class ForwardPass:
             grads, bad_grads = finite_values(grad_or_zero, f"gradients at layer {name!r}", self._allow_nonfinite)
         nonfinite = tuple(a or b for a, b in zip(bad, bad_grads, strict=True))
         zero = (False,) * len(values) if grads is None else tuple(all_zero(grads).tolist())
-        facts = LayerFacts(name, nonfinite, zero, why_zero)
+        own: list[bool] = []
+        if self._uses_targets and has_places(self.outputs):
+            own = is_own_target(values, grads, self.outputs)
+        facts = LayerFacts(name, nonfinite, zero, why_zero, own)
         return LayerRecord(module, name, values, grads, facts, self.recorded.get(module))
 
 

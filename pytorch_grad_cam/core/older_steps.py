@@ -40,7 +40,8 @@ from pytorch_grad_cam.engine.arrays import get_2d_projection, scale_cam_image, t
 from pytorch_grad_cam.engine.inputs import device_of
 from pytorch_grad_cam.engine.layers import layer_names
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.engine.restore import giving_back, own_gradients, replaced_attribute, uncompiled, undisturbed
+from pytorch_grad_cam.engine.restore import giving_back, own_gradients, replaced_attribute, undisturbed
+from pytorch_grad_cam.engine.switches import uncompiled
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import ClassifierOutputTarget, category_of
 from pytorch_grad_cam.targets.spec import TargetSpec
@@ -140,6 +141,7 @@ def explain(
         classes=tuple(target if isinstance(target, int) else category_of(target) for target in given),
         layers=tuple(layer_of.get(layer, type(layer).__name__) for layer in method.target_layers or ()),
         notes=((),) * len(maps),
+        method=type(method).__name__,
     )
 
 
@@ -194,7 +196,7 @@ def _guest(method: BaseCAM) -> Iterator[None]:
     """Use the model as a guest, with a graph, and gradients of parameters that go away again."""
     model = method.model
     with (
-        undisturbed(model, method.device),
+        undisturbed(model, method.device, method.keep_mode),
         uncompiled(),
         own_gradients(model),
         replaced_attribute(method, "_guest_thread", threading.get_ident()),
@@ -213,12 +215,14 @@ class OlderSteps:
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None = None
     compute_input_gradient: bool = False
-    tta_transforms: Iterable[Any] | None = None
     detach: bool = True
+    keep_mode: bool = False
+    categories: Sequence[str] | Mapping[int, str] | None = None
     output: OutputSelector | None = None
     relu_rule: Rule = "plain"
     outputs: Any = None  # what the model, or the record, returned
     _record: Any = None
+    _views: Iterable[Any] | None = None
     _device: torch.device | None = None
     _guest_thread: int | None = None  # which thread is inside a call that goes step by step
 
@@ -230,6 +234,19 @@ class OlderSteps:
     @device.setter
     def device(self, device: torch.device | str) -> None:
         self._device = torch.device(device)
+
+    @property
+    def tta_transforms(self) -> Iterable[Any]:
+        """The views that ``aug_smooth`` averages over: those that were given, or `FlippedAndScaled`."""
+        if self._views is None:
+            from pytorch_grad_cam.engine.perturb import FlippedAndScaled  # only for who smooths
+
+            self._views = FlippedAndScaled()
+        return self._views
+
+    @tta_transforms.setter
+    def tta_transforms(self, views: Iterable[Any] | None) -> None:
+        self._views = views
 
     @property
     def activations_and_grads(self) -> Any:
@@ -358,7 +375,10 @@ def _asked(method: BaseCAM, targets: Any, outputs: Any, inputs: Any) -> list[Any
         return []
     if targets is None and isinstance(outputs, Tensor) and outputs.ndim == 2:
         return [_base_module()["ClassifierOutputTarget"](top) for top in outputs.argmax(1).tolist()]
-    return list(TargetSpec(targets).resolve(detached(outputs), len(inputs)))
+    spec = TargetSpec(targets)
+    if spec.has_names:
+        spec = pipeline.without_names(spec, method, method.model)
+    return list(spec.resolve(detached(outputs), len(inputs)))
 
 
 def _kept(values: Iterable[Any], as_arrays: bool) -> list[Any]:

@@ -11,28 +11,30 @@ the layer's resolution; ``n`` the number of positions; ``S_k = sum_p A_k(p)``.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.common.messages import MeaninglessMapWarning, Note
+from pytorch_grad_cam.common.messages import NONFINITE, MeaninglessMapWarning, Note, frames_of_ours
 from pytorch_grad_cam.core.call import Call, CallOptions, CallResult
-from pytorch_grad_cam.core.explanation import Explanation, join_batches, stack_targets
+from pytorch_grad_cam.core.explanation import Explanation, join_batches
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord, ScoredPass, refuse_unread
 from pytorch_grad_cam.engine import diagnosis, maps
 from pytorch_grad_cam.engine.image_model import OutputSelector, prepare_inputs
 from pytorch_grad_cam.engine.inputs import fixed_batch
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
-from pytorch_grad_cam.engine.restore import giving_back, uncompiled, undisturbed
+from pytorch_grad_cam.engine.restore import evaluating, giving_back, undisturbed
+from pytorch_grad_cam.engine.switches import uncompiled
 from pytorch_grad_cam.targets.classification import Target, Targets, category_of
-from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec, class_count
+from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
 
 if TYPE_CHECKING:
     from pytorch_grad_cam.engine.relu_rules import Rule
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PACKAGE = __name__.partition(".")[0]
 WeightsAndMap = tuple[Tensor | None, Tensor]
 
 
@@ -48,6 +49,8 @@ class CamMethod(Protocol):
     """What the pipeline asks of a method, see ``BaseCAM``."""
 
     uses_gradients: bool
+    keep_mode: bool
+    categories: Sequence[str] | Mapping[int, str] | None
     uses_targets: bool
     uses_layers: bool
     rectifies: bool
@@ -58,18 +61,20 @@ class CamMethod(Protocol):
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None
     compute_input_gradient: bool
-    tta_transforms: Iterable[Any] | None
+    layers_are_scales: bool
     detach: bool
     output: OutputSelector | None
     relu_rule: Rule
     outputs: Any
 
     @property
+    def tta_transforms(self) -> Iterable[Any]: ...
+    @property
     def shares_pass(self) -> bool: ...
     @property
     def activations_and_grads(self) -> Any: ...
     def explain_call(self, call: Call) -> CallResult: ...
-    def choose_layer(self, call: Call) -> nn.Module: ...
+    def choose_layers(self, call: Call) -> list[nn.Module]: ...
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> WeightsAndMap: ...
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor: ...
 
@@ -86,22 +91,22 @@ def explain(
 ) -> Explanation:
     """Explain one target of every image; ``BaseCAM.explain`` says what the arguments mean."""
     call = prepare(method, inputs, (spec,), eigen_smooth, options)
-    explanation = run_in_model(method, call, _explain_views if aug_smooth else _explain_once)
+    samples = options.get("samples")
+    stages: Callable[[CamMethod, Call], Explanation] = _explain_views if aug_smooth else _explain_once
+    if samples is not None:
+        _refuse_samples(method, samples, aug_smooth)
+        stages = partial(_explain_samples, count=samples)
+    explanation = run_in_model(method, call, stages)
     warn_of_notes(method, explanation)
     return explanation
 
 
 @giving_back
-def explain_each(
-    method: CamMethod, inputs: Any, specs: Sequence[TargetSpec] | None, eigen_smooth: bool, **options: Any
-) -> Explanation:
-    """Explain several targets of every image, or all classes; ``BaseCAM.explain_each`` says what the arguments mean."""
-    if specs is not None and not specs:
-        raise ValueError("explain_each needs at least one target, or None for all classes")
-    call = prepare(method, inputs, tuple(specs or ()), eigen_smooth, options)
-    explanation = run_in_model(method, call, _explain_targets)
-    warn_of_notes(method, explanation)
-    return explanation
+def fix_layers(method: CamMethod, inputs: Any) -> None:
+    """Choose target layers on these images, where none were named, so that later calls look at the same ones."""
+    call = prepare(method, inputs, (TargetSpec(),), False, {})
+    with guest_of(call):
+        _with_layers(method, call)
 
 
 def prepare(
@@ -123,7 +128,16 @@ def prepare(
     if not method.uses_targets and any(spec.targets is not None for spec in specs):
         log.info("%s shows what stands out whatever the target; targets are ignored", type(method).__name__)
     layers = tuple(method.target_layers or ())
-    return Call(method.model, run, images, specs, checked, layers, method.reshape_transform)
+    specs = tuple(without_names(spec, method, run.model) if spec.has_names else spec for spec in specs)
+    return Call(method.model, run, images, specs, checked, layers, method.reshape_transform, method.keep_mode)
+
+
+def without_names(spec: TargetSpec, method: CamMethod, model: nn.Module) -> TargetSpec:
+    """Return the same question with indices in the place of names of classes."""
+    from pytorch_grad_cam.targets.class_names import find_class, names_of_classes  # only for who writes names
+
+    names = names_of_classes(method.categories, model)
+    return spec.without_names(lambda text: find_class(text, names))
 
 
 def explain_layers(method: CamMethod, call: Call) -> CallResult:
@@ -162,7 +176,7 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
     as_run = scored.layers_as_run
     method.activations_and_grads.keep([layer.activations for layer in as_run], [layer.grads for layer in as_run])
     if method.reshape_transform is None and method.uses_layers:
-        refuse_unread(scored, lambda: layer_name(method.model, method.choose_layer(call)))
+        refuse_unread(scored, lambda: layer_name(method.model, method.choose_layers(call)[-1]))
     weights_and_maps = [method.layer_map(call, layer, scored.targets) for layer in scored.layers]
     raws = tuple(raw for _, raw in weights_and_maps)
     return CallResult(
@@ -173,8 +187,17 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
         outputs=scored.outputs,
         scores=scored.scores,
         layers=tuple(layer.name for layer in scored.layers),
-        notes=_notes(call, scored.layers, weights_and_maps),
+        notes=_notes(call, scored.layers, weights_and_maps, method.layers_are_scales),
+        **(_handed_out(scored.layers) if call.options.activations else {}),
     )
+
+
+def _handed_out(layers: Sequence[LayerRecord]) -> dict[str, Any]:
+    """Return activations and gradients as the user receives them: those that there are, cut from the graph."""
+    return {
+        "activations": tuple(layer.activations.detach() for layer in layers),
+        "gradients": tuple(None if layer.grads is None else layer.grads.detach() for layer in layers),
+    }
 
 
 def resize_and_aggregate(raws: Sequence[Tensor], options: CallOptions) -> Tensor:
@@ -196,6 +219,9 @@ def assemble(result: CallResult) -> Explanation:
         classes=tuple(map(category_of, result.targets)) or (None,) * len(result.maps),
         layers=result.layers,
         notes=result.notes,
+        variance=result.variance,
+        activations=result.activations,
+        gradients=result.gradients,
     )
 
 
@@ -203,31 +229,43 @@ def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Cal
     """Run stages as a guest of the model: on all images at once or, where it takes only so many, on those."""
     method.activations_and_grads.clear()  # before the pass, so that two of them are never in memory
     with guest_of(call):
-        parts = [(stages(method, _with_layers(method, part)), count) for part, count in _batches(call)]
+        parts = [(stages(method, with_layers(method, part)), count) for part, count in batches(call)]
         explanation = join_batches(parts) if len(parts) > 1 else parts[0][0].first_images(parts[0][1])
     method.outputs = explanation.outputs
+    cut_graph(method, call)
+    return dataclasses.replace(explanation, method=type(method).__name__)
+
+
+def cut_graph(method: CamMethod, call: Call) -> None:
+    """Let go of the graph of what the method keeps of its last pass."""
     if call.options.differentiable or not method.detach:
         method.activations_and_grads.cut_graph()
-    return explanation
 
 
 @giving_back
-def attribute(method: CamMethod, inputs: Any, targets: Targets, attributions: Callable[[Call], Tensor]) -> Tensor:
+def attribute(
+    method: CamMethod,
+    inputs: Any,
+    targets: Targets,
+    attributions: Callable[[Call], Tensor],
+    forward_kwargs: Mapping[str, Any] | None = None,
+) -> Tensor:
     """Enter the model as for a map, but for numbers ``(B, ...)`` of the method's own.
 
     Args:
         attributions: makes them for one batch.
+        forward_kwargs: further keyword arguments of the model.
     """
-    call = prepare(method, inputs, (TargetSpec(targets),), False, {})
+    call = prepare(method, inputs, (TargetSpec(targets),), False, {"forward_kwargs": forward_kwargs or {}})
     with guest_of(call):
-        return torch.cat([attributions(_with_layers(method, part))[:count] for part, count in _batches(call)])
+        return torch.cat([attributions(with_layers(method, part))[:count] for part, count in batches(call)])
 
 
 @contextmanager
 def guest_of(call: Call) -> Iterator[None]:
-    """Use the model as a guest: undisturbed, as it was written, and without a graph unless one is to be kept."""
+    """Use the model as a guest: undisturbed, in plain Python, and without a graph unless one is to be kept."""
     graph = torch.enable_grad() if call.options.differentiable else nullcontext()
-    with undisturbed(call.model, call.inputs.device), uncompiled(), graph:
+    with undisturbed(call.model, call.inputs.device, call.keep_mode), uncompiled(), graph:
         yield
 
 
@@ -237,18 +275,10 @@ def warn_of_notes(method: CamMethod, explanation: Explanation) -> None:
     if bad:
         more = f" (and {len(bad) - 3} more, see Explanation.notes)" if len(bad) > 3 else ""
         message = f"{type(method).__name__}: not every map means something. {'. '.join(bad[:3])}{more}"
-        warnings.warn(message, MeaninglessMapWarning, stacklevel=_frames_of_ours() + 1)
+        warnings.warn(message, MeaninglessMapWarning, stacklevel=frames_of_ours() + 1)
 
 
-def _frames_of_ours() -> int:
-    """Return how many callers, one after the other, belong to this package: a warning names the line behind them."""
-    frame, count = sys._getframe(1), 0
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
-        frame, count = frame.f_back, count + 1  # type: ignore[assignment]
-    return count
-
-
-def _batches(call: Call) -> Iterator[tuple[Call, int]]:
+def batches(call: Call) -> Iterator[tuple[Call, int]]:
     """Yield the call in the batches that the model takes, and how many images of each count."""
     size, count = fixed_batch(call.model), len(call.inputs)
     if size is None or size == count:
@@ -260,14 +290,14 @@ def _batches(call: Call) -> Iterator[tuple[Call, int]]:
         yield call.select_rows(rows), wanted
 
 
-def _with_layers(method: CamMethod, call: Call) -> Call:
-    """Return the call with its target layers; where none were named, one is chosen on these images and kept."""
+def with_layers(method: CamMethod, call: Call) -> Call:
+    """Return the call with its target layers; where none were named, they are chosen on these images and kept."""
     if method.target_layers is None:
         with torch.no_grad():
-            chosen = method.choose_layer(call)
-        log.info("target layer chosen: %s", layer_name(method.model, chosen))
-        method.target_layers = [chosen]
-        return call.replace(target_layers=(chosen,))
+            chosen = method.choose_layers(call)
+        log.info("target layer chosen: %s", ", ".join(layer_name(method.model, layer) for layer in chosen))
+        method.target_layers, method.layers_are_scales = chosen, len(chosen) > 1
+        return call.replace(target_layers=tuple(chosen))
     return call
 
 
@@ -288,27 +318,35 @@ def _explain_views(method: CamMethod, call: Call) -> Explanation:
         result = clean
         if not torch.equal(changed, call.inputs):
             result = method.explain_call(call.of_view(changed, clean.targets, view.undo))
-        turned_back.append(view.undo(result.maps[:, None])[:, 0])  # (B, *S)
-    mean = torch.stack(turned_back).mean(0)
-    return assemble(clean.replace(maps=maps.resize(mean, size)))
+        turned_back.append(maps.resize(view.undo(result.maps[:, None])[:, 0], size))  # (B, *S)
+    return assemble(_averaged(clean, turned_back))
 
 
-def _explain_targets(method: CamMethod, call: Call) -> Explanation:
-    """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""
-    if not method.shares_pass:
-        specs = call.specs or _every_class(call.run(call.inputs))
-        return stack_targets([assemble(method.explain_call(call.asking(spec))) for spec in specs])
-    one_pass = forward(method, call)
-    specs = call.specs or _every_class(one_pass.outputs)
-    results = []
-    for index, spec in enumerate(specs):
-        scored = one_pass.score(spec, again=index < len(specs) - 1)
-        results.append(assemble(weigh_and_combine(method, call, one_pass.inputs, scored)))
-    return stack_targets(results)
+def _explain_samples(method: CamMethod, call: Call, count: int) -> Explanation:
+    """Average the maps of a network that draws, as by dropout. In evaluation mode it decides what is explained."""
+    with evaluating(call.model.modules()):
+        clean = method.explain_call(call)
+    known = call.asking(TargetSpec(clean.targets)) if clean.targets else call
+    return assemble(_averaged(clean, [method.explain_call(known).maps for _ in range(count)]))
 
 
-def _every_class(outputs: Any) -> tuple[TargetSpec, ...]:
-    return tuple(TargetSpec(category) for category in range(class_count(outputs)))
+def _averaged(clean: CallResult, several: Sequence[Tensor]) -> CallResult:
+    """Return what was found on the images as they are, but with the mean and the variance of several maps of each."""
+    stacked = torch.stack(list(several))
+    return clean.replace(maps=stacked.mean(0), variance=stacked.var(0, correction=0))
+
+
+def _refuse_samples(method: CamMethod, samples: Any, aug_smooth: bool) -> None:
+    """Refuse what is no number of samples, and samples of what does not draw."""
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+        raise ValueError(f"samples={samples!r} is no number of maps to take the mean of; give a whole number from 2 on")
+    if not method.keep_mode:
+        raise ValueError(
+            f"samples={samples} maps would all be the same: the network is put in evaluation mode, where nothing is "
+            f"drawn; leave its dropout in training mode and give {type(method).__name__}(..., keep_mode=True)"
+        )
+    if aug_smooth:
+        raise ValueError("samples and aug_smooth both take a mean of maps; give one of them")
 
 
 @contextmanager
@@ -324,13 +362,17 @@ def _recordings(method: CamMethod, call: Call) -> Iterator[dict[nn.Module, Recor
 
 
 def _notes(
-    call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap]
+    call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap], are_scales: bool
 ) -> tuple[tuple[Note, ...], ...]:
-    """Say per image what is wrong with its maps."""
+    """Say per image what is wrong with its maps; of several scales, of which a target needs one, the others are not."""
     by_layer = []
     for layer, (weights, raw) in zip(layers, weights_and_maps, strict=True):
         terms = None
         if weights is not None and not call.options.eigen_smooth:
             terms = maps.channel_sum(weights.abs(), layer.activations.abs())
         by_layer.append(diagnosis.notes_on(layer.facts, raw, call.options.relu, terms))
-    return tuple(sum(of_image, ()) for of_image in zip(*by_layer, strict=True))
+    notes = []
+    for of_image in zip(*by_layer, strict=True):
+        one_is_enough = are_scales and not all(of_image)
+        notes.append(tuple(note for note in sum(of_image, ()) if not one_is_enough or note.code == NONFINITE))
+    return tuple(notes)

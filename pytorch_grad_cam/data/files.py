@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -56,6 +56,47 @@ def write_bytes(
         if pieces.failed:
             raise
         raise _in_words(error, path) from error
+
+
+def move_file(source: str | Path, target: str | Path) -> None:
+    """Give a file another name on the same disk, in a folder that is made if need be; what is there is replaced.
+
+    Raises:
+        OSError: if that cannot be done; then the file stays where it was.
+    """
+    try:
+        os.makedirs(os.path.dirname(target) or os.curdir, exist_ok=True)
+        os.replace(source, target)
+    except OSError as error:
+        raise _in_words(error, target) from error
+
+
+def write_by(path: str | Path, encode: Callable[[str], None]) -> None:
+    """Write a file with a tool that only writes to a path: it gets another name first, as in `write_bytes`.
+
+    Args:
+        path: the file; a missing folder is made; a link is followed.
+        encode: writes to the path that it is given, which has the same ending.
+
+    Raises:
+        OSError: if the folder cannot be made or written to, or has no room; the message says so.
+        Exception: what ``encode`` raised.
+    """
+    try:
+        target = _regular(os.fspath(path))
+        folder, name = os.path.split(target)
+        part = os.path.join(folder, f".{secrets.token_hex(8)}.part{os.path.splitext(name)[1]}")
+        _opened(part).close()  # says at once what is wrong with the folder
+    except OSError as error:
+        raise _in_words(error, path) from error
+    try:
+        encode(part)
+        if not os.path.getsize(part):
+            raise OSError(errno.EIO, "nothing was written")
+        os.replace(part, target)
+    finally:
+        with suppress(OSError):
+            os.unlink(part)
 
 
 def append_bytes(path: str | Path, data: bytes, keep: int) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from pytorch_grad_cam.data.files import write_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+T = TypeVar("T")
+_pil_limit = Lock()  # held while PIL's own limit, which is one for the whole process, is another
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 # What PIL decodes by itself: EPS runs Ghostscript, WMF asks Windows, others are stubs for plug-ins.
 _READ = (
@@ -29,18 +33,20 @@ _PIECE = 1 << 22  # pixels that are converted at once
 _ORIENTATION = 0x0112  # in EXIF
 
 
-def read_image(source: str | Path | bytes | NDArray[Any] | Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read_image(
+    source: str | Path | bytes | NDArray[Any] | Image, *, max_pixels: int = MAX_PIXELS, page: int = 1
+) -> NDArray[np.uint8]:
     """Read a picture, whatever its kind, as uint8 RGB ``(H, W, 3)``.
 
     A file's EXIF orientation is applied; gray is repeated over the channels; transparent pixels are laid on white;
-    16 bits are reduced to 8; CMYK, palettes and the like are converted; of an animation the first frame is taken.
+    16 bits are reduced to 8; CMYK, palettes and the like are converted.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an array ``(H, W)`` or ``(H, W, 1 | 3 | 4)``: bool, uint8,
             uint16, other integers in 0..255, or floats in [0, 1].
-        max_pixels: that a file may have: a few bytes of it may stand for gigabytes. Above 89 million PIL's own limit,
-            ``PIL.Image.MAX_IMAGE_PIXELS``, must be raised as well. PIL images and arrays, which are there already,
-            may have any number.
+        max_pixels: that a file may have: a few bytes of it may stand for gigabytes; it counts in the place of PIL's own
+            limit. PIL images and arrays, which are there already, may have any number.
+        page: which page of a file of several, or frame of an animation, from 1.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if there is no such file to read.
@@ -53,8 +59,8 @@ def read_image(source: str | Path | bytes | NDArray[Any] | Image, *, max_pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd metadata; what makes pixels unreadable is raised
             if isinstance(source, bytes):
-                return decode_image(source, "the given data", max_pixels)
-            return _read_file(source, max_pixels)
+                return decode_image(source, "the given data", max_pixels, page)
+            return _read_file(source, lambda file: _decode(file, str(Path(source)), max_pixels, page))
     if hasattr(source, "getexif"):
         return _from_pil(source)
     raise TypeError(f"a picture must be a path, bytes, a PIL image or an array, not {type(source).__name__}")
@@ -74,21 +80,57 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
     write_bytes(path, encoded_image(path, image))
 
 
-def encoded_image(path: str | Path, image: NDArray[np.uint8]) -> bytes:
-    """Return what `write_image` writes, with the same arguments."""
+def encoded_image(path: str | Path, image: NDArray[np.uint8], comment: str = "") -> bytes:
+    """Return what `write_image` writes, with the same arguments; the file can carry a comment, which nobody sees."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path.name} does not say which format to write; end it in {', '.join(FORMATS)}")
     encoded = BytesIO()
     # Full colour resolution: a heat map's colours are its message.
-    options = {"quality": 95, "subsampling": 0} if FORMATS[path.suffix.lower()] == "JPEG" else {}
+    is_jpeg = FORMATS[path.suffix.lower()] == "JPEG"
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if is_jpeg else {}
+    if comment and is_jpeg:
+        options["comment"] = comment.encode()
+    elif comment:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("comment", comment)
     Image.fromarray(image).save(encoded, FORMATS[path.suffix.lower()], **options)
     return encoded.getvalue()
 
 
-def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def image_comment(path: str | Path) -> str | None:
+    """Return the comment that a file of `encoded_image` carries; None if it has none, or is no such picture."""
+    from PIL import Image
+
+    if Path(path).suffix.lower() not in FORMATS:
+        return None
+    try:
+        with Image.open(path, formats=tuple(FORMATS.values())) as image:
+            comment = image.info.get("comment")
+    except Exception:  # of somebody else's file, which may be anything
+        return None
+    return comment.decode(errors="replace") if isinstance(comment, bytes) else comment
+
+
+def count_pages(path: str | Path) -> int:
+    """Return the number of pages of a picture's file, or frames of an animation; 1 for a file with a single picture.
+
+    Raises:
+        OSError, ValueError: as `read_image`.
+    """
+
+    def count(file: IO[bytes]) -> int:
+        with warnings.catch_warnings(), _opened(file, str(path), None) as image:
+            warnings.simplefilter("ignore")
+            return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))  # a phone's photo and its preview
+
+    return _read_file(path, count)
+
+
+def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS, page: int = 1) -> NDArray[np.uint8]:
     """Decode the bytes of a picture's file as `read_image` does, but let through what PIL warns of.
 
     Threads may do it at once: warnings are filtered for the whole process, so only one of them could.
@@ -96,10 +138,10 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> NDArra
     Args:
         name: what errors call it.
     """
-    return _decode(BytesIO(data), name, max_pixels)
+    return _decode(BytesIO(data), name, max_pixels, page)
 
 
-def _read_file(path: str | Path, max_pixels: int) -> NDArray[np.uint8]:
+def _read_file(path: str | Path, read: Callable[[IO[bytes]], T]) -> T:
     path = Path(path)
     try:
         kind = path.stat().st_mode
@@ -113,35 +155,71 @@ def _read_file(path: str | Path, max_pixels: int) -> NDArray[np.uint8]:
     except OSError as error:
         raise type(error)(f"cannot read {path}: {_lower_reason(error)}") from error
     with file:
-        return _decode(file, str(path), max_pixels)
+        return read(file)
 
 
-def _decode(file: IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _decode(file: IO[bytes], name: str, max_pixels: int, page: int) -> NDArray[np.uint8]:
+    with _opened(file, name, max_pixels) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ValueError(_too_large(f"{name} has {width} x {height} pixels", max_pixels))
+        try:
+            if page != 1:
+                _turn_to(image, name, page)
+            image.load()
+            pixels = _converted(image)
+            orientation = image.getexif().get(_ORIENTATION)
+        except _PageError:
+            raise
+        except Exception as error:  # a damaged file makes decoders raise almost anything
+            raise _unreadable(name, error) from error
+    return _upright(pixels, orientation)
+
+
+def _opened(file: IO[bytes], name: str, max_pixels: int | None) -> Image:
+    """Open a picture, of which nothing is decoded yet; None asks for no more than its head."""
     from PIL import Image, UnidentifiedImageError
 
     if not file.read(1):
         raise ValueError(f"{name} is empty; give a picture, e.g. a JPEG or PNG file")
     file.seek(0)
+    limit = Image.MAX_IMAGE_PIXELS
+    raised = limit is not None and (max_pixels is None or max_pixels > limit)
     try:
-        image = Image.open(file, formats=_formats())
+        with _pil_limit if raised else nullcontext():
+            try:
+                if raised:
+                    Image.MAX_IMAGE_PIXELS = None  # ours is asked as soon as the size is known
+                return Image.open(file, formats=_formats())
+            finally:
+                if raised:
+                    Image.MAX_IMAGE_PIXELS = limit
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is not a picture in a known format; give e.g. a JPEG or PNG file") from error
+    except Image.DecompressionBombError as error:
+        count = next((part for part in str(error).replace("(", " ").split() if part.isdecimal()), "too many")
+        raise ValueError(_too_large(f"{name} has {count} pixels", max_pixels or MAX_PIXELS)) from error
     except Exception as error:  # a damaged file makes decoders raise almost anything
         raise _unreadable(name, error) from error
-    with image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ValueError(
-                f"{name} has {width} x {height} pixels, more than the {max_pixels} that are read; make it smaller, or "
-                "allow more with --max-pixels (max_pixels=...)"
-            )
-        try:
-            image.load()
-            pixels = _converted(image)
-            orientation = image.getexif().get(_ORIENTATION)
-        except Exception as error:  # as above
-            raise _unreadable(name, error) from error
-    return _upright(pixels, orientation)
+
+
+class _PageError(ValueError):
+    """A page that a file does not have."""
+
+
+def _turn_to(image: Image, name: str, page: int) -> None:
+    pages = int(getattr(image, "n_frames", 1))
+    if not 1 <= page <= pages:
+        what = "has one page only" if pages == 1 else f"has the pages 1 to {pages}"
+        raise _PageError(f"{name} {what}; there is no page {page}")
+    image.seek(page - 1)
+
+
+def _too_large(what: str, max_pixels: int) -> str:
+    return (
+        f"{what}, more than the {max_pixels} that are read; make it smaller, or allow more with --max-pixels "
+        "(max_pixels=...)"
+    )
 
 
 def _formats() -> list[str]:

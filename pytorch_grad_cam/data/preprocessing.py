@@ -33,6 +33,8 @@ class Preprocessing:
         mean: per channel, of values in [0, 1]. One number: the network takes gray pictures.
         std: per channel, positive.
         interpolation: "bilinear" or "bicubic", both smoothing when they shrink, or "nearest".
+        pad: letterbox: colour of the bars, per channel and in [0, 1], that are put around the whole picture, its shape
+            kept, to fill an exact ``resize``; `padded` sets it. None: no bars, an exact ``resize`` changes the shape.
     """
 
     resize: int | tuple[int, int] | None = 256
@@ -40,6 +42,7 @@ class Preprocessing:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     interpolation: str = "bilinear"
+    pad: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
@@ -55,6 +58,8 @@ class Preprocessing:
         for name, size in (("resize", self.resize), ("crop", self.crop)):
             if size is not None and min(_pair(size)) < 1:
                 raise ValueError(f"{name}={size} must be at least 1 pixel")
+        if self.pad is not None:
+            self._refuse_impossible_bars(self.pad)
 
     @classmethod
     def from_torchvision(cls, transforms: Any) -> Preprocessing:
@@ -80,6 +85,8 @@ class Preprocessing:
 
     def sized(self, side: int) -> Preprocessing:
         """Return the same for a network that sees a square of ``side`` pixels; the share cut off stays as it is."""
+        if self.pad is not None:
+            return replace(self, resize=(side, side))
         if isinstance(self.resize, int) and isinstance(self.crop, int):
             return replace(self, resize=max(side, round(side * self.resize / self.crop)), crop=side)
         return replace(self, resize=side, crop=side)
@@ -87,7 +94,26 @@ class Preprocessing:
     def squashed(self) -> Preprocessing:
         """Return the same without a crop: the whole picture is squashed to the size that the network sees."""
         size = self.crop or self.resize
-        return self if size is None else replace(self, resize=_pair(size), crop=None)
+        return self if size is None else replace(self, resize=_pair(size), crop=None, pad=None)
+
+    def padded(self, colour: float | Sequence[float] | None = None) -> Preprocessing:
+        """Return the same with a letterbox: the whole picture, its shape kept, between bars that fill what is left.
+
+        Args:
+            colour: of the bars, in [0, 1]: one number for gray (``114 / 255`` is what YOLO networks were trained
+                with), or one per channel; None: ``mean``, which becomes 0 in the network's input.
+
+        Returns:
+            A preprocessing whose size is that which the network sees now; one without a size is returned as it is.
+
+        Raises:
+            ValueError: for a colour that cannot be.
+        """
+        size = self.crop or self.resize
+        if size is None:
+            return self
+        given = self.mean if colour is None else (colour,) if isinstance(colour, (int, float)) else tuple(colour)
+        return replace(self, resize=_pair(size), crop=None, pad=given * len(self.mean) if len(given) == 1 else given)
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
         """Turn one picture into the network's input.
@@ -112,7 +138,8 @@ class Preprocessing:
         if math.prod(size) > MAX_PIXELS:
             raise ValueError(
                 f"a picture of {image.shape[1]} x {image.shape[0]} pixels would become {size[1]} x {size[0]} with its "
-                "shorter side resized; cut it, or squash it (--squash, Preprocessing.squashed())"
+                "shorter side resized; cut it, squash it (--squash, Preprocessing.squashed()), or show it between bars "
+                "(Preprocessing.padded())"
             )
         picture = Image.fromarray(image)
         if len(self.mean) == 1:
@@ -120,12 +147,15 @@ class Preprocessing:
         if size != image.shape[:2]:
             picture = picture.resize(size[::-1], Image.Resampling[self.interpolation.upper()])
         pixels = torch.from_numpy(np.array(picture)).reshape(*size, -1).permute(2, 0, 1)  # (C, h, w), bytes
-        pixels = self._cropped(pixels).float()
         mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (self.mean, self.std))
-        return (pixels / 255 - mean) / std
+        if self.pad is None:  # cut while they are bytes: what is cut off can be large
+            seen = self._in_window(pixels, torch.zeros_like(pixels[:, 0, 0])).float() / 255
+        else:
+            seen = self._in_window(pixels.float() / 255, torch.tensor(self.pad))
+        return (seen - mean) / std
 
     def to_picture(self, map: ArrayLike, size: tuple[int, int]) -> NDArray[np.float32]:
-        """Put a map back onto the picture, pixel by pixel: undo crop and resize.
+        """Put a map back onto the picture, pixel by pixel: undo crop, letterbox and resize.
 
         Args:
             map: ``(h, w)``, of any resolution; it covers what the network saw.
@@ -138,7 +168,7 @@ class Preprocessing:
         if cells.ndim != 2:
             raise ValueError(f"a map must have shape (h, w), not {cells.shape}; give one map, e.g. maps[0]")
         resized = self._resized(*size)
-        window = _pair(self.crop) if self.crop is not None else resized
+        window = self._window(resized)
         unseen = []
         for axis in (0, 1):
             centres = (np.arange(size[axis]) + 0.5) * resized[axis] / size[axis]  # in resized pixels
@@ -158,15 +188,36 @@ class Preprocessing:
         if self.resize is None:
             return height, width
         if isinstance(self.resize, tuple):
-            return self.resize
+            if self.pad is None:
+                return self.resize
+            share = min(self.resize[0] / height, self.resize[1] / width)
+            return max(round(height * share), 1), max(round(width * share), 1)
         longer = int(self.resize * max(height, width) / min(height, width))
         return (self.resize, longer) if height <= width else (longer, self.resize)
 
-    def _cropped(self, pixels: Tensor) -> Tensor:
-        if self.crop is None:
+    def _refuse_impossible_bars(self, pad: tuple[float, ...]) -> None:
+        if self.crop is not None or not isinstance(self.resize, tuple):
+            raise ValueError(
+                f"pad={pad} puts bars around the whole picture to fill an exact size: give resize=(height, width) and "
+                f"crop=None, not resize={self.resize} and crop={self.crop}"
+            )
+        if len(pad) != len(self.mean) or not all(0 <= number <= 1 for number in pad):
+            raise ValueError(
+                f"pad={pad} is no colour of {len(self.mean)} numbers in [0, 1], as mean; of bytes, give value / 255"
+            )
+
+    def _window(self, resized: tuple[int, int]) -> tuple[int, int]:
+        """Return the size that the network sees, whose centre is the resized picture's."""
+        if self.pad is not None and self.resize is not None:
+            return _pair(self.resize)
+        return resized if self.crop is None else _pair(self.crop)
+
+    def _in_window(self, pixels: Tensor, around: Tensor) -> Tensor:
+        """Cut out of a resized picture ``(C, h, w)`` what the network sees; ``around`` (C) is the colour beside it."""
+        window = self._window((pixels.shape[1], pixels.shape[2]))
+        if window == pixels.shape[1:]:
             return pixels
-        window = _pair(self.crop)
-        result = pixels.new_zeros(pixels.shape[0], *window)
+        result = around[:, None, None].repeat(1, *window)
         top, left = (_window_start(length, seen) for length, seen in zip(pixels.shape[1:], window, strict=True))
         part = pixels[:, max(top, 0) : max(top, 0) + window[0], max(left, 0) : max(left, 0) + window[1]]
         above, beside = max(-top, 0), max(-left, 0)

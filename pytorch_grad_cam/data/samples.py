@@ -54,6 +54,8 @@ def names_many(sources: Sequence[str]) -> bool:
 
 def _expand(source: str) -> tuple[list[Path], str]:
     """Return the files that a path, folder or glob stands for, and a sentence if there are none."""
+    if "://" in source:
+        return [], f"{source} is an address; download the picture and give its file"
     path = Path(source)
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if _is_picture(file))

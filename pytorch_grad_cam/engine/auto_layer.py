@@ -13,6 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _AvgPoolNd
 
 from pytorch_grad_cam.engine.executed_layers import ExecutedLayer, executed_layers
+from pytorch_grad_cam.engine.head_inputs import head_inputs
 from pytorch_grad_cam.engine.layers import layer_at
 from pytorch_grad_cam.engine.layout import CHANNELS_FIRST, TOKENS, InferredReshapeTransform, TensorLayout, is_norm
 from pytorch_grad_cam.engine.trees import tensors_in
@@ -56,11 +57,17 @@ class _Candidate:
 
 
 def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) -> ExecutedLayer:
+    """Choose one layer, see `automatic_layers`; of the several scales of a detector the last, which sees the most."""
+    return automatic_layers(model, run, inputs)[-1]
+
+
+def automatic_layers(model: nn.Module, run: Callable[[], Any], inputs: Tensor) -> list[ExecutedLayer]:
     """Choose the layer that people look at: the last whose positions all matter to the scores.
 
     In a convolutional network that is the last part before positions are pooled or scored; in a transformer whose
     head reads single tokens, the first norm of the last block, behind which patches no longer matter; in any other,
-    the last norm.
+    the last norm. In a detector it is what feeds the head that scores each position: several layers where that takes
+    maps of several scales, in the order in which they finish.
 
     Args:
         model: the network.
@@ -75,7 +82,10 @@ def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) ->
     by_name = {candidate.name: candidate for candidate in candidates}
     for name in _family_layers(model):
         if name in by_name and not _only_passes_on(by_name[name], candidates):
-            return by_name[name].layer
+            return [by_name[name].layer]
+    feeding = _feeding_a_head(executed, candidates, outputs, model, inputs)
+    if feeding:
+        return feeding
     trunk = _trunk(model, executed, candidates, outputs)
     if not trunk:
         raise ValueError(
@@ -84,7 +94,7 @@ def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) ->
             "has another form"
         )
     if not trunk[-1].layout.prefix:
-        return trunk[-1].layer
+        return [trunk[-1].layer]
     chosen = _before_last_attention(model, executed, candidates) or next(
         (candidate for candidate in reversed(trunk) if not candidate.layout.prefix), None
     )
@@ -94,14 +104,18 @@ def automatic_layer(model: nn.Module, run: Callable[[], Any], inputs: Tensor) ->
             "other tokens, which may be all that the head reads, and no block with a norm at its beginning was found; "
             f"give target_layers, e.g. one of {', '.join(candidate.name for candidate in trunk[-8:])}"
         )
-    return chosen.layer
+    return [chosen.layer]
 
 
-def _candidates(executed: Sequence[ExecutedLayer], model: nn.Module, inputs: Tensor) -> Iterator[_Candidate]:
+def _candidates(
+    executed: Sequence[ExecutedLayer], model: nn.Module, inputs: Tensor, also_outputs: bool = False
+) -> Iterator[_Candidate]:
     """Yield the layers whose output is one tensor with positions, in order."""
     reshape = InferredReshapeTransform(model, inputs)
     for order, layer in enumerate(executed):
-        if not isinstance(layer.output, Tensor) or layer.is_model_output or _is_auxiliary(layer.name):
+        if not isinstance(layer.output, Tensor) or _is_auxiliary(layer.name):
+            continue
+        if layer.is_model_output and not also_outputs:
             continue
         layout = reshape.layout_or_problem(layer.output, layer.module)
         if isinstance(layout, TensorLayout):
@@ -158,39 +172,55 @@ def _attention_pooling(
     )
 
 
+def _feeding_a_head(
+    executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate], outputs: Any, model: nn.Module, inputs: Tensor
+) -> list[ExecutedLayer]:
+    """Return what feeds the head of a detector, which scores each position by heads side by side; else nothing."""
+    weighted = _weighted(executed)
+    if not weighted or not _scores_positions(executed[weighted[-1]], candidates, outputs, inputs):
+        return []
+    usable = {candidate.name for candidate in _candidates(executed, model, inputs, also_outputs=True)}
+    by_name = {layer.name: layer for layer in executed}
+    return [by_name[name] for name in head_inputs(executed, executed[weighted[-1]], usable)]
+
+
+def _scores_positions(last: ExecutedLayer, candidates: Sequence[_Candidate], outputs: Any, inputs: Tensor) -> bool:
+    """Say whether a network's last weights belong to heads that score positions, put together to boxes or rows."""
+    if not isinstance(last.module, _ConvNd):
+        return _has_boxes(outputs)
+    tensors = list(tensors_in(outputs))
+    if inputs.ndim > 3 and tensors and tensors[0].ndim == 3:  # the positions of all scales in one row: (B, 4 + M, N)
+        return True
+    layout = next((candidate.layout for candidate in candidates if candidate.layer is last), None)
+    if layout is None or last.output.shape[1] in {tensor.shape[1] for tensor in tensors if tensor.ndim > 1}:
+        return False  # a map for each class, as of a segmentation network
+    return _has_boxes(outputs) or any(tuple(tensor.shape[2:]) == layout.grid for tensor in tensors)
+
+
+def _has_boxes(outputs: Any) -> bool:
+    records = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return any(isinstance(record, Mapping) and "boxes" in record for record in records)
+
+
+def _weighted(executed: Sequence[ExecutedLayer]) -> list[int]:
+    """Return the places of the layers with weights, without those that help in training only."""
+    return [
+        order
+        for order, layer in enumerate(executed)
+        if isinstance(layer.module, (_ConvNd, nn.Linear)) and not _is_auxiliary(layer.name)
+    ]
+
+
 def _start_of_scoring(executed: Sequence[ExecutedLayer], candidates: Sequence[_Candidate], outputs: Any) -> int:
     """Find where in the order maps become class scores: at the last weights, if those make one map per class.
 
     It is one place after the last layer if the scores are made without positions.
     """
-    weighted = [
-        order
-        for order, layer in enumerate(executed)
-        if isinstance(layer.module, (_ConvNd, nn.Linear)) and not _is_auxiliary(layer.name)
-    ]
-    last = next((candidate for candidate in candidates if candidate.order in weighted[-1:]), None)
+    last = next((candidate for candidate in candidates if candidate.order in _weighted(executed)[-1:]), None)
     if last is None:
         return len(executed)
     classes = {tensor.shape[1] for tensor in tensors_in(outputs) if tensor.ndim > 1}
-    if last.shape[1 if last.layout.order == CHANNELS_FIRST else -1] in classes:
-        return last.order
-    # Heads side by side, put together to one output per position or to boxes: all of that part scores.
-    records = outputs if isinstance(outputs, (list, tuple)) else []
-    has_boxes = any(isinstance(record, Mapping) and "boxes" in record for record in records)
-    if has_boxes or any(tuple(tensor.shape[2:]) == last.layout.grid for tensor in tensors_in(outputs)):
-        return _start_of_part(last, candidates)
-    return len(executed)
-
-
-def _start_of_part(last: _Candidate, candidates: Sequence[_Candidate]) -> int:
-    """Return where the largest part of the network begins that holds ``last`` and does not hold every other layer."""
-    names = last.name.split(".")
-    for depth in range(1, len(names) + 1):
-        part = ".".join(names[:depth]) + "."
-        inside = [candidate for candidate in candidates if f"{candidate.name}.".startswith(part)]
-        if len(inside) < len(candidates):
-            return inside[0].order
-    return last.order
+    return last.order if last.shape[1 if last.layout.order == CHANNELS_FIRST else -1] in classes else len(executed)
 
 
 def _before_last_attention(

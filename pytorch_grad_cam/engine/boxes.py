@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,6 +61,37 @@ def boxes_from_map(
 ) -> list[Box]:
     """Draw a box around each region of `mask_from_map`, whose arguments these are; the largest region comes first."""
     return [box for _, box in _regions(_resized_map(map, size), threshold, components)[1]]
+
+
+def maps_in_boxes(map: Any, boxes: Iterable[Any]) -> NDArray[np.float32]:
+    """Stretch a map to [0, 1] inside each box by itself, and show nothing elsewhere.
+
+    So each object shows where in it the network looks, however weak the map is there. Where boxes overlap the larger
+    value counts.
+
+    Args:
+        map: ``(H, W)``, array or tensor; NaN (never seen by the network) stays NaN.
+        boxes: each a `Box`, or left, top, right, bottom in pixels of the map, such as a `DetectedObject.box`; whole
+            pixels count, and what lies outside of the map does not.
+
+    Returns:
+        float32 ``(H, W)`` in [0, 1]; 0 in a box where the map is constant.
+
+    Raises:
+        ValueError: for another shape, or a box that is none.
+    """
+    values = _resized_map(map, None)
+    result = np.where(np.isnan(values), np.nan, 0.0)
+    for box in boxes:
+        sides = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else to_numpy(box).tolist()
+        if len(sides) != 4 or sides[2] <= sides[0] or sides[3] <= sides[1]:
+            raise ValueError(f"the box {sides} is none; give left, top, right, bottom, with right > left, bottom > top")
+        left, top, right, bottom = (max(0, round(side)) for side in sides)
+        inside, part = result[top:bottom, left:right], values[top:bottom, left:right]
+        known = part[~np.isnan(part)]
+        if known.size and known.max() > known.min():
+            np.maximum(inside, (part - known.min()) / (known.max() - known.min()), out=inside)
+    return result.astype(np.float32)
 
 
 def _number_of(threshold: Threshold) -> float:

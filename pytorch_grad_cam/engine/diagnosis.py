@@ -11,10 +11,18 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from pytorch_grad_cam.common.messages import CANCELLED, CONSTANT, NEGATIVE, ONE_POSITION, ZERO_GRADIENT, Note
+from pytorch_grad_cam.common.messages import (
+    CANCELLED,
+    CONSTANT,
+    NEGATIVE,
+    ONE_POSITION,
+    OWN_TARGET,
+    ZERO_GRADIENT,
+    Note,
+)
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.engine.restore import hooked
-from pytorch_grad_cam.engine.trees import map_tensors
+from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 
 DETACHED = (
     "the target depends on the layer, but not through the graph: its output is detached, converted (.item(), NumPy) "
@@ -29,6 +37,7 @@ UNUSED_TOKENS = (
     "the head reads only tokens that reshape_transform leaves out (often the class token), so no patch token matters "
     "here; choose an earlier layer, e.g. the first norm of the last block"
 )
+_OWN = "the map can only show where the target is, and not why; choose an earlier layer"
 ZERO = "the target does not react to the layer there (saturated output, or units that are off)"
 
 # A sum below this share of the summed magnitudes is rounding.
@@ -89,6 +98,29 @@ def all_zero(tensor: Tensor) -> Tensor:
     return (flat.amax(1) == 0) & (flat.amin(1) == 0)
 
 
+def has_places(outputs: Any) -> bool:
+    """Say whether a model's outputs have places for a target to read, as those of segmentation and detection."""
+    return isinstance(outputs, (tuple, list)) or any(tensor.ndim > 2 for tensor in tensors_in(outputs))
+
+
+def is_own_target(activations: Tensor, grads: Tensor | None, outputs: Any) -> list[bool]:
+    """Say per image whether a target reads a layer itself: an output, or one channel of it in some places.
+
+    Args:
+        activations: of the layer, ``(B, C, *s)``.
+        grads: likewise; None where none were asked for.
+        outputs: the model's, with places.
+    """
+    tensors = tensors_in(outputs)
+    if any(tensor.shape == activations.shape and torch.equal(tensor, activations) for tensor in tensors):
+        return [True] * len(activations)
+    if grads is None or grads.shape[1] == 1:
+        return [False] * len(activations)
+    reacting = grads.flatten(2) != 0  # (B, C, n)
+    own: list[bool] = ((reacting.any(2).sum(1) == 1) & ~reacting.any(1).all(1)).tolist()
+    return own
+
+
 @dataclass(frozen=True)
 class LayerFacts:
     """What is known of a layer before its maps are made.
@@ -98,12 +130,15 @@ class LayerFacts:
         nonfinite: per image what was replaced, None for most.
         zero: per image whether its gradient is 0 everywhere.
         why_zero: finds the reason for a gradient that is zero; may run the model once more.
+        own: per image whether the target reads the layer itself, see `is_own_target`; empty where the model's outputs
+            have no places.
     """
 
     name: str
     nonfinite: Sequence[Note | None]
     zero: Sequence[bool]
     why_zero: Callable[[], str] = str
+    own: Sequence[bool] = ()
 
     @classmethod
     def without_gradients(cls, name: str, nonfinite: Sequence[Note | None]) -> Self:
@@ -139,6 +174,10 @@ def notes_on(facts: LayerFacts, raw: Tensor, relu: bool, terms: Tensor | None = 
             note = Note(CANCELLED, f"the channels at layer {facts.name!r} cancel everywhere; what is left is rounding")
         elif is_negative or is_flat:
             note = _note_on_values(facts.name, flat.shape[1], is_negative, is_flat)
+        elif facts.own and facts.own[image]:
+            note = Note(OWN_TARGET, f"the target is read off layer {facts.name!r} itself; {_OWN}")
+        elif facts.own and int(flat[image].count_nonzero()) == 1:
+            note = Note(OWN_TARGET, f"the target depends on one position of layer {facts.name!r}; {_OWN}")
         notes.append(tuple(one for one in (facts.nonfinite[image], note) if one))
     return notes
 

@@ -18,6 +18,20 @@ from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 
 
 @dataclass(frozen=True)
+class TakenTensor:
+    """Describes a tensor that a layer was called with.
+
+    Attributes:
+        shape: of it.
+        makers: names of the layers that returned this very tensor, in the order in which they finished; none where it
+            was made between layers.
+    """
+
+    shape: tuple[int, ...]
+    makers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ExecutedLayer:
     """Describes one layer of a network and its last call in a forward pass.
 
@@ -26,12 +40,14 @@ class ExecutedLayer:
         module: the layer.
         output: what it returned, its tensors without their numbers (on the device "meta").
         is_model_output: whether it returned what the model returns.
+        inputs: the tensors among its positional arguments.
     """
 
     name: str
     module: nn.Module
     output: Any
     is_model_output: bool
+    inputs: tuple[TakenTensor, ...] = ()
 
 
 @giving_back
@@ -49,24 +65,36 @@ def executed_layers(model: nn.Module, run: Callable[[], Any]) -> tuple[list[Exec
         names = {module: name for module, name in names.items() if not is_inside_script(model, name)}
         if all(isinstance(module, torch.jit.ScriptModule) for module in names):
             refuse_scripted()
-    calls: dict[nn.Module, tuple[Any, list[ref[Tensor]]]] = {}
+    calls: dict[nn.Module, tuple[Any, list[ref[Tensor]], tuple[TakenTensor, ...]]] = {}
+    makers: dict[int, tuple[ref[Tensor], tuple[str, ...]]] = {}  # by a tensor's id, which another has when it is gone
+
+    def makers_of(tensor: Tensor) -> tuple[str, ...]:
+        alive, names_of = makers.get(id(tensor), (None, ()))
+        return names_of if alive is not None and alive() is tensor else ()
 
     def record(module: nn.Module, inputs: Any, output: Any) -> None:
+        taken = tuple(TakenTensor(_shape(tensor), makers_of(tensor)) for tensor in tensors_in(inputs))
+        for tensor in tensors_in(output):
+            makers[id(tensor)] = ref(tensor), (*makers_of(tensor), names[module])
         calls.pop(module, None)  # a layer used twice stands where it was used last
-        calls[module] = map_tensors(output, _without_numbers), [ref(tensor) for tensor in tensors_in(output)]
+        calls[module] = map_tensors(output, _without_numbers), [ref(tensor) for tensor in tensors_in(output)], taken
 
     with hooked(names, record):
         outputs = run()
     ends = {id(tensor) for tensor in tensors_in(outputs)}
     return [
-        ExecutedLayer(names[module], module, output, any(id(alive()) in ends for alive in references))
-        for module, (output, references) in calls.items()
+        ExecutedLayer(names[module], module, output, any(id(alive()) in ends for alive in references), taken)
+        for module, (output, references, taken) in calls.items()
     ], outputs
 
 
 def _without_numbers(tensor: Tensor) -> Tensor:
     """Return a tensor of the same shape without numbers; one without axes for a nest of rows of different lengths."""
-    return torch.empty(() if tensor.is_nested else tensor.shape, dtype=tensor.dtype, device="meta")
+    return torch.empty(_shape(tensor), dtype=tensor.dtype, device="meta")
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return () if tensor.is_nested else tuple(tensor.shape)
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,12 @@ def input_channels(model: nn.Module) -> int | None:
     return None if first is None else first.in_channels
 
 
+def input_axes(model: nn.Module) -> int | None:
+    """Return how many spatial axes the model's first convolution works on, 1 to 3; None if it has none."""
+    first = _first_convolution(model)
+    return None if first is None else len(first.kernel_size)
+
+
 def _first_convolution(model: nn.Module) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | None:
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
     return next((module for module in model.modules() if isinstance(module, kinds)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable
 from typing import NoReturn
 
@@ -11,11 +12,23 @@ import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from pytorch_grad_cam.common.messages import ContainerLayerWarning, frames_of_ours
+
 LayerSpec = nn.Module | str
 
 _WRAPPER_CHILDREN = (("module",), ("_orig_mod",))  # the only child of what DataParallel and torch.compile return
 
 _INDEX_IN_BRACKETS = re.compile(r"\[(-?\d+)\]")
+
+
+def network_in(model: nn.Module) -> nn.Module:
+    """Return the network inside an object that only manages it, as ``YOLO(...)`` of ultralytics; else the model itself.
+
+    Such an object is a module without a ``forward`` of its own, and has the network as ``model``.
+    """
+    inner = vars(model).get("_modules", {}).get("model")
+    runs = type(model).forward is not nn.Module.forward or "forward" in vars(model)
+    return inner if not runs and isinstance(inner, nn.Module) else model
 
 
 def layer_names(model: nn.Module) -> dict[nn.Module, str]:
@@ -78,7 +91,8 @@ def registered_children(module: nn.Module) -> dict[str, nn.Module]:
 def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> list[nn.Module]:
     """Turn one layer or several, each a module or a dotted name, into modules of ``model``.
 
-    A module is one layer, also a ``Sequential``.
+    A module is one layer, also a ``Sequential``, which is warned of where the package grad-cam takes it as several; a
+    ``ModuleList`` by itself, which has no output, is several.
 
     Raises:
         TypeError: if something else is given, or the model is scripted.
@@ -89,7 +103,10 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
             f"target_layers must be a module, its dotted name, or a list of these, not {spec!r}; give e.g. "
             "model.layer4[-1], or None for the automatic choice"
         )
-    specs = [spec] if isinstance(spec, (nn.Module, str)) else list(spec)
+    if isinstance(spec, nn.Sequential) and len(spec) > 1:
+        _warn_of_container(model, spec)
+    one = isinstance(spec, (nn.Module, str)) and not isinstance(spec, nn.ModuleList)
+    specs: list[LayerSpec] = [spec] if one else list(spec)  # type: ignore[list-item, arg-type]
     if not specs:
         raise ValueError("no target layer was given; give at least one, or None for the automatic choice")
     modules = []
@@ -110,6 +127,24 @@ def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> l
             )
         modules.append(module)
     return modules
+
+
+def _warn_of_container(model: nn.Module, container: nn.Sequential) -> None:
+    """Say that a container given by itself is one layer here, and several with the package grad-cam.
+
+    Raises:
+        ValueError: if it is not part of the model.
+    """
+    name = layer_name(model, container)
+    written = "model" if container is model else "model." + re.sub(r"(?:^|\.)(\d+)", r"[\1]", name)
+    written = written.replace("model.[", "model[")
+    warnings.warn(
+        f"the target layer {name!r} is a container of {len(container)} layers, and is explained as one, by what the "
+        f"last of them returns. The package grad-cam takes each of them as a layer and averages their maps. Write "
+        f"[{written}] for the one, list({written}) for the other",
+        ContainerLayerWarning,
+        stacklevel=frames_of_ours() + 1,
+    )
 
 
 def refuse_scripted() -> NoReturn:

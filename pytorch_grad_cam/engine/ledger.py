@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
@@ -192,3 +193,14 @@ def _forget_other_threads() -> None:
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_forget_other_threads)
     os.register_at_fork(after_in_child=_give_back_for_dead_threads)
+
+
+def taking_turns(things: Iterable[object]) -> Block:
+    """Let one thread at a time have these modules; the same thread may enter again (a method inside a method)."""
+
+    def borrow() -> None:
+        turn = Turn(things)
+        note(partial(end_turn, turn))
+        begin_turn(turn)
+
+    return Block(borrow)

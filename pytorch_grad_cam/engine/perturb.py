@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in, unflattened
 
-FACTORS = (1.0, 0.9, 1.1)
+FACTORS = (0.9, 1.0, 1.1)
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,42 @@ class Augmentation:
 
 
 def augmentations(transforms: Iterable[Any] | None) -> Sequence[Augmentation]:
-    """Turn ``ttach`` transforms into augmentations; None stands for flips of the last axis times three factors."""
-    if transforms is not None:
-        return [Augmentation(transform.augment_image, transform.deaugment_mask) for transform in transforms]
-    return [_flip_and_scale(flip, factor) for flip in (False, True) for factor in FACTORS]
+    """Turn transforms of the form of ``ttach``'s into augmentations; None stands for `FlippedAndScaled`."""
+    views: Iterable[Any] = FlippedAndScaled() if transforms is None else transforms
+    return [Augmentation(view.augment_image, view.deaugment_mask) for view in views]
 
 
-def _flip_and_scale(flip: bool, factor: float) -> Augmentation:
-    def flipped(tensor: Tensor) -> Tensor:
-        return tensor.flip(-1) if flip else tensor
+@dataclass(frozen=True)
+class FlippedAndScaledView:
+    """One view: the image, maybe with its last axis turned around, times a factor. Of the form of ``ttach``'s."""
 
-    return Augmentation(lambda inputs: flipped(inputs) * factor, flipped)
+    flip: bool
+    factor: float
+
+    def augment_image(self, image: Tensor) -> Tensor:
+        """Change images ``(B, C, *S)``."""
+        return self.deaugment_mask(image) * self.factor
+
+    def deaugment_mask(self, mask: Tensor) -> Tensor:
+        """Turn maps ``(B, K, *S)`` of the changed images back."""
+        return mask.flip(-1) if self.flip else mask
+
+    def deaugment_label(self, label: Tensor) -> Tensor:
+        """Return the scores of the changed images: they are of no place."""
+        return label
+
+
+class FlippedAndScaled:
+    """The views that ``aug_smooth`` takes where none are given: flips of the last axis times three factors.
+
+    Iterable, with a length, as a ``ttach.Compose`` is.
+    """
+
+    def __iter__(self) -> Iterator[FlippedAndScaledView]:
+        return (FlippedAndScaledView(flip, factor) for flip in (False, True) for factor in FACTORS)
+
+    def __len__(self) -> int:
+        return 2 * len(FACTORS)
 
 
 class Channels:

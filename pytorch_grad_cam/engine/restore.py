@@ -25,9 +25,9 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from pytorch_grad_cam.engine import ledger
 from pytorch_grad_cam.engine.layers import refuse_uninitialized
-from pytorch_grad_cam.engine.ledger import Block, note
+from pytorch_grad_cam.engine.ledger import Block, note, taking_turns
+from pytorch_grad_cam.engine.switches import without_cudnn
 
 Hook = Callable[[nn.Module, Any, Any], Any]
 _P = ParamSpec("_P")
@@ -56,17 +56,6 @@ def giving_back(function: Callable[_P, _T]) -> Callable[_P, _T]:
     return guarded
 
 
-def taking_turns(things: Iterable[object]) -> Block:
-    """Let one thread at a time have these modules; the same thread may enter again (a method inside a method)."""
-
-    def borrow() -> None:
-        turn = ledger.Turn(things)
-        note(partial(ledger.end_turn, turn))
-        ledger.begin_turn(turn)
-
-    return Block(borrow)
-
-
 def evaluating(modules: Iterable[nn.Module]) -> Block:
     """Put modules in evaluation mode, then give each its own flag back.
 
@@ -79,6 +68,25 @@ def evaluating(modules: Iterable[nn.Module]) -> Block:
         if training:
             note(partial(_set_training, training, True))
             _set_training(training, False)
+
+    return Block(borrow)
+
+
+def own_statistics(modules: Iterable[nn.Module]) -> Block:
+    """Let modules in training mode count in copies of their buffers, then give each its own buffers back."""
+
+    def borrow() -> None:
+        for module in modules:
+            if not module.training or len(module._buffers) == 0:
+                continue
+            buffers = module._buffers
+            if not isinstance(buffers, dict):
+                raise ValueError(
+                    "a part of the network that TorchScript made is in training mode, where a pass changes its buffers "
+                    "for good; put it in evaluation mode, or leave out keep_mode"
+                )
+            note(partial(buffers.update, dict(buffers)))
+            buffers.update({name: buffer.clone() for name, buffer in buffers.items() if buffer is not None})
 
     return Block(borrow)
 
@@ -190,86 +198,6 @@ class _ForwardHere:
         return getattr, (holder, "forward")
 
 
-class _Switch:
-    """One switch of the whole process: the first user turns it, the last gives it back, whoever that is.
-
-    Args:
-        read: returns how it stands.
-        write: sets it.
-        needed: how its users need it.
-    """
-
-    def __init__(self, read: Callable[[], Any], write: Callable[[Any], object], needed: Any) -> None:
-        self._read, self._write, self._needed = read, write, needed
-        self._users: dict[object, None] = {}
-        self._before: list[Any] = []  # how it stood: one entry while there are users
-
-    def used(self) -> Block:
-        """Use it while the block runs."""
-
-        def borrow() -> None:
-            user = object()
-            note(partial(self._leave, user))
-            with taking_turns([self]):
-                self._users[user] = None
-                if not self._before:
-                    self._before.append(self._read())
-                self._write(self._needed)
-
-        return Block(borrow)
-
-    def _leave(self, user: object) -> None:
-        with taking_turns([self]):
-            self._users.pop(user, None)
-            if self._before and not self._users:
-                self._write(self._before[0])
-                self._before.clear()
-
-
-def _set_cudnn(enabled: bool) -> None:
-    torch.backends.cudnn.enabled = enabled
-
-
-def _stance() -> Any:
-    return sys.modules["torch._dynamo.eval_frame"]._stance
-
-
-def _set_stance(stance: Any) -> None:
-    if stance is _EAGER:
-        torch.compiler.set_stance("force_eager")
-    else:
-        sys.modules["torch._dynamo.eval_frame"]._set_stance(stance)
-
-
-_EAGER = object()  # what this package needs the compiler's stance to be
-_cudnn = _Switch(lambda: torch.backends.cudnn.enabled, _set_cudnn, False)
-_compiler = _Switch(_stance, _set_stance, _EAGER)
-
-
-def without_cudnn() -> Block:
-    """Turn cuDNN off while the block runs.
-
-    Its flag is one for the whole process: meanwhile other threads run without cuDNN too, with the same results but
-    slower. Blocks may overlap in any order in several threads: the first saves the flag, the last gives it back.
-    """
-    return _cudnn.used()
-
-
-def uncompiled() -> Block:
-    """Let everything that ``torch.compile`` made run as plain Python while the block runs.
-
-    A compiled graph calls no hooks that came after it was made. Nothing is compiled anew or forgotten. Where nothing
-    can have been compiled, because the compiler was never loaded, this costs nothing. As with cuDNN this is so for the
-    whole process, and blocks may overlap.
-    """
-    able = hasattr(sys.modules.get("torch._dynamo.eval_frame"), "_set_stance")  # since torch 2.6
-    return _compiler.used() if able else Block(_nothing)
-
-
-def _nothing() -> None:
-    """Borrow nothing."""
-
-
 def differentiable_rnns(modules: Iterable[nn.Module]) -> Block:
     """Let the recurrent ones among ``modules``, and nothing else, run without cuDNN while the block runs.
 
@@ -290,21 +218,25 @@ def _run_without_cudnn(original: Callable[..., Any], *args: Any, **kwargs: Any) 
         return original(*args, **kwargs)
 
 
-def undisturbed(model: nn.Module, device: torch.device) -> Block:
+def undisturbed(model: nn.Module, device: torch.device, keep_mode: bool = False) -> Block:
     """Explain ``model`` so that nobody notices: its flags, the random state and the gradient mode are as before.
 
     Inside, gradient mode is off, and so is inference mode, whatever the caller's, because a map needs tensors that
     autograd accepts.
+
+    With ``keep_mode`` it runs as it stands instead of in evaluation mode: what it draws is drawn for good, so that the
+    next pass draws anew, and what modules in training mode count (running means) is counted in copies.
     """
 
     def borrow() -> None:
         modules = list(model.modules())
         taking_turns(modules).__enter__()  # ends with the block around it, as all that follows
-        evaluating(modules).__enter__()
+        (own_statistics if keep_mode else evaluating)(modules).__enter__()
         if any(isinstance(module, LazyModuleMixin) for module in modules):
             refuse_uninitialized(model)
         differentiable_rnns(modules).__enter__()
-        _note_random_state(device)
+        if not keep_mode:
+            _note_random_state(device)
         _note_modes()
         if torch.is_inference_mode_enabled():
             guard: Any = torch._C._InferenceMode(False)

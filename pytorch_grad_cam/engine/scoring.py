@@ -18,6 +18,8 @@ _CPU_VALUES = 8 * 3 * 224 * 224
 log = logging.getLogger(__name__)
 
 Target = Callable[[Any], Tensor]
+# Whether a long call shows a bar on stderr; or a function that is called with the number of steps done and of all.
+Progress = bool | Callable[[int, int], None]
 
 
 def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
@@ -111,19 +113,50 @@ def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     return either
 
 
-@contextmanager
-def progress_bar(
-    total: int, label: str, show: bool, make: Callable[..., Any] | None = None
-) -> Iterator[Callable[[int], None]]:
-    """Show one bar on stderr if asked for; yield what advances it.
+def replaced_bar(module: Any) -> Callable[..., Any] | None:
+    """Return what code for ``grad-cam`` has put in the place of ``tqdm.tqdm`` in a method's file; None: nothing.
 
     Args:
-        make: what makes a bar, where it is not ``tqdm.tqdm``.
+        module: what the name ``tqdm`` stands for there.
     """
+    from tqdm.std import tqdm as own  # under the name where nobody replaces it
+
+    return None if module.tqdm is own else module.tqdm
+
+
+@contextmanager
+def progress_bar(
+    total: int, label: str, show: Progress, make: Callable[..., Any] | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Say how far a long call is, in the way that was asked for; yield what is told of every step forward.
+
+    Args:
+        make: what somebody has put in the place of ``tqdm.tqdm``: it is given a range, and what it returns is iterated.
+    """
+    if make is not None:
+        steps = iter(make(range(total)))
+
+        def advance(count: int) -> None:
+            for _ in range(count):
+                next(steps, None)
+
+        yield advance
+        advance(1)  # to its end
+        return
+    if callable(show):
+        done = 0
+
+        def tell(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done, total)
+
+        yield tell
+        return
     if not show:
         yield lambda count: None
         return
     from tqdm import tqdm  # only whoever wants to see a bar needs it
 
-    with (make or tqdm)(total=total, desc=label) as bar:
+    with tqdm(total=total, desc=label) as bar:
         yield lambda count: bar.update(count) and None

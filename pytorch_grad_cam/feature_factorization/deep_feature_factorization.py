@@ -72,7 +72,7 @@ class DeepFeatureFactorization:
         seed: int = 0,
     ) -> None:
         self.model = model
-        self.target_layer = None if target_layer is None else resolve_layers(model, target_layer)[0]
+        self.target_layer = None if target_layer is None else resolve_layers(model, [target_layer])[0]
         self.reshape_transform = reshape_transform
         self.computation_on_concepts = computation_on_concepts
         self.seed = seed

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.engine.maps import is_constant, unit_range
 from pytorch_grad_cam.engine.scoring import scores_of
-from pytorch_grad_cam.metrics.scores import Model, inputs_for, outputs_of
+from pytorch_grad_cam.metrics.scores import Model, inputs_for, outputs_of, say_themselves
 from pytorch_grad_cam.targets.classification import (
     ClassifierOutputSoftmaxTarget,
     ClassifierOutputTarget,
@@ -99,10 +99,8 @@ class Case:
     @cached_property
     def explained_targets(self) -> list[Target]:
         """What the maps explain, one callable per image: of a class its logit."""
-        given = self._asked
-        if callable(given) or (isinstance(given, Sequence) and all(map(callable, given))):
-            return resolve_targets(given, None, len(self.inputs))  # no need to run the model
-        return resolve_targets(given, self.outputs, len(self.inputs))
+        outputs = None if say_themselves(self._asked) else self.outputs  # no need to run the model
+        return resolve_targets(self._asked, outputs, len(self.inputs))
 
     @cached_property
     def targets(self) -> list[Target]:
@@ -196,15 +194,22 @@ class Case:
             model: None: that of the case.
             targets: None: ``explained_targets``.
         """
+        asked = self.explained_targets if targets is None else targets
+        return self.once(("explained", kind), lambda: self.explain_others(inputs, asked, model))
+
+    def explain_others(self, inputs: Tensor, targets: Sequence[Target], model: Any = None) -> Tensor:
+        """Explain any images of any size, one target for each: ``(B, *S)``. They are not kept."""
         if self.explain is None:
             raise ValueError(
                 "this metric explains again; give it what made the maps: explain=lambda inputs, targets, model: ..."
             )
-        key = ("explained", kind)
+        maps = self.explain(inputs, list(targets), self.model if model is None else model)
+        return _fitting(maps, inputs, "maps that explain() made").to(self.maps)
+
+    def once(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """Return what several metrics need of these images and maps, made when it is first asked for."""
         if key not in self._scores:
-            asked = self.explained_targets if targets is None else list(targets)
-            maps = self.explain(inputs, asked, self.model if model is None else model)
-            self._scores[key] = _fitting(maps, self.inputs, "maps that explain() made").to(self.maps)
+            self._scores[key] = make()
         return self._scores[key]
 
 

@@ -1,6 +1,6 @@
-"""Metrics that ask whether a map depends on the network and on the class at all.
+"""Metrics that ask whether a map depends on the network, on the class and on the picture at all.
 
-They explain again, with another network or another class. What explains must take both as it is given them: layers by
+They explain again, with another network, class or picture. What explains must take them as it is given them: layers by
 their names, since the network is a copy.
 """
 
@@ -58,12 +58,17 @@ def _draw(layer: nn.Module) -> None:
                 parameter.normal_(float(parameter.mean()), float(parameter.std()) or 1.0)
 
 
-def _similarity(first: Tensor, second: Tensor) -> Tensor:
+def map_similarity(first: Tensor, second: Tensor) -> Tensor:
     """Correlate the ranks of the maps' absolute values: ``(B,)``."""
     return spearman(first.flatten(1).abs(), second.flatten(1).abs())
 
 
-def _network(case: Case) -> nn.Module:
+def network_of(case: Case) -> nn.Module:
+    """Return the network of a case, whose weights can be drawn anew.
+
+    Raises:
+        ValueError: if the model is a callable only.
+    """
     if not isinstance(case.model, nn.Module):
         raise ValueError(
             "this metric draws the weights of the network anew, so the model must be a torch.nn.Module, not "
@@ -91,16 +96,16 @@ class ParameterRandomisation(Metric):
     def measure(self, case: Case) -> Tensor:
         found = []
         for seed in range(case.seed, case.seed + self.seeds):
-            for _, network in randomised_networks(_network(case), seed, cascade=False):
-                found.append(_similarity(case.explained(("random", seed), case.inputs, network), case.maps))
+            for _, network in randomised_networks(network_of(case), seed, cascade=False):
+                found.append(map_similarity(case.explained(("random", seed), case.inputs, network), case.maps))
         return torch.stack(found).nanmean(0)
 
     def cascade(self, case: Case) -> tuple[list[str], Tensor]:
         """Return the layers in the order in which they become random, and the similarity after each: ``(B, L)``."""
         names, found = [], []
-        for name, network in randomised_networks(_network(case), case.seed, cascade=True):
+        for name, network in randomised_networks(network_of(case), case.seed, cascade=True):
             names.append(name)
-            found.append(_similarity(case.explained(("cascade", name, case.seed), case.inputs, network), case.maps))
+            found.append(map_similarity(case.explained(("cascade", name, case.seed), case.inputs, network), case.maps))
         return names, torch.stack(found, 1)
 
 
@@ -120,8 +125,8 @@ class SmoothParameterRandomisation(Metric):
     source = "A. Hedström et al., 2023, arXiv:2401.06465"
 
     def measure(self, case: Case) -> Tensor:
-        ((_, network),) = randomised_networks(_network(case), case.seed, cascade=False)
-        return _similarity(self._mean_map(case, "own", None), self._mean_map(case, "random", network))
+        ((_, network),) = randomised_networks(network_of(case), case.seed, cascade=False)
+        return map_similarity(self._mean_map(case, "own", None), self._mean_map(case, "random", network))
 
     def _mean_map(self, case: Case, kind: str, network: nn.Module | None) -> Tensor:
         changes = self.noise * image_range(case.inputs)[None] * drawn_noise(case, self.samples)[:, None]
@@ -147,7 +152,7 @@ class EfficientParameterRandomisation(Metric):
     source = "A. Hedström et al., 2023, arXiv:2401.06465"
 
     def measure(self, case: Case) -> Tensor:
-        ((_, network),) = randomised_networks(_network(case), case.seed, cascade=False)
+        ((_, network),) = randomised_networks(network_of(case), case.seed, cascade=False)
         random = self._entropies(case.explained(("random", case.seed), case.inputs, network))
         own = self._entropies(case.maps)
         return torch.where(own > 0, (random - own) / torch.where(own > 0, own, 1), torch.nan)
@@ -174,7 +179,7 @@ class RandomLogit(Metric):
 
     def measure(self, case: Case) -> Tensor:
         others = self._others(case)
-        return _similarity(case.explained(("class", case.seed), case.inputs, targets=others), case.maps)
+        return map_similarity(case.explained(("class", case.seed), case.inputs, targets=others), case.maps)
 
     def _others(self, case: Case) -> list[Target]:
         count = class_count(case.outputs)
@@ -191,3 +196,21 @@ class RandomLogit(Metric):
             step = int(torch.randint(1, count, (1,), generator=generator))
             classes.append((category + step) % count)
         return resolve_targets(classes, case.outputs, len(classes))
+
+
+class PictureRandomisation(Metric):
+    """How alike the map is to that of the same positions in random order, for the same class: Spearman's correlation.
+
+    The shuffled picture has the same values, and nothing of the object; a map that stays is made by something else. The
+    order is the same for all pictures of a size, and the seed fixes it.
+    """
+
+    name, higher_is_better, range, needs = "picture_randomisation", False, (-1.0, 1.0), ("model", "explain")
+    source = "the sanity checks of J. Adebayo et al., 2018, arXiv:1810.03292, for the input"
+
+    def measure(self, case: Case) -> Tensor:
+        flat = case.inputs.flatten(2)
+        generator = torch.Generator().manual_seed(case.seed)
+        order = torch.randperm(flat.shape[2], generator=generator, device="cpu").to(flat.device)
+        shuffled = flat[:, :, order].reshape(case.inputs.shape)
+        return map_similarity(case.explained(("shuffled", case.seed), shuffled), case.maps)

@@ -36,9 +36,17 @@ def outputs_of(model: Model, inputs: Tensor) -> Any:
 
 def fixed_targets(model: Model, input_tensor: Tensor, targets: Targets) -> list[Target]:
     """Turn targets into one callable per image. The top class, where asked for, is that of the unchanged images."""
-    if callable(targets) or (isinstance(targets, Sequence) and all(map(callable, targets))):
+    if say_themselves(targets):
         return resolve_targets(targets, None, len(input_tensor))  # no need to run the model
     return resolve_targets(targets, outputs_of(model, inputs_for(model, input_tensor)), len(input_tensor))
+
+
+def say_themselves(targets: Targets) -> bool:
+    """Say whether targets are callables that are the same on any image: nothing depends on what the model returns."""
+    given = [targets] if callable(targets) else targets
+    if not isinstance(given, Sequence):
+        return False
+    return all(callable(target) and not hasattr(target, "fixed_on") for target in given)
 
 
 def scores_from(outputs: Any, targets: Sequence[Target]) -> NDArray[np.float32]:

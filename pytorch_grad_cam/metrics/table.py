@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pytorch_grad_cam.metrics import (
+    box_overlap,
     complexity,
     composed,
     correlation,
     curves,
     imputation,
     masking,
+    mosaics,
+    pointing,
     randomisation,
     robustness,
     superpixels,
+    thresholds,
 )
 from pytorch_grad_cam.metrics.metric import Metric
 
@@ -53,5 +57,21 @@ METRICS: dict[str, Metric] = {
         randomisation.SmoothParameterRandomisation(),
         randomisation.EfficientParameterRandomisation(),
         randomisation.RandomLogit(),
+        randomisation.PictureRandomisation(),
+        pointing.PointingGame(),
+        pointing.EnergyInside(),
+        pointing.EnergyToChance(),
+        pointing.MassAccuracy(),
+        pointing.RankAccuracy(),
+        pointing.TopK(),
+        pointing.RocAuc(),
+        pointing.AveragePrecision(),
+        box_overlap.BoxIoU(),
+        box_overlap.LocalisationError(),
+        thresholds.MaxBoxAcc(),
+        thresholds.MaxBoxAccV2(),
+        thresholds.PxAP(),
+        mosaics.GridPG(),
+        mosaics.Focus(),
     )
 }

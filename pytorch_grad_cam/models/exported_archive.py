@@ -14,16 +14,17 @@ from typing import Any
 
 import torch
 
+from pytorch_grad_cam.models.archives import open_archive, refuse_growth
 from pytorch_grad_cam.models.exported_text import refuse_code
-from pytorch_grad_cam.models.pickle_names import PICKLED, has_endless_name
+from pytorch_grad_cam.models.pickle_names import PICKLED, check_saved
 
 # Parts of an archive, below its own folder: compiled code, and constants, which are tensors or pickled objects.
 _COMPILED = ("data/aotinductor/", "data/executorch/")
 _CONSTANTS, _PLAIN_CONSTANT = "data/constants/", "tensor_"
 _MODELS, _WEIGHTS = "models/", "data/weights/"
 _EXTRA = ("extra/", "extra_files/")  # texts of the author's own, which torch hands on and does not read
-_FREE = 64 << 20  # bytes below which sizes do not matter
-_GROWTH = 20  # unpacked, or claimed by tensors, to bytes of the file; torch packs nothing
+_FREE = 64 << 20  # numbers of tensors below which sizes do not matter
+_GROWTH = 20  # numbers that tensors claim to bytes of the file
 _MAX_JSON = 256 << 20  # bytes of the descriptions; those of a dynamic Swin transformer take 3 MB
 
 Member = tuple[str, bytes]  # the name below the archive's own folder, and the content
@@ -40,19 +41,18 @@ def check_archive(path: Path, trust_pickle: bool) -> None:
         ValueError: says which of these it is.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             _check_sizes(archive, path)
             names = {name: "/".join(PurePosixPath(name).parts[1:]) for name in archive.namelist()}
             _check_kind(path, names)
             members = [(part or name, archive.read(name)) for name, part in names.items() if _is_read(part or name)]
-            pickled = [name for name in names if not name.endswith(".json") and _names_endlessly(archive, name)]
+            for name in names:
+                _check_saved(archive, name, path)
         programs = [(name, _json(data)) for name, data in members]
     except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ValueError(
             f"{path} is no exported program, or is damaged ({error}); torch.export.save writes one"
         ) from error
-    if pickled:
-        raise ValueError(f"{path} names an object by more than a thousand characters ({pickled[0]:.100})")
     _check_tensors(path, programs)
     if not trust_pickle:
         _refuse_differences(path, set(members))
@@ -83,19 +83,17 @@ def _json(data: bytes) -> Any:
 
 
 def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
-    members, size = archive.infolist(), path.stat().st_size
-    if len({member.filename.lower() for member in members}) < len(members):
-        raise zipfile.BadZipFile("two of its members have the same name")
-    total = sum(member.file_size for member in members)
-    if total > max(_FREE, _GROWTH * size):
-        raise ValueError(f"{path} would grow from {size} to {total} bytes; torch.export.save packs nothing")
-    if sum(member.file_size for member in members if member.filename.endswith(".json")) > _MAX_JSON:
+    refuse_growth(archive, path.stat().st_size, str(path))
+    if sum(member.file_size for member in archive.infolist() if member.filename.endswith(".json")) > _MAX_JSON:
         raise ValueError(f"{path} describes its program in more than {_MAX_JSON} bytes, which is not read")
 
 
-def _names_endlessly(archive: zipfile.ZipFile, name: str) -> bool:
+def _check_saved(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    """Check a member that torch.save may have written; those are files of their own."""
     with archive.open(name) as file:
-        return file.read(4).startswith(PICKLED) and has_endless_name(BytesIO(archive.read(name)))
+        if name.endswith(".json") or not file.read(4).startswith(PICKLED):
+            return
+    check_saved(BytesIO(archive.read(name)), f"{path} ({name:.100})")
 
 
 def _check_kind(path: Path, names: Mapping[str, str]) -> None:

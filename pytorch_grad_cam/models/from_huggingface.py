@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pytorch_grad_cam.models.weights_file import first_line, read_weights
 
 _INTERPOLATION = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # numbers of PIL
 _PREFIX = "hf/"
-_SETTINGS = "preprocessor_config.json"
+SETTINGS = "preprocessor_config.json"
 _PATIENCE = 10.0  # seconds for one answer of the hub
 
 
@@ -50,14 +51,19 @@ def load_huggingface(spec: str, weights: str | None = None, trust_pickle: bool =
                 model, report = _build_without_weights(transformers, path), {}
             else:
                 kind = transformers.AutoModelForImageClassification
-                model, report = _make_local_first(kind.from_pretrained, path), {}
+                model, report = make_local_first(kind.from_pretrained, path), {}
         except Exception as error:  # configurations and the hub's client raise errors of many kinds
+            if "trust_remote_code" in str(error):  # transformers has no class for it
+                raise ValueError(
+                    f"{path!r} needs Python code that comes with it, and that is never run here; if you trust it, load "
+                    "it in a function of your own and name that: --model package.module:function"
+                ) from error
             raise RuntimeError(
                 f"transformers cannot make an image classifier of {path!r} ({first_line(error)}); give a folder that "
                 "save_pretrained wrote, or a config.json"
             ) from error
     _check_report(report, f"{weights} do not fit {type(model).__name__}")
-    settings_file = (folder.parent if only_config else folder) / _SETTINGS
+    settings_file = (folder.parent if only_config else folder) / SETTINGS
     settings = json.loads(settings_file.read_text(encoding="utf-8")) if settings_file.is_file() else {}
     random = ", random weights" if only_config else ""
     return LoadedModel(
@@ -92,7 +98,7 @@ def preprocessing_from_settings(settings: dict[str, Any], image_size: int | list
 
 
 def _build_without_weights(transformers: Any, path: str) -> Any:
-    config = _make_local_first(transformers.AutoConfig.from_pretrained, path)
+    config = make_local_first(transformers.AutoConfig.from_pretrained, path)
     return transformers.AutoModelForImageClassification.from_config(config)
 
 
@@ -111,8 +117,9 @@ def _build_with_state(transformers: Any, path: str, state: Mapping[str, Tensor])
     return model, report
 
 
-def _make_local_first(make: Callable[..., Any], path: str) -> Any:
+def make_local_first(make: Callable[..., Any], path: str) -> Any:
     """Make something of what is on this machine; only of what is not here, ask the hub."""
+    make = partial(make, trust_remote_code=False)  # without it transformers asks, and waits for an answer
     if Path(path).exists():
         return make(path)
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +11,10 @@ import torch
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.models.loaded import LoadedModel
-from pytorch_grad_cam.models.sources import SOURCES, sentence, source_of
+from pytorch_grad_cam.models.sources import source_of
+from pytorch_grad_cam.models.unknown import unknown_network
 
-_WEIGHTS_FILES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+_HIGHEST_MEAN = 3.0  # of values in 0..1, with much room
 
 
 def load_model(
@@ -28,6 +27,8 @@ def load_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     squash: bool = False,
+    pad: bool = False,
+    prompts: Sequence[str] | None = None,
 ) -> LoadedModel:
     """Load a network by name.
 
@@ -44,22 +45,38 @@ def load_model(
         mean: per channel, for normalising values in [0, 1], where it is not the usual one; one number for gray.
         std: likewise.
         squash: show the network the whole picture, squashed, instead of its centre.
+        pad: show it the whole picture, its shape kept, between bars of the mean colour (letterbox).
+        prompts: texts in the place of classes, for networks of pictures and texts; see `models.from_clip`.
 
     Returns:
         The network with its preprocessing, categories and source.
 
     Raises:
-        ValueError: if the name is unknown (the message suggests some) or the weights do not fit.
+        ValueError: if the name is unknown (the message suggests some), the weights do not fit, or the picture is to
+            be both squashed and padded.
         FileNotFoundError: if there is no such file of weights.
         ImportError, TypeError, RuntimeError: if a factory cannot be used, or a download fails.
     """
+    if squash and pad:
+        raise ValueError("squash changes the picture's shape and pad keeps it; give one of them")
+    loaded = _with_input(_found(spec, weights, trust_pickle, prompts), size, mean, std, whole=squash or pad)
+    if squash or pad:
+        seen = loaded.preprocessing
+        loaded = replace(loaded, preprocessing=seen.squashed() if squash else seen.padded())
+    return loaded if device is None else replace(loaded, model=loaded.model.to(device))
+
+
+def _found(spec: str, weights: str | None, trust_pickle: bool, prompts: Sequence[str] | None) -> LoadedModel:
+    if prompts is not None:
+        from pytorch_grad_cam.models.from_clip import load_prompted
+
+        return load_prompted(spec, prompts, weights)
     source = source_of(spec)
     if source is None:
-        raise ValueError(_unknown(spec))
+        raise ValueError(unknown_network(spec))
     if weights is not None and not source.takes_weights:
         raise ValueError(f"{spec} holds its weights; leave out --weights {weights}")
-    loaded = _adjust_input(source.load(spec, weights, trust_pickle), size, mean, std, squash)
-    return loaded if device is None else replace(loaded, model=loaded.model.to(device))
+    return source.load(spec, weights, trust_pickle)
 
 
 def is_downloaded(spec: str) -> bool:
@@ -68,31 +85,21 @@ def is_downloaded(spec: str) -> bool:
     return source is not None and source.is_downloaded(spec)
 
 
-def _unknown(spec: str) -> str:
-    """Say what is wrong with a name that no source knows, and which names there are."""
-    if spec.endswith(_WEIGHTS_FILES) or Path(spec).is_file():
-        return (
-            f"{spec} is a file; name the network with --model and give the file with --weights, e.g. "
-            f"--model resnet50 --weights {spec}"
-        )
-    names = [name for source in SOURCES for name in source.listed()]
-    close = difflib.get_close_matches(spec.lower(), names, n=3)
-    hint = f"did you mean {' or '.join(close)}? Known" if close else "known"
-    offers = sentence((source.offer for source in SOURCES), "and")
-    return f"the model {spec!r} is unknown; {hint} are {offers}"
-
-
-def _adjust_input(
-    loaded: LoadedModel, size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, squash: bool
+def _with_input(
+    loaded: LoadedModel, size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, whole: bool
 ) -> LoadedModel:
-    """Return a loaded network that sees pictures of another size, normalisation or cut."""
-    if loaded.task != "classification" and size is not None and not squash:
+    """Return a loaded network that sees pictures of another size or normalisation.
+
+    Args:
+        whole: the picture will be squashed or padded to a square of that size.
+    """
+    if loaded.task != "classification" and size is not None and not whole:
         loaded, size = _with_shorter_side(loaded, size), None
     preprocessing = loaded.preprocessing
     if size is not None:
         preprocessing = preprocessing.sized(size)
     preprocessing = _with_normalisation(preprocessing, input_channels(loaded.model), mean, std)
-    return replace(loaded, preprocessing=preprocessing.squashed() if squash else preprocessing)
+    return replace(loaded, preprocessing=preprocessing)
 
 
 def _with_normalisation(
@@ -102,6 +109,12 @@ def _with_normalisation(
         mean, std = tuple(mean or ()) * 3, tuple(std or ()) * 3  # one number for all of RGB
     if mean is None and std is None:
         return preprocessing
+    if max(map(abs, mean or (0.0,))) > _HIGHEST_MEAN:
+        shares = " ".join(f"{number / 255:.3g}" for number in mean or ())
+        raise ValueError(
+            f"the mean {' '.join(f'{number:g}' for number in mean or ())} belongs to values in 0..255; here they are "
+            f"in 0..1: divide it and the standard deviation by 255, e.g. --mean {shares}"
+        )
     return replace(  # both at once: one number for gray must not meet three
         preprocessing,
         mean=preprocessing.mean if mean is None else tuple(mean),
@@ -114,6 +127,8 @@ def _with_shorter_side(loaded: LoadedModel, side: int) -> LoadedModel:
     transform: Any = getattr(loaded.model, "transform", None)
     if transform is None or not hasattr(transform, "min_size"):
         whole = loaded.preprocessing.crop is None
+        if whole and isinstance(loaded.preprocessing.resize, tuple):
+            return replace(loaded, preprocessing=replace(loaded.preprocessing, resize=(side, side)))
         resized = replace(loaded.preprocessing, resize=side) if whole else loaded.preprocessing.sized(side)
         return replace(loaded, preprocessing=resized)
     if transform.fixed_size is not None:

@@ -137,4 +137,4 @@ def load_built_in(spec: str, weights: str | None = None, trust_pickle: bool = Fa
             model, source = ShapesNet(), f"shapes, weights from {weights}"
         copy_weights(in_evaluation(model), read_weights(weights, trust_pickle), weights)
     preprocessing = Preprocessing(resize=SIZE, crop=SIZE, mean=MEAN, std=STD)
-    return LoadedModel(model, preprocessing, SHAPES, source=source, multi_label=True)
+    return LoadedModel(model, preprocessing, SHAPES, source=source, scores="multi-label")

@@ -102,6 +102,13 @@ SOURCES = (
         separator=":",
     ),
     Source(
+        "models.from_pickle:load_pickled",
+        offer=".pt and .pth files with a whole network, as of ultralytics",
+        help="a .pt or .pth file with a whole network (YOLO; needs --trust-pickle)",
+        endings=(".pt", ".pth"),
+        takes_weights=False,
+    ),
+    Source(
         "models.nnp.load:load_nnp",
         offer=".nnp files of Neural Network Console",
         help="a .nnp file",

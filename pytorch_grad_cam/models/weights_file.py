@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-import zipfile
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
 
 from pytorch_grad_cam.common.extras import need
-from pytorch_grad_cam.models.pickle_names import PICKLED, has_endless_name
+from pytorch_grad_cam.models.archives import open_archive
+from pytorch_grad_cam.models.pickle_names import PICKLED, check_saved, pickle_protocol
 
 # Where training programs put the weights inside a checkpoint, the usual first.
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 RANDOM = "random"  # in the place of a file: the numbers that a new network is made with
 _SHOWN = 3  # names per kind in a message
-_FREE, _GROWTH = 64 << 20, 20  # bytes that a file may grow to when it is unpacked, and times its size
 
 
 def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, Tensor]:
@@ -45,12 +46,16 @@ def read_weights(path: str | Path, trust_pickle: bool = False) -> Mapping[str, T
             raise ValueError(
                 f"{path} is not a file of weights: torch.save did not write it (a failed download?); fetch it again"
             )
-        file.seek(0)
-        if has_endless_name(file):
-            raise ValueError(f"{path} names an object by more than a thousand characters, which no checkpoint does")
-    _check_growth(path)
+        try:
+            check_saved(file, str(path))
+        except BadZipFile as error:
+            raise ValueError(
+                f"{path} is damaged or incomplete, or not a file of weights ({error}); fetch it again"
+            ) from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said below, in one sentence
+            content = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # a damaged file makes the reader raise almost anything
         raise ValueError(f"{path} {_why_unreadable(path, error, trust_pickle)}") from error
     return _weights_in(content, path)
@@ -196,27 +201,28 @@ def _why_unreadable(path: Path, error: Exception, trust_pickle: bool) -> str:
             f"holds Python objects beside tensors ({forbidden}), and reading those can run any code; save "
             "model.state_dict() instead, or, if you trust its author, allow it with --trust-pickle (trust_pickle=True)"
         )
-    return "is damaged or incomplete, or not a file of weights; fetch it again"
+    protocol = pickle_protocol(path)
+    if protocol is None or protocol <= 2:
+        return "is damaged or incomplete, or not a file of weights; fetch it again"
+    if not trust_pickle:
+        return (
+            f"was pickled with protocol {protocol}, and only up to 2 can be read without running what a file says; "
+            "save the weights again with torch.save(model.state_dict(), path), or, if you trust its author, allow it "
+            "with --trust-pickle (trust_pickle=True)"
+        )
+    return (
+        f"is a pickle of protocol {protocol} that torch.load does not read, as pickle.dump writes it, or is damaged; "
+        "save the weights with torch.save(model.state_dict(), path)"
+    )
 
 
 def _is_torchscript(path: Path) -> bool:
     """Say whether a file is what ``torch.jit.save`` writes, by the member that torch itself knows such files by."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             return any(PurePosixPath(name).match("*/constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except BadZipFile:  # of before torch 1.6
         return False
-
-
-def _check_growth(path: Path) -> None:
-    """Refuse an archive that is packed beyond reason; torch itself packs nothing."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # left to torch, which says more
-        return
-    if size > max(_FREE, _GROWTH * path.stat().st_size):
-        raise ValueError(f"{path} would grow from {path.stat().st_size} to {size} bytes; torch.save packs nothing")
 
 
 def _first_few(names: Iterable[str]) -> str:

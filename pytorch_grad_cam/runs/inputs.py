@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.inputs import for_trial
+from pytorch_grad_cam.engine.inputs import for_trial, input_axes, input_channels
 from pytorch_grad_cam.models.loaded import LoadedModel
 
 USUAL_SIDE = 224  # pixels of the image that the network is tried with, where it does not say its size
+_USUAL_SIDES = {1: 256, 2: USUAL_SIDE, 3: 48}  # of signals, pictures and volumes, by the number of their axes
 _SIZES = 64  # that are remembered
 
 
@@ -42,7 +43,7 @@ class BatchPreprocessing:
         if not rest:
             return torch.stack([prepared for prepared in resized if prepared is not None])
         # One call for all, on top of each other: of small images, the calls would take most of the time.
-        tall = replace(self._preprocessing, resize=None, crop=None)(np.concatenate(rest))  # (C, n * h, w)
+        tall = replace(self._preprocessing, resize=None, crop=None, pad=None)(np.concatenate(rest))  # (C, n * h, w)
         split = iter(tall.split(rest[0].shape[0], dim=1))  # type: ignore[no-untyped-call]
         return torch.stack([next(split) if prepared is None else prepared for prepared in resized])
 
@@ -51,6 +52,25 @@ class BatchPreprocessing:
         if not np.array_equal(self._preprocessing.to_picture(probe, (height, width)), probe):
             return False
         return self._preprocessing(np.zeros((height, width, 3), np.uint8)).shape[1:] == (height, width)
+
+
+def trial_of_shape(loaded: LoadedModel, device: torch.device, shape: Sequence[int] | None = None) -> Tensor:
+    """Return what a network that takes no pictures is tried with: noise, as often as it must be ``(B, C, *S)``.
+
+    Args:
+        shape: of one input ``(C, *S)``; None: the channels and axes of the first convolution, at a usual size.
+    """
+    if shape is None:
+        axes = input_axes(loaded.model) or 2
+        shape = (input_channels(loaded.model) or 3, *[_USUAL_SIDES[axes]] * axes)
+    noise = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
+    return for_trial(loaded.model, noise.to(device))
+
+
+def takes_pictures(loaded: LoadedModel) -> bool:
+    """Say whether the first convolution takes what the preprocessing makes of a picture, as far as it can be told."""
+    channels = input_channels(loaded.model)
+    return input_axes(loaded.model) in (None, 2) and channels in (None, 1, 3, len(loaded.preprocessing.mean))
 
 
 def trial_input(loaded: LoadedModel, device: torch.device, image: NDArray[np.uint8] | None = None) -> Tensor:

@@ -32,6 +32,7 @@ class Batch:
     notes: tuple[tuple[int, str], ...] = ()  # rows that were done, and what to know about them
     saturated: tuple[int, ...] = ()  # rows whose probability was so close to 1 that its gradient vanishes
     rows: tuple[RowState, ...] = ()  # one per row
+    values: Any = None  # what was found out about them, as JSON can write it, where no file holds it
 
 
 class Journal:
@@ -98,7 +99,7 @@ class Journal:
             for start in sorted(self._places):
                 file.seek(self._places[start])
                 record = _record(file.readline())
-                if record is None or record.get("start") != start:
+                if record is None or not _is_batch(record) or record["start"] != start:
                     raise ValueError(f"{self.path} was changed while the run was at work; give the same command again")
                 yield _batch(record)
 
@@ -115,7 +116,8 @@ class Journal:
             if head is None:
                 self.unreadable = "was written by another version, or is damaged" if line.endswith(b"\n") else ""
                 return
-            before = {**head.get("settings", {}), "format": head.get("format")}
+            settings = head.get("settings")
+            before = {**(settings if isinstance(settings, dict) else {}), "format": head.get("format")}
             now = {**self._settings, "format": FORMAT}
             self.changed = [name for name in dict.fromkeys([*now, *before]) if before.get(name) != now.get(name)]
             if self.changed:
@@ -123,7 +125,7 @@ class Journal:
             self._length = len(line)
             for line in file:
                 record = _record(line)
-                if record is None or not self._fits(record["start"], record["stop"]):
+                if record is None or not _is_batch(record) or not self._fits(record["start"], record["stop"]):
                     self.unreadable = "is damaged" if line.endswith(b"\n") else ""
                     return
                 self._count(record["start"], record["stop"], len(line))
@@ -147,8 +149,26 @@ def _record(line: bytes) -> dict[str, Any] | None:
     text, _, checked = line.rpartition(b" ")
     if checked != digest(text).encode() + b"\n":
         return None
-    record: dict[str, Any] = json.loads(text)
-    return record
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _is_batch(record: Mapping[str, Any]) -> bool:
+    """Say whether a line says what `Journal.add` writes; its digest only says that nothing changed it by chance."""
+    try:
+        batch = _batch(record)
+    except (KeyError, TypeError, ValueError):
+        return False
+    said = [*batch.failed, *batch.notes]
+    numbers = [batch.start, batch.stop, *batch.saturated, *(row for row, _ in said)]
+    texts = [*(text for _, text in said), *(row.cells for row in batch.rows)]
+    for state in (state for row in batch.rows for state in (row.input, row.result) if state is not None):
+        numbers += state[:2]
+        texts.append(state.digest)
+    return all(type(number) is int for number in numbers) and all(isinstance(text, str) for text in texts)
 
 
 def _batch(record: Mapping[str, Any]) -> Batch:
@@ -159,6 +179,7 @@ def _batch(record: Mapping[str, Any]) -> Batch:
         tuple((row, what) for row, what in record["notes"]),
         tuple(record["saturated"]),
         tuple(RowState(cells, _state(before), _state(after)) for cells, before, after in record["rows"]),
+        record.get("values"),
     )
 
 

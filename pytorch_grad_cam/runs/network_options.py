@@ -12,9 +12,11 @@ class NetworkOptions:
     model: str
     weights: str | None
     categories: str | None
+    prompt: list[str] | None
     trust_pickle: bool
     size: int | None
     squash: bool
+    pad: bool
     max_pixels: int
     mean: list[float] | None
     std: list[float] | None

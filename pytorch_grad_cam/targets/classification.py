@@ -10,22 +10,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytorch_grad_cam.common.messages import NoScoresError
+from pytorch_grad_cam.engine.image_model import scores_inside
+
 Target = Callable[[Any], Tensor]
-Targets = None | int | Tensor | NDArray[np.integer] | Target | Sequence[int | Tensor | Target]
+Targets = None | int | str | Tensor | NDArray[np.integer] | Target | Sequence[int | str | Tensor | Target]
 
 
 class ClassifierOutputTarget:
     """Scores an image by the logit of one class.
 
     Args:
-        category: class index; the output is ``(M,)``.
+        category: class index; the output is ``(M,)``, or holds that as ``logits``, ``out`` or first tensor, as with all
+            targets of this module.
     """
 
     def __init__(self, category: int) -> None:
         self.category = category
 
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return model_output[..., self._checked_category(model_output)]
+    def __call__(self, model_output: Any) -> Tensor:
+        scores = image_scores(model_output)
+        return scores[..., self._checked_category(scores)]
 
     @staticmethod
     def of_batch(outputs: Tensor, targets: Sequence[ClassifierOutputTarget]) -> Tensor:
@@ -44,8 +49,9 @@ class ClassifierOutputTarget:
 class ClassifierOutputSoftmaxTarget(ClassifierOutputTarget):
     """Scores an image by the softmax probability of one class, whose gradient vanishes for confident predictions."""
 
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return torch.softmax(model_output, dim=-1)[..., self._checked_category(model_output)]
+    def __call__(self, model_output: Any) -> Tensor:
+        scores = image_scores(model_output)
+        return torch.softmax(scores, dim=-1)[..., self._checked_category(scores)]
 
 
 class ClassifierOutputReST(ClassifierOutputTarget):
@@ -54,9 +60,10 @@ class ClassifierOutputReST(ClassifierOutputTarget):
     Source: H. Cai, 2025, "CAMs as Shapley Value-based Explainers", arXiv:2501.06261 (ReST).
     """
 
-    def __call__(self, model_output: Tensor) -> Tensor:
-        category = self._checked_category(model_output)
-        return model_output[..., category] + torch.log_softmax(model_output, dim=-1)[..., category]
+    def __call__(self, model_output: Any) -> Tensor:
+        scores = image_scores(model_output)
+        category = self._checked_category(scores)
+        return scores[..., category] + torch.log_softmax(scores, dim=-1)[..., category]
 
 
 class BinaryClassifierOutputTarget:
@@ -69,22 +76,23 @@ class BinaryClassifierOutputTarget:
     def __init__(self, category: int) -> None:
         self.category = category
 
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return model_output if self.category == 1 else -model_output
+    def __call__(self, model_output: Any) -> Tensor:
+        logit = image_scores(model_output)
+        return logit if self.category == 1 else -logit
 
 
 class SoftmaxOutputTarget:
     """Returns all softmax probabilities; no target of a map, but a score for metrics that take vectors."""
 
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return torch.softmax(model_output, dim=-1)
+    def __call__(self, model_output: Any) -> Tensor:
+        return torch.softmax(image_scores(model_output), dim=-1)
 
 
 class RawScoresOutputTarget:
     """Returns the output as it is, which is a score if the model returns one number per image (regression)."""
 
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return model_output
+    def __call__(self, model_output: Any) -> Tensor:
+        return image_scores(model_output)
 
 
 class FinerWeightedTarget:
@@ -108,13 +116,31 @@ class FinerWeightedTarget:
     def category(self) -> int:
         return self.main_category
 
-    def __call__(self, model_output: Tensor) -> Tensor:
-        score = model_output[..., self.main_category]
+    def __call__(self, model_output: Any) -> Tensor:
+        scores = image_scores(model_output)
+        score = scores[..., self.main_category]
         if len(self.comparison_categories) == 0:
             return score
-        others = model_output[..., list(self.comparison_categories)]
+        others = scores[..., list(self.comparison_categories)]
         weights = others.detach().softmax(-1)  # p_d / sum_d p_d: what is left out of the softmax cancels
         return score - self.alpha * (weights * others).sum(-1)
+
+
+def image_scores(model_output: Any) -> Tensor:
+    """Return the scores of one image: its output, or of an output with parts ``logits``, ``out`` or the first tensor.
+
+    Raises:
+        NoScoresError: for an output without any.
+    """
+    if isinstance(model_output, Tensor):
+        return model_output
+    inside = scores_inside(model_output)
+    if inside is None:
+        raise NoScoresError(
+            f"a target of a class needs scores, but the model returns {type(model_output).__name__}",
+            "pick the part that holds them with output=, or give a callable that does",
+        )
+    return inside[1]
 
 
 def target_count_error(count: int, batch: int) -> ValueError:
@@ -123,6 +149,21 @@ def target_count_error(count: int, batch: int) -> ValueError:
         f"{count} targets for a batch of {batch} images; give one per image, a single one for all (not in a list), or "
         "None for the top class"
     )
+
+
+class SumOverParts:
+    """Scores an image by the sum of what several targets say, each of its own part of the outputs, as in grad-cam.
+
+    Args:
+        targets: from a part, with its batch axis, to a number.
+    """
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets = targets
+
+    def __call__(self, outputs: Sequence[Tensor]) -> Tensor:
+        scores = [target(part[None]).sum() for target, part in zip(self.targets, outputs, strict=True)]
+        return torch.stack(scores).sum()
 
 
 def category_of(target: Target) -> int | None:

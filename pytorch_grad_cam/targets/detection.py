@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.boxes import Box
+from pytorch_grad_cam.engine.trees import tensors_in
 from pytorch_grad_cam.targets.classification import Target
 
 _SHOWN = 6  # classes in a message
@@ -251,15 +252,17 @@ def detected_objects(
 
 @dataclass(frozen=True)
 class DetectorOutput:
-    """Outputs of a detector like torchvision's: a list with one dict per image."""
+    """Outputs of a detector for a batch, in a form that is known: that of torchvision, or of ultralytics' heads."""
 
     outputs: Any
+    read: Reader = as_detections
 
     def top(self) -> list[Target]:
-        return [StrongestDetectionTarget() for _ in self.outputs]
+        images = len(self.outputs) if self.read is as_detections else len(next(tensors_in(self.outputs)))
+        return [StrongestDetectionTarget(read=self.read) for _ in range(images)]
 
     def of_class(self, category: int) -> Target:
-        return StrongestDetectionTarget(category)
+        return StrongestDetectionTarget(category, read=self.read)
 
     def contrast(self, first: int, second: int, batch: int) -> None:
         return None
@@ -285,6 +288,7 @@ class FasterRCNNBoxScoreTarget:
         self.labels, self.bounding_boxes, self.iou_threshold = labels, bounding_boxes, iou_threshold
 
     def __call__(self, model_outputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the sum of the boxes' numbers, ``(1,)``."""
         boxes, scores = model_outputs["boxes"], model_outputs["scores"]
         total = _zero(boxes, scores)
         for box, label in zip(self.bounding_boxes, self.labels, strict=True):
@@ -293,7 +297,7 @@ class FasterRCNNBoxScoreTarget:
                 best = overlap.argmax()
                 if overlap[best] > self.iou_threshold and model_outputs["labels"][best] == label:
                     total = total + overlap[best] + scores[best]
-        return total
+        return total.reshape(1)
 
 
 def _zero(boxes: Tensor, scores: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import OutputSelector, embedding_inside, scores_inside, select_output
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.targets.classification import (
+    BinaryClassifierOutputTarget,
     ClassifierOutputTarget,
-    RawScoresOutputTarget,
+    SumOverParts,
     Target,
     Targets,
     category_of,
@@ -37,19 +38,21 @@ class TargetSpec:
     Attributes:
         targets: None (the class with the highest score), an int or a callable for all images, one of these per image
             (sequence, array or tensor of ints; a sequence may also hold None), or labels ``(B, M)``, of which one-hot
-            rows name a class and others weigh the scores. Where the model returns one score per image, class 1 is that
-            score, class 0 its negative, and None the score itself. Of a segmentation network, which returns ``(B, M,
-            *S)`` with two or three spatial axes, a class is its score summed over the region where it is predicted, and
-            None the class with the largest region, where possible not class 0, the background. Of a detector like
-            torchvision's, a class is the surest detection of it, and None the surest of all.
+            rows name a class and others weigh the scores. Where the model returns one score per image, there are two
+            classes: 1, yes, is that score, 0, no, its negative, and None is 1. Of a segmentation network, which returns
+            ``(B, M, *S)`` with two or three spatial axes, a class is its score summed over the region where it is
+            predicted, and None the class with the largest region, where possible not class 0, the background. Of a
+            detector like torchvision's, a class is the surest detection of it, and None the surest of all.
         against: explain what speaks against the targets.
         contrast: two classes, instead of targets: what speaks for the first rather than the second.
         class_target: how the method scores a class where it does not take the class's own score.
+
+    Classes may be names as well, until `without_names`.
     """
 
     targets: Targets = None
     against: bool = False
-    contrast: tuple[int, int] | None = None
+    contrast: tuple[int | str, int | str] | None = None
     class_target: ClassTarget | None = None
 
     def resolve(self, outputs: Any, batch: int, class_target: ClassTarget | None = None) -> list[Target]:
@@ -85,6 +88,26 @@ class TargetSpec:
         chosen = [targets[row] for row in rows.tolist()] if listed else targets[rows.tolist()]
         return dataclasses.replace(self, targets=chosen)
 
+    @property
+    def has_names(self) -> bool:
+        """Whether a class is asked for by its name."""
+        return any(isinstance(item, str) for asked in (self.targets, self.contrast) for item in _items(asked))
+
+    def without_names(self, index_of: Callable[[str], int]) -> Self:
+        """Return the same question with indices in the place of names."""
+
+        def indexed(asked: Any) -> Any:
+            if isinstance(asked, str):
+                return index_of(asked)
+            return [index_of(item) if isinstance(item, str) else item for item in asked]
+
+        changes: dict[str, Any] = {
+            name: indexed(asked)
+            for name, asked in (("targets", self.targets), ("contrast", self.contrast))
+            if any(isinstance(item, str) for item in _items(asked))
+        }
+        return dataclasses.replace(self, **changes)
+
     def _plain(self, outputs: Any, batch: int, class_target: ClassTarget | None) -> list[Target]:
         class_target = self.class_target or class_target
         targets: Any = self.targets
@@ -94,6 +117,9 @@ class TargetSpec:
             targets = targets.tolist()  # a 0-d tensor becomes an int, for all images
         listed = isinstance(targets, Sequence) and not isinstance(targets, str)
         wanted = [_class_index(target) for target in (targets if listed else [targets] * batch)]
+        one_each = isinstance(outputs, (tuple, list)) and len(wanted) == len(outputs) and all(map(callable, wanted))
+        if len(wanted) != batch and one_each:
+            wanted = [SumOverParts(wanted)] * batch
         if len(wanted) != batch:
             raise target_count_error(len(wanted), batch)
         if not any(target is None or type(target) is int for target in wanted):
@@ -139,10 +165,12 @@ def kind_of(outputs: Any) -> OutputKind:
     """Say what kind of network returned these outputs: a classifier, a segmentation network or a detector."""
     # Imported here: a classifier needs nothing of the others.
     if isinstance(outputs, (tuple, list)):
-        from pytorch_grad_cam.targets.detection import DetectorOutput, are_detections
+        from pytorch_grad_cam.targets.detection import DetectorOutput
+        from pytorch_grad_cam.targets.detector_layouts import reader_for
 
-        if are_detections(outputs):
-            return DetectorOutput(outputs)
+        read = reader_for(outputs)
+        if read is not None:
+            return DetectorOutput(outputs, read)
     scores = _dense_scores(outputs)
     if scores is not None:
         from pytorch_grad_cam.targets.segmentation import DenseOutput
@@ -153,33 +181,30 @@ def kind_of(outputs: Any) -> OutputKind:
 
 @dataclass(frozen=True)
 class ClassifierOutput:
-    """Outputs of a classifier ``(B, M)``, also with one score, of a regression ``(B,)``, or with scores inside."""
+    """Outputs ``(B, M)`` of a classifier, or with such scores inside; one per image, also ``(B,)``, is no or yes."""
 
     outputs: Any
 
     def top(self) -> list[Target]:
-        if isinstance(self.outputs, Tensor) and self.outputs.ndim == 1:
-            return [RawScoresOutputTarget() for _ in self.outputs]  # one number per image: a regression
         _refuse_embeddings(self.outputs)
         scores, selector = class_scores(self.outputs, "without a target the top class is explained")
-        if scores.shape[1] == 1:
-            return [_selected(RawScoresOutputTarget(), selector) for _ in scores]
+        if scores.shape[1] == 1:  # also of a regression: the number itself
+            return [_selected(BinaryClassifierOutputTarget(1), selector) for _ in scores]
         return [_selected(ClassifierOutputTarget(category), selector) for category in scores.argmax(dim=1).tolist()]
 
     def of_class(self, category: int) -> Target:
         scores, selector = class_scores(self.outputs, f"target {category} is a class")
-        count = max(2, scores.shape[1])  # one score: yes or no
-        if not 0 <= category < count:
-            raise IndexError(f"class {category} does not exist: the model has {count} classes, 0 to {count - 1}")
-        one_score = scores.shape[1] == 1
-        return _selected(_BinaryTarget(category) if one_score else ClassifierOutputTarget(category), selector)
+        _refuse_missing(category, scores)
+        target = BinaryClassifierOutputTarget if scores.shape[1] == 1 else ClassifierOutputTarget
+        return _selected(target(category), selector)
 
     def contrast(self, first: int, second: int, batch: int) -> list[Target]:
         scores, selector = class_scores(self.outputs, "contrast compares two classes")
         for category in (first, second):
-            if not 0 <= category < scores.shape[1]:
-                raise IndexError(f"class {category} does not exist: the model has {scores.shape[1]} classes")
-        return [_selected(_ContrastTarget(first, second), selector)] * batch
+            _refuse_missing(category, scores)
+        one_score = scores.shape[1] == 1  # which says yes rather than no: the logarithm of the odds
+        target = BinaryClassifierOutputTarget(first) if one_score else _ContrastTarget(first, second)
+        return [_selected(target, selector)] * batch
 
 
 def resolve_targets(targets: Targets, outputs: Any, batch: int) -> list[Target]:
@@ -187,10 +212,21 @@ def resolve_targets(targets: Targets, outputs: Any, batch: int) -> list[Target]:
     return TargetSpec(targets).resolve(outputs, batch)
 
 
+def as_class(target: Target) -> Target | int:
+    """Return the class index that resolves to this target; the target itself where none does.
+
+    Methods that score a class in a way of their own, such as FinerCAM, do so for an index only.
+    """
+    inner = target.target if isinstance(target, _SelectedTarget) else target
+    is_plain = type(inner) is ClassifierOutputTarget or type(inner) is _BinaryTarget
+    category = category_of(inner) if is_plain else None
+    return target if category is None else category
+
+
 def class_count(outputs: Any) -> int:
-    """Return how many classes a model's outputs have scores for; one score is counted as one."""
+    """Return how many classes a model's outputs have scores for; one score is for two, no and yes."""
     scores, _ = class_scores(outputs, "all classes are to be explained")
-    return scores.shape[1]
+    return max(2, scores.shape[1])
 
 
 def class_scores(outputs: Any, wish: str) -> tuple[Tensor, OutputSelector | None]:
@@ -203,6 +239,8 @@ def class_scores(outputs: Any, wish: str) -> tuple[Tensor, OutputSelector | None
             log.info("the scores of the classes are taken from the part %r of the model's output", selector)
     if isinstance(scores, Tensor) and scores.ndim == 2:
         return scores, selector
+    if scores is outputs and isinstance(scores, Tensor) and scores.ndim == 1:  # one number per image
+        return scores[:, None], None
     form = f"a tensor {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
     raise NoScoresError(
         f"{wish}, but the model returns {form}, not one score per class (B, M)",
@@ -241,16 +279,6 @@ class _NegatedTarget:
 
 
 @dataclass(frozen=True)
-class _BinaryTarget:
-    """Yes (1) or no (0), of a network with one score."""
-
-    category: int
-
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return model_output[0] if self.category else -model_output[0]
-
-
-@dataclass(frozen=True)
 class _LabelTarget:
     """The scores weighed by a row of labels ``(M,)``; one-hot, it is the score of a class."""
 
@@ -265,6 +293,14 @@ class _LabelTarget:
         return (model_output * self.labels.to(model_output)).sum()
 
 
+class _YesOrNoLabelTarget(_LabelTarget):
+    """One score, weighed by 1 where the label says yes, and by -1 where it says no."""
+
+    @property
+    def category(self) -> int | None:
+        return {1.0: 1, -1.0: 0}.get(float(self.labels))
+
+
 @dataclass(frozen=True)
 class _ContrastTarget:
     """What makes it the first class rather than the second."""
@@ -276,8 +312,19 @@ class _ContrastTarget:
         return model_output[self.category] - model_output[self.other]
 
 
+def _items(asked: Any) -> Sequence[Any]:
+    """Return the items of a list of targets, or the one target alone."""
+    return asked if isinstance(asked, (list, tuple)) else (asked,)
+
+
 def _selected(target: Target, selector: OutputSelector | None) -> Target:
     return target if selector is None else _SelectedTarget(selector, target)
+
+
+def _refuse_missing(category: int, scores: Tensor) -> None:
+    count = max(2, scores.shape[1])  # one score: no or yes
+    if not 0 <= category < count:
+        raise IndexError(f"class {category} does not exist: the model has {count} classes, 0 to {count - 1}")
 
 
 def _class_index(target: Any) -> Any:
@@ -318,12 +365,24 @@ def _fixed(target: Target, outputs: Any, index: int, batch: int) -> Target:
 
 def _label_targets(labels: Tensor, outputs: Any, batch: int) -> list[Target]:
     scores, selector = class_scores(outputs, "labels (B, M) were given")
+    one_score = scores.shape[1] == 1
+    if one_score and labels.shape[1] < 3:
+        labels = _signs_of_labels(labels)
     if tuple(labels.shape) != (batch, scores.shape[1]):
+        count = max(2, scores.shape[1])
         raise ValueError(
-            f"labels {tuple(labels.shape)} for {batch} images and {scores.shape[1]} classes; give (B, M), or one class "
-            "index per image (B,)"
+            f"labels {tuple(labels.shape)} for {batch} images and {count} classes; give (B, M), or one class index per "
+            "image (B,)"
         )
-    return [_selected(_LabelTarget(row), selector) for row in labels]
+    return [_selected(_YesOrNoLabelTarget(row) if one_score else _LabelTarget(row), selector) for row in labels]
+
+
+def _signs_of_labels(labels: Tensor) -> Tensor:
+    """Turn labels of yes ``(B, 1)``, or of no and yes ``(B, 2)``, into weights ``(B, 1)`` of a model's one score."""
+    labels = labels.float()
+    if labels.shape[1] == 2:
+        return labels[:, 1:] - labels[:, :1]
+    return torch.where(labels == 0, -1.0, labels)  # 0 says no
 
 
 def _dense_scores(outputs: Any) -> Tensor | None:

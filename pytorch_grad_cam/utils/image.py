@@ -9,6 +9,7 @@ from pytorch_grad_cam.engine.arrays import scale_accross_batch_and_channels as s
 from pytorch_grad_cam.engine.arrays import scale_cam_image as scale_cam_image
 from pytorch_grad_cam.engine.boxes import Box as Box
 from pytorch_grad_cam.engine.boxes import boxes_from_map as boxes_from_map
+from pytorch_grad_cam.engine.boxes import maps_in_boxes as maps_in_boxes
 from pytorch_grad_cam.engine.boxes import mask_from_map as mask_from_map
 from pytorch_grad_cam.visualization.colormaps import DIVERGING as DIVERGING
 from pytorch_grad_cam.visualization.overlay import create_labels_legend as create_labels_legend

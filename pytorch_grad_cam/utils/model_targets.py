@@ -13,4 +13,6 @@ from pytorch_grad_cam.targets.classification import Target as Target
 from pytorch_grad_cam.targets.classification import Targets as Targets
 from pytorch_grad_cam.targets.classification import category_of as category_of
 from pytorch_grad_cam.targets.detection import FasterRCNNBoxScoreTarget as FasterRCNNBoxScoreTarget
+from pytorch_grad_cam.targets.score_kinds import ScoreKind as ScoreKind
+from pytorch_grad_cam.targets.score_kinds import score_kind as score_kind
 from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget as SemanticSegmentationTarget

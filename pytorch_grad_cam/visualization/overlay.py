@@ -4,89 +4,127 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytorch_grad_cam.common.drawing_names import Blend
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.engine.boxes import Box
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
-from pytorch_grad_cam.visualization.sheet import blank_sheet, text_width, write_text
+from pytorch_grad_cam.visualization.blending import blended, mixed
+from pytorch_grad_cam.visualization.colormaps import (
+    DIVERGING,
+    JET,
+    apply_colormap,
+    check_range,
+    colormap_number,
+    lowest_value,
+)
+from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet
+from pytorch_grad_cam.visualization.text import text_width, write_text
 
 _UNSEEN = 128  # middle gray
 _LINE_HEIGHT = 18  # of the legend, in pixels, at most
+_SMALLEST_TEXT = 9  # pixels; below it, a line that is too long is shortened rather than made smaller
 
 
 def show_cam_on_image(
-    img: Any, mask: Any, use_rgb: bool = False, colormap: int = JET, image_weight: float = 0.5
+    img: Any,
+    mask: Any,
+    use_rgb: bool = False,
+    colormap: int | str = JET,
+    image_weight: float = 0.5,
+    *,
+    blend: Blend = "classic",
 ) -> NDArray[np.uint8]:
     """Blend a map, as a heat map, with the picture it belongs to: ``image_weight`` img + (1 - ``image_weight``) heat.
 
     Args:
         img: ``(H, W, 3)``, ``(H, W, 1)`` or ``(H, W)``: uint8, uint16, or floats in [0, 1]; of more than 4 bands the
             mean is shown in gray (`bands_as_rgb` chooses). Also a PIL image, or a tensor ``(C, H, W)``.
-        mask: ``(h, w)`` in [0, 1], array or tensor; resized to the picture. Where it is NaN the picture shows as it is.
+        mask: ``(h, w)`` in [0, 1], or uint8 in 0..255, array or tensor; resized to the picture. Where it is NaN the
+            picture shows as it is.
         use_rgb: the picture is RGB, as PIL and matplotlib have it; else BGR, as OpenCV. The result is of the same kind.
-        colormap: one of OpenCV's ``COLORMAP_...``.
+        colormap: one of OpenCV's ``COLORMAP_...``, or its name, such as "viridis".
         image_weight: 1 gives the picture alone, 0 the heat map alone.
+        blend: "classic" as above; "alpha": the heat map is as opaque as the map is strong there, at most
+            1 - ``image_weight``, so that the picture stays as it is where the map is 0; "contour": lines at 0.2, 0.4,
+            0.6 and 0.8 on the picture, whatever the weight.
 
     Returns:
         uint8 ``(H, W, 3)``. Brightness is not stretched, so pictures stay comparable.
 
     Raises:
-        ValueError: if a shape, a range or the weight is not as described.
+        ValueError: if a shape, a range, the weight or a name is not as described.
     """
-    return overlay_map(img, mask, use_rgb, colormap, image_weight)
+    return overlay_map(img, mask, use_rgb, colormap, image_weight, blend)
 
 
 def show_signed_cam_on_image(
-    img: Any, mask: Any, use_rgb: bool = False, image_weight: float = 0.5
+    img: Any,
+    mask: Any,
+    use_rgb: bool = False,
+    image_weight: float = 0.5,
+    *,
+    colormap: int | str = DIVERGING,
+    blend: Blend = "classic",
 ) -> NDArray[np.uint8]:
     """Blend a signed map with its picture: red speaks for the target, blue against it, white says nothing.
 
     Such maps come of ``relu=False``, or of ``contrast=(a, b)``: red for a, blue for b.
 
     Args:
-        img, use_rgb, image_weight: as for `show_cam_on_image`.
+        img, use_rgb, image_weight, blend: as for `show_cam_on_image`; contours lie at -0.8 ... -0.2 too.
         mask: ``(h, w)`` in [-1, 1], array or tensor; resized to the picture. Where it is NaN the picture shows as it
             is. Divide a map that is larger by its largest absolute value: 0 has to stay 0.
+        colormap: `DIVERGING` or "bluered", or "purpleorange": orange speaks for, purple against.
 
     Returns:
         uint8 ``(H, W, 3)``.
 
     Raises:
-        ValueError: if a shape, a range or the weight is not as described.
+        ValueError: if a shape, a range, the weight or a name is not as described.
     """
-    return overlay_map(img, mask, use_rgb, DIVERGING, image_weight)
+    return overlay_map(img, mask, use_rgb, colormap, image_weight, blend)
 
 
-def heat_map(mask: Any, colormap: int = JET, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def heat_map(mask: Any, colormap: int | str = JET, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Colour a map alone, without a picture.
 
     Args:
-        mask: ``(h, w)`` in [0, 1], array or tensor; in [-1, 1] for `DIVERGING`. Where it is NaN the result is
-            gray.
-        colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`.
+        mask: ``(h, w)`` in [0, 1], or uint8 in 0..255, array or tensor; in [-1, 1] for `DIVERGING`. Where it is NaN
+            the result is gray.
+        colormap: one of OpenCV's ``COLORMAP_...``, or `DIVERGING`; or a name.
         size: height and width of the result; None keeps the map's.
 
     Returns:
         uint8 RGB ``(H, W, 3)``.
     """
-    values = _fitted_mask(mask, size or to_numpy(mask).shape, colormap)
+    colormap = colormap_number(colormap)
+    values = fitted_mask(mask, size or to_numpy(mask).shape, colormap)
     colours = apply_colormap(values, colormap)
     colours[np.isnan(values)] = _UNSEEN
     return colours
 
 
-def overlay_map(img: Any, mask: Any, use_rgb: bool, colormap: int, image_weight: float) -> NDArray[np.uint8]:
+def overlay_map(
+    img: Any,
+    mask: Any,
+    use_rgb: bool,
+    colormap: int | str,
+    image_weight: float,
+    blend: Blend = "classic",
+) -> NDArray[np.uint8]:
     """Blend a map in any colours with its picture; see `show_cam_on_image`, or `DIVERGING` for signed maps."""
     check_image_weight(image_weight)
-    image = unit_picture(img)
-    values = _fitted_mask(mask, image.shape[:2], colormap)
-    heat = apply_colormap(values, colormap).astype(np.float32) / np.float32(255)  # RGB
-    return blend(image, heat if use_rgb else heat[:, :, ::-1], np.isnan(values), image_weight)
+    image, colormap = unit_picture(img), colormap_number(colormap)
+    if not use_rgb:
+        image = image[:, :, ::-1]
+    result = blended(image, fitted_mask(mask, image.shape[:2], colormap), colormap, image_weight, blend)
+    return result if use_rgb else np.ascontiguousarray(result[:, :, ::-1])
 
 
 def check_image_weight(image_weight: float) -> None:
@@ -95,32 +133,15 @@ def check_image_weight(image_weight: float) -> None:
         raise ValueError(f"image_weight must be in the range [0, 1], not {image_weight}")
 
 
-def blend(
-    image: NDArray[np.float32], colours: NDArray[np.float32], unseen: NDArray[np.bool_], image_weight: float
-) -> NDArray[np.uint8]:
-    """Blend a picture with colours: ``image_weight`` image + (1 - ``image_weight``) colours.
-
-    Args:
-        image, colours: ``(H, W, 3)`` in [0, 1].
-        unseen: ``(H, W)``: where the picture shows as it is.
-        image_weight: in [0, 1].
-
-    Returns:
-        uint8 ``(H, W, 3)``.
-    """
-    mixed = image_weight * image + (1 - image_weight) * colours
-    mixed[unseen] = image[unseen]
-    result: NDArray[np.uint8] = np.round(255 * mixed).astype(np.uint8)
-    return result
-
-
-def _fitted_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.float32]:
+def fitted_mask(mask: Any, size: tuple[int, ...], colormap: int) -> NDArray[np.float32]:
     """Return the mask as float32 in the colour map's range, NaN kept, resized to the picture ``(H, W)``."""
     array = to_numpy(mask)
     if array.ndim != 2:
         raise ValueError(f"mask must have shape (h, w), not {array.shape}; give one map, e.g. maps[0]")
     values = array.astype(np.float32)
     low = lowest_value(colormap)
+    if array.dtype == np.uint8 and low == 0 and array.max(initial=0) > 1:  # else 0 and 1, such as a mask of boxes
+        values /= 255
     advice = "divide it by its largest absolute value" if low else "see scale_cam_image, or show_signed_cam_on_image"
     check_range(values, colormap, "mask", f"; {advice}")
     resized: NDArray[np.float32] = resize_arrays(values[None], size)[0]
@@ -200,10 +221,11 @@ def show_factorization_on_image(
             NaN the picture shows as it is.
         colors: ``K`` colours (red, green, blue, ...) in [0, 1]; None takes those of `concept_colours`.
         image_weight: 1 gives the picture alone, 0 the concepts alone.
-        concept_labels: ``K`` texts, of one line or more: a legend is drawn on the right.
+        concept_labels: ``K`` texts, of one line or more: a legend of the picture's size is drawn on its right, in
+            the order of the concepts. Lines that do not fit are shortened.
 
     Returns:
-        uint8 RGB ``(H, W, 3)``, wider with a legend.
+        uint8 RGB ``(H, W, 3)``, with a legend ``(H, 2 W, 3)``.
 
     Raises:
         ValueError: if a shape, a range or a number of colours or labels is not as described.
@@ -226,10 +248,10 @@ def show_factorization_on_image(
     strengths[:, unseen] = 0
     strongest = strengths.argmax(0)  # (H, W)
     coloured = palette[strongest] * strengths.max(0)[:, :, None]
-    blended = blend(image, coloured, unseen, image_weight)
+    overlay = mixed(image, coloured, unseen, image_weight)
     if concept_labels is None:
-        return blended
-    return np.hstack([blended, _legend(len(blended), palette, concept_labels)])
+        return overlay
+    return np.hstack([overlay, _legend(overlay.shape[0], overlay.shape[1], palette, concept_labels)])
 
 
 def concept_colours(count: int) -> list[tuple[float, float, float]]:
@@ -237,18 +259,25 @@ def concept_colours(count: int) -> list[tuple[float, float, float]]:
     return [colorsys.hsv_to_rgb(index / count, 1, 1) for index in range(count)]
 
 
-def _legend(height: int, palette: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.uint8]:
-    """Draw a swatch and the text of each concept, below each other, into ``(height, W, 3)``."""
+def _legend(height: int, width: int, palette: NDArray[np.float32], labels: Sequence[str]) -> NDArray[np.uint8]:
+    """Draw a swatch and the text of each concept, below each other, into ``(height, width, 3)``."""
     lines = [label.split("\n") for label in labels]
     # All of it is to be seen.
     size = max(6, min(_LINE_HEIGHT - 4, round(height / max(1, sum(map(len, lines)) + 1) - 3)))
-    width = 2 * size + 12 + max(text_width(line, size) for label_lines in lines for line in label_lines)
+    within = width - GAP
+    while size > _SMALLEST_TEXT and _text_start(size) + max(text_width(line, size) for line in chain(*lines)) > within:
+        size -= 1
     sheet = blank_sheet(width, height)
     y = 4
     for colour, label_lines in zip(palette, lines, strict=True):
         red, green, blue = (int(255 * part) for part in colour)
         sheet.paste((red, green, blue), (6, y + 1, 6 + size + 1, y + 1 + size + 1))
         for line in label_lines:
-            write_text(sheet, 2 * size + 4, y, line, height=size)
+            write_text(sheet, _text_start(size), y, line, within - _text_start(size), size)
             y += size + 3
     return np.array(sheet)
+
+
+def _text_start(size: int) -> int:
+    """Return where a line of the legend begins, behind its swatch."""
+    return 2 * size + 4

@@ -10,22 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
-from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, lowest_value
+from pytorch_grad_cam.visualization.colormaps import JET, apply_colormap, lowest_value
+from pytorch_grad_cam.visualization.text import INK, TEXT_HEIGHT, line_height, text_width, write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
-TEXT_HEIGHT = 14  # pixels
 GAP = 6  # pixels between neighbours
-_INK, _EMPTY = (20, 20, 20), (225, 225, 225)
+_EMPTY = (225, 225, 225)
+WHITE = (255, 255, 255)
+Colour = tuple[int, int, int]
 
 
-def blank_sheet(width: int, height: int) -> Image:
-    """Return a white sheet."""
+def blank_sheet(width: int, height: int, ground: Colour = WHITE) -> Image:
+    """Return a sheet with nothing on it."""
     from PIL import Image
 
-    return Image.new("RGB", (width, height), "white")
+    return Image.new("RGB", (width, height), ground)
 
 
 def paste_pixels(sheet: Image, x: int, y: int, pixels: NDArray[np.uint8]) -> None:
@@ -35,26 +36,24 @@ def paste_pixels(sheet: Image, x: int, y: int, pixels: NDArray[np.uint8]) -> Non
     sheet.paste(Image.fromarray(pixels), (x, y))
 
 
-def write_text(
-    sheet: Image, x: int, y: int, text: str, max_width: int | None = None, height: int = TEXT_HEIGHT
-) -> None:
-    """Write one line onto a sheet, shortened with dots if it is wider than it may be."""
-    from PIL import ImageDraw
+def scaled_picture(pixels: NDArray[np.uint8], height: int, width: int) -> Image:
+    """Return RGB pixels ``(H, W, 3)`` in another size; enlarged to twice the size or more, they become squares."""
+    from PIL import Image
 
-    if max_width is not None and text_width(text, height) > max_width:
-        while text and text_width(f"{text}...", height) > max_width:
-            text = text[:-1]
-        text = f"{text}..."
-    ImageDraw.Draw(sheet).text((x, y), text, fill=_INK, font=_font(height))
-
-
-def text_width(text: str, height: int = TEXT_HEIGHT) -> int:
-    """Return how many pixels a line takes."""
-    return math.ceil(_font(height).getlength(text))
+    enlarged = height >= 2 * pixels.shape[0] and width >= 2 * pixels.shape[1]
+    how = Image.Resampling.NEAREST if enlarged else Image.Resampling.BILINEAR
+    return Image.fromarray(pixels).resize((width, height), how)
 
 
 def colour_bar(
-    height: int = 224, colormap: int = JET, ticks: Sequence[str] | None = None, width: int = 14
+    height: int = 224,
+    colormap: int = JET,
+    ticks: Sequence[str] | None = None,
+    width: int = 14,
+    *,
+    text_height: int = TEXT_HEIGHT,
+    ink: Colour = INK,
+    ground: Colour = WHITE,
 ) -> NDArray[np.uint8]:
     """Show which colour stands for which value.
 
@@ -64,25 +63,22 @@ def colour_bar(
         ticks: written beside the bar at equal distances, the first at the bottom; None: the lowest, middle and highest
             value of a map.
         width: of the bar alone; the ticks are added to it.
+        text_height: of the ticks, in pixels.
+        ink, ground: colours of the ticks and of what they stand on.
 
     Returns:
-        uint8 RGB ``(height, W, 3)``, on white.
+        uint8 RGB ``(height, W, 3)``.
     """
     if ticks is None:
-        ticks = ("-1", "0", "1") if colormap == DIVERGING else ("0", "0.5", "1")
+        ticks = ("-1", "0", "1") if lowest_value(colormap) else ("0", "0.5", "1")
     colours = apply_colormap(np.linspace(1, lowest_value(colormap), height)[:, None], colormap)
-    bar = blank_sheet(width + GAP + max(map(text_width, ticks), default=0), height)
+    bar = blank_sheet(width + GAP + max((text_width(tick, text_height) for tick in ticks), default=0), height, ground)
     paste_pixels(bar, 0, 0, np.repeat(colours, width, axis=1))
     for index, tick in enumerate(ticks):
         share = index / max(len(ticks) - 1, 1)
-        write_text(bar, width + GAP // 2, round((1 - share) * max(height - TEXT_HEIGHT - 2, 0)), tick)
+        y = round((1 - share) * max(height - text_height - 2, 0))
+        write_text(bar, width + GAP // 2, y, tick, height=text_height, ink=ink)
     return np.array(bar)
-
-
-def _font(height: int) -> FreeTypeFont | ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(height)
 
 
 def labelled_grid(
@@ -135,15 +131,16 @@ def labelled_grid(
 
 
 def contact_sheet(
-    pictures: Sequence[Any], captions: Sequence[str], columns: int | None = None, side: int = 192
+    pictures: Sequence[Any], captions: Sequence[str], columns: int | None = None, side: int = 192, title: str = ""
 ) -> NDArray[np.uint8]:
     """Lay many pictures out line by line, each with a caption below it.
 
     Args:
         pictures: of any kind that `show_cam_on_image` takes.
-        captions: one for each; too long ones are shortened.
+        captions: one for each, of one line or more; too long ones are shortened.
         columns: pictures per line; None makes the sheet about square.
         side: a picture is scaled, its shape kept, to fit into this many pixels each way.
+        title: a line above all.
 
     Returns:
         uint8 RGB ``(H, W, 3)``, on white.
@@ -157,23 +154,27 @@ def contact_sheet(
         )
     across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     down = math.ceil(len(pictures) / across)
-    step = side + TEXT_HEIGHT + 2 * GAP
-    sheet = blank_sheet(GAP + across * (side + GAP), GAP + down * step)
-    for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        x, y = GAP + index % across * (side + GAP), GAP + index // across * step
-        _fill_cell(sheet, _tile(picture, side), x, y, side, side)
-        write_text(sheet, x, y + side + GAP // 2, caption, side)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    tiles = [_tile(picture, side) for picture in pictures]
+    height = max(tile.height for tile in tiles)
+    step = height + TEXT_HEIGHT + 2 * GAP + (lines - 1) * line_height()
+    above = GAP + (line_height() if title else 0)
+    sheet = blank_sheet(GAP + across * (side + GAP), above + down * step)
+    write_text(sheet, GAP, GAP // 2, title, sheet.width - 2 * GAP)
+    for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+        x, y = GAP + index % across * (side + GAP), above + index // across * step
+        _fill_cell(sheet, tile, x, y, side, height)
+        for number, line in enumerate(caption.split("\n")):
+            write_text(sheet, x, y + height + GAP // 2 + number * line_height(), line, side)
     return np.array(sheet)
 
 
 def _tile(picture: Any, side: int) -> Image:
     """Return a picture, scaled so that its longer side has ``side`` pixels."""
-    from PIL import Image
-
     pixels = np.round(255 * unit_picture(picture)).astype(np.uint8)
     scale = side / max(pixels.shape[:2])
     height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
-    return Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+    return scaled_picture(pixels, height, width)
 
 
 def _fill_cell(sheet: Image, tile: Image | None, x: int, y: int, width: int, height: int) -> None:

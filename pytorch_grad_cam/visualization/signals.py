@@ -14,15 +14,8 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, check_range, lowest_value
-from pytorch_grad_cam.visualization.sheet import (
-    GAP,
-    TEXT_HEIGHT,
-    blank_sheet,
-    colour_bar,
-    paste_pixels,
-    text_width,
-    write_text,
-)
+from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, colour_bar, paste_pixels
+from pytorch_grad_cam.visualization.text import TEXT_HEIGHT, text_width, write_text
 
 _INK = (60, 60, 60)
 _GRID_LINE = (225, 225, 225)

@@ -12,6 +12,7 @@ from pytorch_grad_cam.engine.arrays import resize_arrays, to_numpy
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.overlay import overlay_map
 from pytorch_grad_cam.visualization.sheet import GAP, blank_sheet, colour_bar, contact_sheet, paste_pixels
+from pytorch_grad_cam.visualization.text import TEXT_HEIGHT, text_width, write_text
 
 _PLANES = {"LR": "sagittal", "AP": "coronal", "IS": "axial"}  # by the direction that is looked along
 _TOP, _LEFT = "SA", "RA"  # what is shown there, the first that the slice has
@@ -37,7 +38,7 @@ def show_cam_on_volume(
 
     A slice is shown as the array has it: of the two axes that are left, the first goes down, the second to the right.
     With ``orientation`` it is shown as radiologists look at it instead: superior at the top (axial slices: anterior),
-    the patient's right, and in sagittal slices anterior, on the left.
+    the patient's right, and in sagittal slices anterior, on the left; letters at the borders say so.
 
     Args:
         volume: ``(D, H, W)``, ``(1, D, H, W)`` or ``(1, 1, D, H, W)``, array or tensor of any range; NaN is black.
@@ -83,6 +84,8 @@ def show_cam_on_volume(
     overlays = [
         overlay_map(displayed(gray, index), displayed(heat, index), True, colormap, image_weight) for index in indices
     ]
+    if orientation is not None:
+        overlays = [_lettered(_enlarged(overlay, side), axis, orientation) for overlay in overlays]
     name = f"axis {axis}" if orientation is None else _PLANES[_opposites(orientation[axis])]
     slides = contact_sheet(overlays, [f"{name}: {index}" for index in indices], columns, side)
     bar = colour_bar(min(side, len(slides) - GAP), colormap)
@@ -164,3 +167,37 @@ def _oriented(cut: NDArray[np.float32], axis: int, orientation: str | None) -> N
 def _opposites(letter: str) -> str:
     """Return both directions along an axis, of which one is given: "LR", "AP" or "IS"; anything else as it is."""
     return next((pair for pair in _PLANES if letter in pair), letter)
+
+
+def _enlarged(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Scale a slice so that its longer side has ``side`` pixels: letters are written at their own size."""
+    from PIL import Image
+
+    scale = side / max(picture.shape[:2])
+    height, width = (max(1, round(length * scale)) for length in picture.shape[:2])
+    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _lettered(picture: NDArray[np.uint8], axis: int, orientation: str) -> NDArray[np.uint8]:
+    """Write at the borders of a slice which way they lie, white with a dark rim."""
+    down, right = (_opposites(orientation[other]) for other in _displayed_axes(axis, orientation))
+    (top, bottom), (left, beside) = (
+        sorted(pair, key=lambda letter: letter not in first) for pair, first in ((down, _TOP), (right, _LEFT))
+    )
+    height, width = picture.shape[:2]
+    step, middle = TEXT_HEIGHT + 3, (height - TEXT_HEIGHT) // 2
+    centre = (width - text_width(top)) // 2
+    ink = blank_sheet(width, height)
+    for letter, x, y in (
+        (top, centre, 1),
+        (bottom, centre, height - step),
+        (left, 3, middle),
+        (beside, width - text_width(beside) - 3, middle),
+    ):
+        write_text(ink, x, y, letter)
+    covered = 1 - np.array(ink).astype(np.float32).mean(2) / 255  # (H, W): 1 where a letter is
+    padded = np.pad(covered, 1)
+    rim = np.max([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
+    dark = picture * (1 - rim[:, :, None])
+    result: NDArray[np.uint8] = np.round(dark * (1 - covered[:, :, None]) + 255 * covered[:, :, None]).astype(np.uint8)
+    return result

@@ -84,9 +84,11 @@ def test_what_was_asked_for_lights_up(
     assert captured.out.splitlines() == [
         "picture:    both.png",
         "model:      two colours; sees its centre at 40 x 40, mean 0 0 0, std 1 1 1",
+        "seen:       67 % of the picture, its centre (--squash or --pad shows all of it)",
         "predicted:   99.1 %  0 red",
         "              0.9 %  1 dark blue",
         "              0.0 %  2 nothing",
+        "scores:     shares by softmax of the scores: one class is true; --scores says otherwise",
         f"explained:  {said}",
         "layer:      colours",
         f"written:    {Path('output', 'gradcam_cam.jpg')}",
@@ -201,7 +203,7 @@ def test_weights_of_a_torchvision_network(here: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "model:      squeezenet1_1, weights from mine.pth; sees its centre at 96 x 96" in out
     assert "layer:      features.12\n" in out
-    assert out.count("%") == 3
+    assert out.count("%") == 4  # of three classes, and of the picture
     for target, message in (("3", "class 3 does not exist: the model has 3 classes"), ("cat", "has no class names")):
         assert main([*argv, "--method", "gradcam", "--target", target]) == 1
         assert message in capsys.readouterr().err
@@ -219,7 +221,7 @@ def test_the_built_in_network(label: str, here: Path, capsys: pytest.CaptureFixt
     assert main(["--image-path", "scene.png", "--model", "shapes", "--target", label]) == 0
     out = capsys.readouterr().out
     assert "model:      shapes, the built-in network; sees its centre at 128 x 128" in out
-    assert out.count("%") == 2  # those present, not the top five
+    assert out.count(" %  ") == 2  # those present, not the top five
     heat = heat_of(Path("output/gradcam_cam.jpg"), scene.image)
     inside = {item.label: heat[item.mask].mean() for item in scene.objects}
     assert max(inside, key=lambda name: inside[name]) == label

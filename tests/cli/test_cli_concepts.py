@@ -35,6 +35,7 @@ def test_one_picture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = out[: len(out) // 2].splitlines()
     assert lines == [
         "model:      two colours; sees its centre at 40 x 40, mean 0 0 0, std 1 1 1",
+        "scores:     shares by softmax of the scores: one class is true",
         "layer:      colours (chosen automatically)",
         "concepts:   concept 1: 54 %, 0 red 100.0 %, 1 dark blue 0.0 %",
         "            concept 2: 46 %, 1 dark blue 100.0 %, 0 red 0.0 %",

@@ -52,7 +52,8 @@ def test_several_methods_and_classes_of_one_picture(here: Path, capsys: pytest.C
     options = ["--method", "gradcam", "eigencam", "--method", "GradCAM", "--target", "red", "--target", "1"]
     assert run("--image-path", "pics/one.png", *options) == 0
     names = {"gradcam_0_red", "gradcam_1_dark_blue", "eigencam"}
-    assert written() == {name + end for name in names for end in ("_cam.jpg", "_gb.jpg", "_cam_gb.jpg")} | {"grid.jpg"}
+    guided = {"guided_0_red_gb.jpg", "guided_1_dark_blue_gb.jpg"}  # once, being the same for all methods
+    assert written() == {name + end for name in names for end in ("_cam.jpg", "_cam_gb.jpg")} | guided | {"grid.jpg"}
     captured = capsys.readouterr()
     assert captured.err == "warning: eigencam looks at no class; --target is ignored\n"
     assert "explained:  0 red\n            1 dark blue\nmethods:    gradcam, eigencam\n" in captured.out
@@ -126,7 +127,7 @@ def test_options_reach_the_methods(here: Path, monkeypatch: pytest.MonkeyPatch) 
     options = ["--method", "scorecam", "randomcam", "--batch-size", "3", "--seed", "7"]
     assert run("--image-path", "pics/one.png", *options) == 0
     assert seen[ScoreCAM]["batch_size"] == 3
-    assert seen[ScoreCAM]["progress"] is False  # nobody watches
+    assert seen[ScoreCAM]["progress"] is False  # that of the run belongs to one map
     assert seen[RandomCAM]["seed"] == 7
 
 
@@ -264,11 +265,16 @@ def test_ctrl_c_in_the_middle_of_scorecam(
     assert run("--image-path", pictures, *options) == 130
     captured = capsys.readouterr()
     if pictures == "pics":
-        assert captured.err == "error: interrupted; 1 of 2 pictures were done, nothing was left half written\n"
-        assert written() == {"one/gradcam_cam.jpg", "one/scorecam_cam.jpg", "one/grid.jpg"}
+        kept = f"{Path('pics/two.png')}: 1 of 2 maps are done and kept in {Path('output/two')} (gradcam)"
+        said = f"error: interrupted; 1 of 2 pictures were done, {kept}, nothing was left half written\n"
+        assert captured.err == said
+        assert written() == {"one/gradcam_cam.jpg", "one/scorecam_cam.jpg", "one/grid.jpg", "two/gradcam_cam.jpg"}
     else:
-        assert captured.err == "error: interrupted; nothing was left half written\n"
-        assert not Path("output").exists()
+        said = "1 of 2 maps are done and kept in output (gradcam), nothing was left half written"
+        assert captured.err == f"error: interrupted; {said}\n"
+        assert written() == {"gradcam_cam.jpg", "gradcam_cam_gb.jpg", "guided_gb.jpg"}
+    for name in written():
+        read_image(f"output/{name}")  # whole
 
 
 def test_a_method_that_does_not_suit_the_network_stops_no_other(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

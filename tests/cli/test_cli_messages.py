@@ -16,9 +16,9 @@ from PIL import Image
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.classes import find_class
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.targets.class_names import find_class
 
 
 @pytest.fixture

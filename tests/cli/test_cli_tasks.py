@@ -57,6 +57,22 @@ def test_segmentation(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert read_image(tmp_path / "hirescam_cam.jpg").shape == (90, 120, 3)
 
 
+def test_each_method_says_where_it_looked_and_each_region_why(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, DENSE, "--size", "64", "--method", "hirescam", "fullgrad", "smoothgrad", out=tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("layer:"))
+    assert lines[at] == "layer:      backbone.16: hirescam"
+    assert lines[at + 1].endswith(" in all): fullgrad")
+    assert lines[at + 2] == "            none, the picture itself: smoothgrad"
+    (why,) = (line for line in lines if line.startswith("explained:"))
+    largest = next(line for line in lines if line.startswith("predicted:")).split()[-1]
+    explained = why.split()[1]
+    because = "(the largest region)" if explained == largest else "(the largest region but 0, which mostly is"
+    assert because in why
+
+
 def test_a_class_without_a_region(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, DENSE, "--size", "64", "--target", "7", out=tmp_path) == 1
     assert "class 7 does not exist: the model has 5 classes, 0 to 4" in capsys.readouterr().err

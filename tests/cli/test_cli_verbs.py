@@ -69,10 +69,53 @@ def test_layers_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
     assert "there is no file" in capsys.readouterr().err
 
 
+FORMS = """
+from torch import nn
+
+def net(conv, channels):
+    pool = {nn.Conv1d: nn.AdaptiveAvgPool1d, nn.Conv2d: nn.AdaptiveAvgPool2d, nn.Conv3d: nn.AdaptiveAvgPool3d}[conv]
+    return nn.Sequential(conv(channels, 4, 3, 2), nn.ReLU(), pool(1), nn.Flatten(), nn.Linear(4, 2))
+
+def volume(): return net(nn.Conv3d, 1)
+def signal(): return net(nn.Conv1d, 2)
+def bands(): return net(nn.Conv2d, 5)
+def tokens(): return nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+"""
+
+
+def test_layers_of_networks_that_take_no_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "forms_of_input.py").write_text(FORMS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, more, shape, output in (
+        ("volume", [], "1 x 48 x 48 x 48, channels first", "4 x 23 x 23 x 23"),
+        ("volume", ["--input-shape", "1", "9", "11", "13"], "1 x 9 x 11 x 13, channels first", "4 x 4 x 5 x 6"),
+        ("signal", [], "2 x 256, channels first", "4 x 127"),
+        ("signal", ["--input-shape", "2", "150"], "2 x 150, channels first", "4 x 74"),
+        ("bands", ["--task", "classification"], "5 x 224 x 224, channels first", "4 x 111 x 111"),
+    ):
+        assert main(["layers", "--model", f"forms_of_input:{name}", *more]) == 0
+        lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert lines[0] == f"forms_of_input:{name}, for an input of {shape}"
+        assert lines[3] == f"1 ReLU {output} yes, the automatic choice"
+        assert lines[-1] == "4 Linear 2 no: is the model's output"
+    assert main(["layers", "--model", "forms_of_input:tokens"]) == 1
+    said = capsys.readouterr().err
+    assert "the network does not run on an input of 224 x 224" in said
+    assert "--input-shape 1 64 64 64" in said
+    assert main(["layers", "--model", "forms_of_input:tokens", "--input-shape", "9", "6"]) == 0
+    assert main(["layers", "--model", "forms_of_input:volume", "--input-shape", "1"]) == 1
+    capsys.readouterr()
+    assert main(["layers", *NET, "--image-path", "a.png", "--input-shape", "3", "9", "9"]) == 2
+    assert "--input-shape takes the place of --image-path" in capsys.readouterr().err
+
+
 def test_words_that_are_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     for argv, message in (
-        (["layer"], "there is no command 'layer'; did you mean 'layers'?"),
-        (["dog.jpg"], "there is no command 'dog.jpg'; give pictures with --image-path dog.jpg"),
+        (["layer"], "'layer' is neither a command nor a picture; did you mean 'layers'?"),
+        (["layers", "a.jpg", "b.jpg"], "unrecognized arguments: b.jpg"),
         (["methods", "--all"], "unrecognized arguments: --all"),
         (["layers", "--method", "gradcam"], "unrecognized arguments: --method gradcam"),
         (["--image-path", "a", "--save", "everything"], "invalid choice: 'everything'"),

@@ -56,12 +56,12 @@ def test_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytorch_grad_cam.models import load, sources
+    from pytorch_grad_cam.models import load, sources, unknown
 
     code, row = blocks("Add a model source")
     module("pytorch_grad_cam.models.from_hub", code, monkeypatch)
     table = (*sources.SOURCES, eval(row.strip(), vars(sources)))
-    for place in (sources, load):
+    for place in (sources, unknown):
         monkeypatch.setattr(place, "SOURCES", table)
     asked = []
     monkeypatch.setattr(torch.hub, "load", lambda *given, **options: asked.append((*given, options)) or build(ConvNet))

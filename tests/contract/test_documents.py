@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.paths import ROOT
 from helpers.tiny_nets import CHANNELS, build, inputs
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 import pytorch_grad_cam
+from tools import draw_figures
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -46,7 +50,7 @@ def blocks(page: str) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:.*not every map means something")
-@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/python.md", 5)])
+@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/python.md", 6)])
 def test_pages_that_go_on_from_block_to_block(
     page: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,3 +88,35 @@ def test_the_index_has_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^- \[.+?\]\((\w+\.md)\): .+$", index, re.MULTILINE)
     assert sorted(listed) == sorted(page.name for page in PAGES if page.name != "README.md")
+
+
+@pytest.mark.filterwarnings("ignore:.*not every map means something")
+def test_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    found = blocks("docs/figures.md")
+    assert len(found) == 4
+    for block in found:
+        exec(block, names)
+    assert (tmp_path / "figure.png").exists()
+    assert (tmp_path / "maps.gif").exists()
+
+
+def on_white(image: Image.Image, size: tuple[int, int]) -> NDArray[np.int64]:
+    sheet = Image.new("RGB", size, "white")
+    sheet.paste(image, (0, 0))
+    return np.asarray(sheet).astype(int)
+
+
+def test_the_pictures_of_figures_are_those_that_are_drawn() -> None:
+    shown = re.findall(r"!\[.+?\]\(images/(\w+)\.jpg\)", (ROOT / "docs" / "figures.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(draw_figures.FIGURES) == sorted(path.stem for path in draw_figures.IMAGES.iterdir())
+    for name, draw in draw_figures.FIGURES.items():
+        with Image.open(draw_figures.IMAGES / f"{name}.jpg") as image:
+            assert max(image.width, image.height) < 1200
+            drawn = draw()
+            # Fonts differ from computer to computer, pictures do not.
+            assert abs(drawn.shape[0] - image.height) + abs(drawn.shape[1] - image.width) <= 40, name
+            size = (max(drawn.shape[1], image.width), max(drawn.shape[0], image.height))
+            assert np.abs(on_white(Image.fromarray(drawn), size) - on_white(image, size)).mean() < 12, name

@@ -20,7 +20,7 @@ def test_the_same_program_finds_the_same(tmp_path: Path) -> None:
     if "grad-cam" not in peers.versions():
         pytest.skip(missing.reason("grad-cam"))
     program, results = Path(drop_in_program.__file__), tmp_path / "theirs.npz"
-    paths = os.pathsep.join([str(peers.folder()), str(program.parent)])
+    paths = os.pathsep.join([str(peers.folder()), str(program.parent.parent)])
     command = [sys.executable, "-W", "ignore", "-P", str(program), str(results)]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": paths}, cwd=tmp_path, capture_output=True)
     ours = drop_in_program.main()

@@ -15,11 +15,24 @@ ROOMS = ("visualization", "data", "models", "metrics", "runs", "nnc", "cli")
 TARGETS = {"targets", "targets.spec", "targets.classification"}  # those of a classifier
 
 
-def loaded_by(statement: str, beside: str = "") -> set[str]:
-    """Return the modules that a statement loads in a fresh interpreter, ``beside`` those of another statement."""
-    code = f"import sys\n{beside}\nbefore = {{*sys.modules}}\n{statement}\nprint(*{{*sys.modules}} - before)"
+STEPS = {  # one after the other in one interpreter, which loads torch once
+    "the package": f"import {PACKAGE}, {PACKAGE}.methods",
+    "torch and NumPy": "import torch, numpy",
+    "Grad-CAM": f"from {PACKAGE} import GradCAM",
+    "another method": f"from {PACKAGE} import EigenCAM",
+    "files": f"import {PACKAGE}.data.images, {PACKAGE}.data.preprocessing",
+    "names": "p = pytorch_grad_cam; p.layer_cam.LayerCAM, p.utils.model_targets.SoftmaxOutputTarget(), p.utils.image",
+}
+
+
+@pytest.fixture(scope="module")
+def loaded_by() -> dict[str, set[str]]:
+    """The modules that each step loads in a fresh interpreter, beside those of the steps before it."""
+    code = "import sys\n" + "".join(
+        f"before = {{*sys.modules}}\n{statement}\nprint(*{{*sys.modules}} - before)\n" for statement in STEPS.values()
+    )
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
-    return set(result.stdout.split())
+    return dict(zip(STEPS, map(set, map(str.split, result.stdout.split("\n"))), strict=False))
 
 
 def packages(modules: set[str]) -> set[str]:
@@ -27,22 +40,32 @@ def packages(modules: set[str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def own_modules() -> set[str]:
+def own_modules(loaded_by: dict[str, set[str]]) -> set[str]:
     """The modules of ours that Grad-CAM needs, without the package's name in front; the package itself is ""."""
-    loaded = loaded_by(f"from {PACKAGE} import GradCAM")
+    loaded = loaded_by["the package"] | loaded_by["Grad-CAM"]
     return {name.removeprefix(PACKAGE).removeprefix(".") for name in loaded if name.partition(".")[0] == PACKAGE}
 
 
-def test_importing_the_package_is_nearly_free() -> None:
-    loaded = packages(loaded_by(f"import {PACKAGE}, {PACKAGE}.methods"))
+def test_importing_the_package_is_nearly_free(loaded_by: dict[str, set[str]]) -> None:
+    loaded = packages(loaded_by["the package"])
     assert PACKAGE in loaded
     assert not loaded & {"torch", "numpy", "torchvision", "cv2"}
 
 
-def test_importing_a_method_loads_torch_and_numpy_only() -> None:
-    loaded = packages(loaded_by(f"from {PACKAGE} import GradCAM, EigenCAM", beside="import torch, numpy"))
+def test_importing_a_method_loads_torch_and_numpy_only(loaded_by: dict[str, set[str]]) -> None:
+    loaded = packages(loaded_by["Grad-CAM"] | loaded_by["another method"])
     assert PACKAGE in loaded
     assert not {name for name in loaded - LIGHT if not name.startswith("_")}
+
+
+def test_reading_settings_and_files_loads_no_optional_package(loaded_by: dict[str, set[str]]) -> None:
+    loaded = set[str]().union(*(loaded_by[step] for step in list(STEPS)[: list(STEPS).index("files") + 1]))
+    assert f"{PACKAGE}.data.images" in loaded
+    assert not packages(loaded) & {"cv2", "PIL", "torchvision", "matplotlib"}
+
+
+def test_modules_are_there_without_being_imported(loaded_by: dict[str, set[str]]) -> None:
+    assert {f"{PACKAGE}.layer_cam", f"{PACKAGE}.utils.model_targets"} <= loaded_by["names"]
 
 
 def test_grad_cam_loads_nothing_of_other_rooms(own_modules: set[str]) -> None:
@@ -55,4 +78,4 @@ def test_grad_cam_loads_no_targets_but_those_of_a_classifier(own_modules: set[st
 
 
 def test_grad_cam_loads_few_modules(own_modules: set[str]) -> None:
-    assert len(own_modules) <= 29, sorted(own_modules)
+    assert len(own_modules) <= 30, sorted(own_modules)

@@ -154,13 +154,13 @@ def test_a_detector_by_ablation() -> None:
     explanation = cam.explain(x, targets)
     with torch.no_grad():
         levels = net.backbone(functional.relu(net.stem(x)))
-        score = torch.stack([target(out) for target, out in zip(targets, net(x), strict=True)])
+        score = torch.cat([target(out) for target, out in zip(targets, net(x), strict=True)])
         for channel in range(9):
             changed = {name: level.clone() for name, level in levels.items()}
             name, inside = ("0", channel) if channel < 4 else ("pool", channel - 4)
             changed[name][:, inside] = 0
             handle = net.backbone.register_forward_hook(lambda *_, changed=changed: changed)
-            without = torch.stack([target(out) for target, out in zip(targets, net(x), strict=True)])
+            without = torch.cat([target(out) for target, out in zip(targets, net(x), strict=True)])
             handle.remove()
             torch.testing.assert_close(
                 explanation.weights[0][:, channel], (score - without) / score, atol=1e-5, rtol=1e-4

@@ -119,13 +119,97 @@ def test_pictures_of_another_form_are_refused() -> None:
         Preprocessing()(noise(2, 5000))
 
 
+# --- a letterbox ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(300, 401), (401, 300), (90, 131), (20, 20), (1, 500), (64, 96)])
+@pytest.mark.parametrize("box", [(64, 64), (48, 96), (96, 33)])
+def test_the_whole_picture_between_bars(size: tuple[int, int], box: tuple[int, int]) -> None:
+    """The picture is as large as fits, in its own shape to half a pixel, between bars of equal width."""
+    picture = noise(*size)
+    seen = Preprocessing(box, None, **PLAIN).padded(0.5)(picture)
+    assert seen.shape == (3, *box)
+    share = min(box[0] / size[0], box[1] / size[1])
+    height, width = (max(round(length * share), 1) for length in size)
+    assert height == box[0] or width == box[1]
+    top, left = (box[0] - height) // 2, (box[1] - width) // 2
+    resized = picture if size == (height, width) else np.asarray(Image.fromarray(picture).resize((width, height), 2))
+    inside = seen[:, top : top + height, left : left + width]
+    assert torch.equal(inside, torch.from_numpy(resized.copy()).permute(2, 0, 1).float() / 255)
+    bars = torch.ones(box, dtype=torch.bool)
+    bars[top : top + height, left : left + width] = False
+    assert (seen[:, bars] == 0.5).all()
+
+
+def test_the_bars_are_as_yolo_places_them() -> None:
+    """By hand: 640 x 480 in 640: 80 above and below; 375 x 500 in 640: 480 wide, 80 beside; 101 x 33 in 64: 21 wide,
+    21 and 22 pixels beside."""
+    for size, rows, columns in [
+        ((480, 640), (80, 560), (0, 640)),
+        ((500, 375), (0, 640), (80, 560)),
+        ((101, 33), (0, 64), (21, 42)),
+    ]:
+        side = 64 if size[0] == 101 else 640
+        seen = Preprocessing(side, None, **PLAIN).padded(114 / 255)(np.zeros((*size, 3), np.uint8))
+        expected = torch.full((side, side), 114) / 255
+        expected[rows[0] : rows[1], columns[0] : columns[1]] = 0
+        assert torch.equal(seen, expected.expand(3, -1, -1))
+
+
+def test_bars_are_of_the_mean_colour_unless_another_is_given() -> None:
+    usual = Preprocessing()
+    padded = usual.padded()
+    assert padded == Preprocessing((224, 224), None, pad=usual.mean)
+    assert (padded(np.full((10, 20, 3), 255, np.uint8))[:, :56] == 0).all()
+    assert usual.padded((0.1, 0.2, 0.3)).pad == (0.1, 0.2, 0.3)
+    assert usual.padded(0).sized(64) == Preprocessing((64, 64), None, pad=(0, 0, 0))
+    assert usual.padded().squashed() == usual.squashed()
+    assert Preprocessing(None, None).padded() == Preprocessing(None, None)  # a detector, which resizes on its own
+    gray = Preprocessing(8, 8, (0.5,), (0.5,)).padded()(np.zeros((4, 8, 3), np.uint8))
+    assert gray.tolist() == [[[0.0] * 8] * 2 + [[-1.0] * 8] * 4 + [[0.0] * 8] * 2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pad": (0.0,) * 3}, r"give resize=\(height, width\) and crop=None, not resize=256 and crop=224"),
+        ({"pad": (0.0,) * 3, "resize": 8, "crop": None}, "not resize=8 and crop=None"),
+        ({"pad": (114.0,) * 3, "resize": (8, 8), "crop": None}, r"no colour of 3 numbers in \[0, 1\].* value / 255"),
+        ({"pad": (0.5,), "resize": (8, 8), "crop": None}, "no colour of 3 numbers"),
+        ({"pad": (0.5, 0.5, float("nan")), "resize": (8, 8), "crop": None}, "no colour of 3 numbers"),
+    ],
+)
+def test_impossible_bars_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Preprocessing(**settings)
+
+
+def test_a_map_of_a_letterbox_loses_its_bars() -> None:
+    """Each picture pixel gets what the map has at its place; what it has in the bars appears nowhere."""
+    padded = Preprocessing((40, 40), None, **PLAIN).padded()
+    map = np.full((40, 40), 9.0)
+    map[10:30] = np.arange(40) / 40 + 1 / 80  # under the picture: rises with x
+    back = padded.to_picture(map, (50, 100))
+    assert back.shape == (50, 100)
+    assert not np.isnan(back).any()
+    x = (np.arange(100) + 0.5) / 100
+    inner = back[2:-2, 2:-2]  # half a cell at the borders is mixed with what lies beside it
+    np.testing.assert_allclose(inner, np.broadcast_to(x[2:-2], inner.shape), atol=1e-6)
+    assert np.array_equal(padded.to_picture(map, (20, 40)), map[10:30].astype(np.float32))
+
+
 # --- the way back ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(300, 401), (401, 300), (90, 131)])
 @pytest.mark.parametrize(
     "preprocessing",
-    [Preprocessing(64, 48, **PLAIN), Preprocessing((50, 70), None, **PLAIN), Preprocessing(None, (60, 80), **PLAIN)],
+    [
+        Preprocessing(64, 48, **PLAIN),
+        Preprocessing((50, 70), None, **PLAIN),
+        Preprocessing(None, (60, 80), **PLAIN),
+        Preprocessing((50, 70), None, **PLAIN).padded(0.5),
+    ],
 )
 def test_a_map_comes_back_to_where_it_was_seen(preprocessing: Preprocessing, size: tuple[int, int]) -> None:
     """What the network saw, taken as a map, is the picture again, for a picture that is linear in x and y."""

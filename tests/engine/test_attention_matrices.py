@@ -50,12 +50,12 @@ def test_torchvisions_outputs_stay_and_its_matrices_are_attention(graph: bool) -
         torch.testing.assert_close(through, plain, atol=1e-5, rtol=1e-4)
 
 
-def test_vit_b_16() -> None:
-    from torchvision.models import vit_b_16
+def test_torchvisions_vit_of_twelve_blocks() -> None:
+    from torchvision.models import VisionTransformer
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = vit_b_16(weights=None, image_size=32, num_classes=5).eval()
+        net = VisionTransformer(32, 16, 12, num_heads=3, hidden_dim=48, mlp_dim=96, num_classes=5).eval()
         nn.init.normal_(net.heads.head.weight)
     x = pictures(32, 32, batch=1)
     with torch.no_grad():

@@ -12,7 +12,8 @@ from helpers.tiny_nets import CLASSES, ConvNet, GapLinear, ResidualNet, TinyViT,
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, LayerCAM, ReciproCAM, ScoreCAM
+from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, HiResCAM, LayerCAM, ReciproCAM, ScoreCAM
+from pytorch_grad_cam.common.messages import OWN_TARGET, MeaninglessMapWarning
 from pytorch_grad_cam.engine.auto_layer import automatic_layer
 from pytorch_grad_cam.engine.executed_layers import report_layers
 
@@ -243,3 +244,96 @@ def test_heads_side_by_side_are_no_target_layer(boxes: bool) -> None:
     wrapped = nn.Sequential()  # as who wraps a network keeps it
     wrapped.add_module("model", build(Detector))
     assert chosen(wrapped, rgb(24, 40)).startswith("model.backbone")
+
+
+class _Scales(nn.Module):
+    """A head like YOLO's for maps of two scales: towers for boxes and classes, all positions in one row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boxes = nn.ModuleList([nn.Sequential(nn.Conv2d(8, 6, 3, 1, 1), nn.Conv2d(6, 8, 1)) for _ in range(2)])
+        self.classes = nn.ModuleList([nn.Sequential(nn.Conv2d(8, 6, 3, 1, 1), nn.Conv2d(6, 3, 1)) for _ in range(2)])
+        self.decoder = nn.Conv2d(2, 1, 1, bias=False)  # of distributions, as DFL
+
+    def forward(self, maps: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        boxes = torch.cat([head(map).flatten(2) for head, map in zip(self.boxes, maps, strict=True)], 2)
+        classes = torch.cat([head(map).flatten(2) for head, map in zip(self.classes, maps, strict=True)], 2)
+        decoded = self.decoder(boxes.unflatten(1, (2, 4)).softmax(1)).flatten(1, 2)  # (B, 4, N)
+        return torch.cat([decoded, classes.sigmoid()], 1), maps
+
+
+class _YoloOfScales(nn.Module):
+    """Two scales, the second made of the first; the head is one of the modules in a row, and returns its maps, too."""
+
+    def __init__(self, rectified: bool) -> None:
+        super().__init__()
+        small, large = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.SiLU()), nn.Sequential(nn.Conv2d(8, 8, 3, 2), nn.SiLU())
+        self.model = nn.ModuleList([small, large, nn.Conv2d(8, 8, 3, 1, 1), _Scales()])
+        self.rectified = rectified
+
+    def forward(self, x: Tensor) -> Any:
+        first = self.model[0](x)
+        second = self.model[2](self.model[1](first))
+        if self.rectified:  # between layers, so that no layer returned what the head takes
+            first, second = F.relu(first), F.relu(second)
+        return self.model[3]([first, second])
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_what_feeds_the_head_at_every_scale(rectified: bool) -> None:
+    net, x = build(_YoloOfScales, rectified), rgb(24, 40)
+    cells = 11 * 19
+    small = GradCAM(net, output=0).explain(x, lambda y: y[4, 100], relu=False)  # a cell of the first scale
+    assert small.layers == ("model.0", "model.2")
+    assert not any(small.notes)  # that the second scale does not matter to it is no fault
+    assert int((small.raw[1] != 0).sum()) == 0
+    large = GradCAM(net, output=0).explain(x, lambda y: y[4, cells + 20], relu=False)
+    assert not any(large.notes)
+    assert all(int((raw != 0).sum()) > 1 for raw in large.raw)
+    with torch.no_grad():
+        reports = {each.name: each for each in report_layers(net, lambda: net(x), x)}
+    assert reports["model.0"].shape == (8, 11, 19)
+    with pytest.warns(MeaninglessMapWarning, match="zero gradient at layer 'model.2'"):  # named by hand, it is said
+        GradCAM(net, ["model.0", "model.2"], output=0)(x, lambda y: y[4, 100])
+
+
+def test_heads_that_lie_beside_each_other_in_the_network() -> None:
+    """Towers without a module around them: neither the other head's tower nor its output is taken."""
+
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU())
+            self.neck = nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU())
+            self.class_tower, self.classes = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU()), nn.Conv2d(8, 3, 1)
+            self.box_tower, self.boxes = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU()), nn.Conv2d(8, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            map = self.neck(self.body(x))
+            classes = self.classes(self.class_tower(map))
+            return torch.cat([self.boxes(self.box_tower(map)), classes], 1).flatten(2)
+
+    net, x = build(Flat), rgb(24, 40)
+    assert chosen(net, x) == "neck"
+    assert not any(HiResCAM(net).explain(x, lambda y: y[5, 60], relu=False).notes)
+
+
+@pytest.mark.parametrize(("layer", "own"), [("body", False), ("scores", True), ("up", True)])
+def test_a_layer_that_the_target_is_read_off_is_noted(layer: str, own: bool) -> None:
+    net = nn.Sequential()
+    net.add_module("body", nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1)))
+    net.add_module("scores", nn.Conv2d(8, 4, 1))
+    net.add_module("up", nn.Upsample(scale_factor=2))
+    net, x = net.eval(), rgb(12, 20)
+
+    def target(scores: Tensor) -> Tensor:
+        return scores[2, :10, :10].sum()
+
+    for method in (GradCAM, HiResCAM):
+        notes = method(net, layer).explain(x, target, relu=False).notes if not own else ()
+        if own:
+            with pytest.warns(MeaninglessMapWarning, match=f"the target is read off layer '{layer}' itself"):
+                notes = method(net, layer).explain(x, target, relu=False).notes
+        assert [[note.code for note in of_image] for of_image in notes] == [[OWN_TARGET] if own else []] * 2
+    with pytest.warns(MeaninglessMapWarning, match="depends on one position of layer 'body'"):
+        HiResCAM(net, "body").explain(x, lambda scores: scores[2, 5, 5], relu=False)

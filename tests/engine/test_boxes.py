@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.boxes import Box, Threshold, boxes_from_map, mask_from_map
+from pytorch_grad_cam.engine.boxes import Box, Threshold, boxes_from_map, maps_in_boxes, mask_from_map
 from pytorch_grad_cam.visualization.overlay import draw_boxes
 
 
@@ -120,3 +120,26 @@ def test_a_box_shows_on_a_picture_of_its_own_colour(colour: tuple[int, int, int]
     assert changed[3, 5] == 0  # the line
     assert changed[4, 5] > 160
     assert changed[8, 8] == changed[5, 11] == 0  # where one box crosses the other, no edge covers a line
+
+
+def test_a_map_is_stretched_inside_each_box() -> None:
+    map = np.arange(24, dtype=np.float64).reshape(4, 6) / 100
+    map[0, 5] = np.nan
+    found = maps_in_boxes(map, [(0, 0, 2, 2), Box(3, 2, 6, 4, 6, 0.2)])
+    assert found.dtype == np.float32
+    expected = np.zeros((4, 6))
+    expected[:2, :2] = np.array([[0, 1], [6, 7]]) / 7
+    expected[2:, 3:] = np.array([[0, 1, 2], [6, 7, 8]]) / 8
+    expected[0, 5] = np.nan
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    over = maps_in_boxes(torch.from_numpy(map), [torch.tensor([0.4, -3.0, 1.6, 2.0]), (0, 0, 3, 2)])
+    expected = np.zeros((4, 6))
+    expected[:2, :3] = np.maximum(np.array([[0, 1, 2], [6, 7, 8]]) / 8, [[0, 1 / 7, 0], [6 / 7, 1, 0]])
+    expected[0, 5] = np.nan
+    np.testing.assert_allclose(over, expected, atol=1e-6)
+    assert not maps_in_boxes(np.ones((3, 3)), [(0, 0, 2, 2), (7, 7, 9, 9)]).any()
+    partly = np.array([[np.nan, 1.0, 3.0]])
+    np.testing.assert_array_equal(maps_in_boxes(partly, [(0, 0, 3, 1)]), [[np.nan, 0, 1]])
+    for wrong in ([(1, 1, 1, 3)], [(0, 0, 2)]):
+        with pytest.raises(ValueError, match="is none; give left, top, right, bottom"):
+            maps_in_boxes(map, wrong)

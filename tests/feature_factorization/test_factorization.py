@@ -346,3 +346,12 @@ def test_a_dog_and_a_cat_are_told_apart(shared: Path) -> None:
     assert shares[cat] < 0.3
     assert all(index in range(151, 269) for index in best[dog])  # ImageNet's dogs
     assert any(index in range(281, 294) for index in best[cat])  # and cats, of which this one looks like a fox
+
+
+def test_a_container_is_the_one_layer_that_is_factorised() -> None:
+    """There is only one layer here, so nothing can be mistaken, and nothing is warned of."""
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert DeepFeatureFactorization(net, net[0]).target_layer is net[0]
+    modules = nn.ModuleList([nn.Conv2d(2, 4, 3)])
+    with pytest.raises(ValueError, match="is a ModuleList, which has no output of its own"):
+        DeepFeatureFactorization(nn.Sequential(modules), modules)

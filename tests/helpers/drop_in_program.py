@@ -7,10 +7,21 @@ import sys
 import numpy as np
 import torch
 
-from helpers.tiny_nets import ConvNet, build, inputs
-from pytorch_grad_cam import SESS, FinerCAM, GradCAM, LayerCAM, RefineCAM, ShapleyCAM
+from helpers.tiny_nets import ConvNet, ResidualNet, build, inputs
+from pytorch_grad_cam import (
+    SESS,
+    AblationCAM,
+    AblationLayerVit,
+    FinerCAM,
+    FullGrad,
+    GradCAM,
+    LayerCAM,
+    RefineCAM,
+    ShapleyCAM,
+)
 from pytorch_grad_cam.sobel_cam import sobel_cam
 from pytorch_grad_cam.utils.find_layers import find_layer_types_recursive
+from pytorch_grad_cam.utils.image import show_factorization_on_image
 from pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputReST,
     ClassifierOutputTarget,
@@ -56,9 +67,74 @@ def main() -> dict[str, np.ndarray]:
         "scores": torch.tensor([0.5, 0.25]),
     }
     boxes = np.array([[0, 0, 4, 3], [10, 10, 14, 13], [0, 0, 4, 4]])
-    found["boxes"] = FasterRCNNBoxScoreTarget([1, 2, 3], boxes, 0.4)(detected).numpy().ravel()
+    found["boxes"] = FasterRCNNBoxScoreTarget([1, 2, 3], boxes, 0.4)(detected).numpy()
     levels = {"0": inputs(2, 2, size=(8, 8)), "pool": inputs(2, 2, size=(3, 5))}
     found["pyramid"] = fasterrcnn_reshape_transform(levels).numpy()
+    return found | parts(net, x) | unusual_models(net, x)
+
+
+class Called:
+    """A model that is no module."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        self.net = net
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x)
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("parameters", "eval", "zero_grad"):
+            return getattr(self.net, name)
+        raise AttributeError(name)
+
+
+class TwoOutputs(torch.nn.Module):
+    """Returns scores, and something beside them."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.net(x), x
+
+
+def unusual_models(net: ConvNet, x: torch.Tensor) -> dict[str, np.ndarray]:
+    """Maps of models that are not called and do not answer as others do."""
+    targets = [ClassifierOutputTarget(1)]
+    return {
+        "no module": GradCAM(Called(net), [net.act2])(x, targets * 2),
+        "tuple output": GradCAM(TwoOutputs(net), [net.act2])(x[:1], targets),
+    }
+
+
+def parts(net: ConvNet, x: torch.Tensor) -> dict[str, np.ndarray]:
+    """Steps and attributes that code looks at."""
+    found = {}
+    cam = AblationCAM(net, [net.act2])
+    channels = np.array([4, 0, 2], np.int32)
+    found["ablation scores"] = np.array(cam.assemble_ablation_scores([0.5, 0.25, -1.0], 2.0, channels, 6))
+    cam.save_activation(net.act2, (x,), x * 2)
+    found["saved activation"] = cam.activations.numpy()
+    layer = AblationLayerVit()
+    layer.set_next_batch(input_batch_index=1, activations=inputs(2, 5, size=(4,)), num_channels_to_ablate=3)
+    found["tokens to ablate"] = layer.activations.numpy()
+    residual = build(ResidualNet, seed=1)
+    full = FullGrad(residual, [])
+    for index, module in enumerate(
+        m for m in residual.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.BatchNorm2d))
+    ):
+        if module.bias is not None:
+            found[f"bias {index}"] = full.get_bias_data(module).numpy()
+    found["views"] = np.stack([view.augment_image(x).numpy() for view in GradCAM(net, [net.act2]).tta_transforms])
+    found["views back"] = np.stack([view.deaugment_mask(x).numpy() for view in cam.tta_transforms])
+    concepts, colours = np.random.default_rng(1).random((3, 90, 120)), [np.array(c) for c in np.eye(3)]
+    drawn = show_factorization_on_image(
+        np.zeros((90, 120, 3), np.float32), concepts, colours, concept_labels=["tabby cat:0.7", "dog:0.3", "bird:0.1"]
+    )
+    found["size with legend"] = np.array(drawn.shape)
+    rows = [np.abs(drawn[:, 120:].astype(int) - 255 * np.eye(3)[k]).max(2) < 40 for k in range(3)]
+    found["order of the legend"] = np.argsort([np.nonzero(row)[0].mean() for row in rows]) + 1
     return found
 
 

@@ -91,6 +91,13 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "method_name",
     ),
     "pytorch_grad_cam.metrics": ("road",),
+    "pytorch_grad_cam.metrics.localisation": (
+        "box_ious",
+        "energy_inside",
+        "mask_ious",
+        "masks_of_boxes",
+        "pointing_hits",
+    ),
     "pytorch_grad_cam.metrics.road": ("ROADCombined",),
     "pytorch_grad_cam.models.load": ("load_model",),
     "pytorch_grad_cam.models.shapes": (
@@ -154,6 +161,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "draw_boxes",
         "heat_map",
         "labelled_grid",
+        "maps_in_boxes",
         "mask_from_map",
         "preprocess_image",
         "scale_accross_batch_and_channels",
@@ -170,11 +178,13 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "FasterRCNNBoxScoreTarget",
         "FinerWeightedTarget",
         "RawScoresOutputTarget",
+        "ScoreKind",
         "SemanticSegmentationTarget",
         "SoftmaxOutputTarget",
         "Target",
         "Targets",
         "category_of",
+        "score_kind",
     ),
     "pytorch_grad_cam.utils.reshape_transforms": (
         "fasterrcnn_reshape_transform",
@@ -203,5 +213,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "pytorch_grad_cam.vanilla_gradient": ("VanillaGradient",),
     "pytorch_grad_cam.var_grad": ("VarGrad",),
     "pytorch_grad_cam.vit_recipro_cam": ("ViTReciproCAM",),
+    "pytorch_grad_cam.visualization.colormaps": ("clip_outliers",),
+    "pytorch_grad_cam.visualization.figure": ("figure",),
     "pytorch_grad_cam.xgrad_cam": ("XGradCAM",),
 }

@@ -227,8 +227,10 @@ class TestLayers:
 
     def test_a_module_list_has_no_output(self) -> None:
         net = build(TinyViT)
-        with pytest.raises(ValueError, match=r"'blocks' is a ModuleList, .* give its members, e.g. 'blocks.0'"):
-            GradCAM(net, net.blocks)
+        for given in ([net.blocks], "blocks"):
+            with pytest.raises(ValueError, match=r"'blocks' is a ModuleList, .* give its members, e.g. 'blocks.0'"):
+                GradCAM(net, given)
+        assert GradCAM(net, net.blocks).target_layers == list(net.blocks)  # the only thing it can mean
 
     def test_a_module_dict_with_a_forward_of_its_own_is_a_layer(self) -> None:
         class Block(nn.ModuleDict):

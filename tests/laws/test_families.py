@@ -68,8 +68,10 @@ def test_max_vit_and_vgg() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         max_vit = MaxVit((64, 64), 8, 2, [8, 16], [1, 1], 4, 0.0, num_classes=3).eval()
-        vgg = VGG(make_layers([8, "M", 16, "M"]), num_classes=3, init_weights=False).eval()
-        vgg.classifier = nn.Linear(16 * 49, 3)  # the real one takes most of the time
+        features = make_layers([8, "M", 16, "M"])
+        with torch.device("meta"):
+            vgg = VGG(features, num_classes=3, init_weights=False).eval()
+        vgg.classifier = nn.Linear(16 * 49, 3)  # the real one takes half a gigabyte
     assert row_of("maxvit", max_vit, (64, 64)).layer == "blocks.1"
     assert row_of("vgg", vgg, (40, 64)).layer == "features"  # the pool after it makes 7 x 7 of whatever comes
 

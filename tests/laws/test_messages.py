@@ -198,7 +198,7 @@ class TestTargets:
             (3, IndexError, r"class 3 does not exist: the model has 3 classes, 0 to 2"),
             (-1, IndexError, r"class -1 does not exist"),
             (ClassifierOutputTarget(3), IndexError, r"class 3 does not exist: the model has 3 outputs"),
-            ("dog", TypeError, r"class index or a callable .* not 'dog'"),
+            ("dog", ValueError, r"'dog' cannot be found by name: this network has no class names; give an index, or"),
             (1.5, TypeError, r"not 1.5"),
             (torch.tensor([0.5, 1.0]), TypeError, r"not 0.5"),
             (True, TypeError, r"not True"),
@@ -233,4 +233,4 @@ class TestTargets:
         against = HiResCAM(net, net[0]).explain(x, BinaryClassifierOutputTarget(0), relu=False, normalize="none")
         assert torch.equal(one.maps, flat.maps)
         assert torch.equal(one.maps, -against.maps)
-        assert one.classes == flat.classes == (None, None)  # a number, not a class
+        assert one.classes == flat.classes == (1, 1)  # yes, of no and yes

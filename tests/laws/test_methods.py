@@ -23,8 +23,9 @@ from helpers.tiny_nets import (
 )
 from torch import Tensor, nn
 
-from pytorch_grad_cam import EigenCAM, GradCAM, HiResCAM, LayerCAM, RandomCAM
+from pytorch_grad_cam import EigenCAM, GradCAM, HiResCAM, LayerCAM, RandomCAM, RefineCAM
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.common.messages import ContainerLayerWarning
 from pytorch_grad_cam.targets.segmentation import SemanticSegmentationTarget
 
 BY_LAYER = {name: method for name, method in ANY_NETWORK.items() if method.load().uses_layers}
@@ -52,16 +53,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something"
 
 
 @every_method
-@pytest.mark.parametrize(("ndim", "kind", "batch"), KINDS)
-def test_shape_range_type_and_repetition(method: Any, ndim: int, kind: str, batch: int) -> None:
-    net, x = build(NETS[kind], ndim), inputs(ndim, batch)
-    cam = method.load()(net, LAYER[kind])
-    found = cam(x)
-    assert found.shape == (batch, *SIZES[ndim])
-    assert found.dtype == np.float32
-    assert found.min() >= 0
-    assert found.max() <= 1
-    np.testing.assert_array_equal(cam(x), found)
+def test_shape_range_type_and_repetition(method: Any) -> None:
+    for ndim, kind, batch in KINDS:
+        case = f"{ndim} dimensions, {kind}, {batch} images"
+        x = inputs(ndim, batch)
+        cam = method.load()(build(NETS[kind], ndim), LAYER[kind])
+        found = cam(x)
+        assert found.shape == (batch, *SIZES[ndim]), case
+        assert found.dtype == np.float32, case
+        assert found.min() >= 0, case
+        assert found.max() <= 1, case
+        np.testing.assert_array_equal(cam(x), found, err_msg=case)
 
 
 @every_method
@@ -123,15 +125,16 @@ def test_an_in_place_operation_after_the_layer_changes_nothing(method: Any) -> N
 
 
 @every_method
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_precision_of_the_network(method: Any, dtype: torch.dtype) -> None:
-    net, x = build(ConvNet), inputs()
+def test_precision_of_the_network(method: Any) -> None:
+    x, net = inputs(), build(ConvNet)
     expected = method.load()(net, net.conv2)(x, 1)
-    found = method.load()(net.to(dtype), net.conv2)(x, 1)  # a float32 input is cast
-    assert found.dtype == np.float32
     # Small differences between large scores, and cubes of gradients, feel the 8 bits of bfloat16 most.
     coarse = 0.2 if method.name in ("reciprocam", "smoothgradcam++") else 0.1
-    np.testing.assert_allclose(found, expected, atol={torch.float64: 1e-4}.get(dtype, coarse))
+    for dtype, tolerance in ((torch.float16, coarse), (torch.bfloat16, coarse), (torch.float64, 1e-4)):
+        net = build(ConvNet).to(dtype)
+        found = method.load()(net, net.conv2)(x, 1)  # a float32 input is cast
+        assert found.dtype == np.float32, dtype
+        np.testing.assert_allclose(found, expected, atol=tolerance, err_msg=str(dtype))
 
 
 @every_layer_method_but("guidedgradcam", "refinecam", "sess")  # which make the average into something else
@@ -178,8 +181,26 @@ def test_the_same_layer_twice_counts_once() -> None:
 
 def test_a_sequential_is_one_layer() -> None:
     net = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    explanation = GradCAM(net, net[0]).explain(inputs(), 1)
-    assert explanation.layers == ("0",)
+    for layers in ([net[0]], "0"):
+        assert GradCAM(net, layers).explain(inputs(), 1).layers == ("0",)
+
+
+def test_a_container_by_itself_is_one_layer_and_that_is_said() -> None:
+    """With the package grad-cam it is several: their maps are averaged."""
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    words = r"'0' is a container of 2 layers.* Write \[model\[0\]\] for the one, list\(model\[0\]\) for the other"
+    with pytest.warns(ContainerLayerWarning, match=words) as warned:
+        cam = GradCAM(net, net[0])
+    assert [warning.filename for warning in warned] == [__file__]
+    assert cam.explain(inputs(), 1).layers == ("0",)
+    assert GradCAM(net, list(net[0])).explain(inputs(), 1).layers == ("0.0", "0.1")
+    outer = nn.ModuleDict({"body": nn.Sequential(net)})
+    with pytest.warns(ContainerLayerWarning, match=r"Write \[model.body\[0\]\[0\]\] for the one"):
+        RefineCAM(outer, outer["body"][0][0])  # type: ignore[index]
+    with pytest.warns(ContainerLayerWarning, match=r"Write \[model\] for the one, list\(model\) for the other"):
+        GradCAM(net, net)
+    one = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert GradCAM(one, one[0]).explain(inputs(), 1).layers == ("0",)  # one or its only member: the same map
 
 
 @every_layer_method_but("sess")  # its windows are squares by default; this network takes oblongs (test_sess)

@@ -22,7 +22,7 @@ from helpers.unchanged_model import assert_same_state, state_of
 from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM
-from pytorch_grad_cam.engine import ledger, restore
+from pytorch_grad_cam.engine import ledger, restore, switches
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
 
@@ -151,7 +151,7 @@ def test_a_switch_of_the_process_is_given_back_by_the_last(order: str) -> None:
     def write(value: bool) -> None:
         stands[0] = value
 
-    switch = restore._Switch(lambda: stands[0], write, False)
+    switch = switches._Switch(lambda: stands[0], write, False)
     inside, leave = threading.Event(), threading.Event()
 
     def other() -> None:

@@ -6,6 +6,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of torch's exporter
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
+# Where the program and the weights stand, second in what torch before 2.8 writes. Later ones read every member in some
+# folders, and describe weights in members of their own.
+PROGRAM = ("models/model.json", "serialized_exported_program.json")
+WEIGHTS = ("weight_0", "serialized_state_dict.pt")
+HAS_FOLDERS = find_spec("torch.export.pt2_archive") is not None
 WRITE = "torch.ops.image.write_file.default"  # of torchvision: it overwrites any file
 Change = Callable[[dict[str, Any]], None]
 
@@ -39,7 +45,7 @@ def changed(honest: Path, path: Path, change: Change) -> str:
     with zipfile.ZipFile(honest) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             data = old.read(name)
-            if name.endswith("models/model.json"):
+            if name.endswith(PROGRAM):
                 content = json.loads(data)
                 change(content)
                 data = json.dumps(content).encode()
@@ -128,9 +134,9 @@ def test_the_members_that_torch_reads_are_those_that_are_checked(honest: Path, t
     proof = tmp_path / "ran"
     hostile = changed(honest, tmp_path / "hostile.pt2", hostile_changes(proof)["formula"])
     with zipfile.ZipFile(hostile) as archive:
-        name = next(name for name in archive.namelist() if name.endswith("models/model.json"))
+        name = next(name for name in archive.namelist() if name.endswith(PROGRAM))
         evil = archive.read(name)
-    for number, other in enumerate([name, name.replace("model.json", "MODEL.json"), name.replace("json", "text")]):
+    for number, other in enumerate([name, name.upper(), *([name.replace("json", "text")] if HAS_FOLDERS else [])]):
         path = tmp_path / f"{number}.pt2"
         path.write_bytes(honest.read_bytes())
         with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as new:
@@ -141,13 +147,13 @@ def test_the_members_that_torch_reads_are_those_that_are_checked(honest: Path, t
     assert not proof.exists()
 
 
-@pytest.mark.parametrize("kind", ["packed", "claimed"])
+@pytest.mark.parametrize("kind", ["packed", "claimed"] if HAS_FOLDERS else ["packed"])
 def test_sizes_are_bounded(kind: str, honest: Path, tmp_path: Path) -> None:
     path = tmp_path / "bomb.pt2"
     with zipfile.ZipFile(honest) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             data = old.read(name)
-            if kind == "packed" and name.endswith("weight_0"):
+            if kind == "packed" and name.endswith(WEIGHTS):
                 data = bytes(100 << 20)
             if kind == "claimed" and name.endswith("weights_config.json"):
                 content = json.loads(data)

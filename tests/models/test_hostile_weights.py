@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pytorch_grad_cam.models.categories import read_categories
-from pytorch_grad_cam.models.pickle_names import has_endless_name
+from pytorch_grad_cam.models.pickle_names import check_saved
 from pytorch_grad_cam.models.weights_file import copy_weights, read_weights
 
 
@@ -53,7 +53,7 @@ def test_weights_that_are_packed_are_not_unpacked_beyond_reason(tmp_path: Path) 
     ):
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(ValueError, match=r"b\.pth would grow from \d+ to \d+ bytes; torch\.save packs nothing"):
+    with pytest.raises(ValueError, match=r"b\.pth would grow from \d+ to \d+ bytes; torch packs nothing"):
         read_weights(tmp_path / "b.pth")
 
 
@@ -84,9 +84,19 @@ def test_class_names_in_every_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_name_without_end(zipped: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "pickle",
+    [
+        b"ccollections\n" + b"O" * 50_000 + b"\n.",
+        b"ccollections\n" + b"O" * 50_000,  # the line has no end
+        b"c" + b"torch." * 9_000 + b"\nA\n.",
+        b"ccollections\n\xc3\xa9\nccollections\n" + b"O" * 50_000 + b"\n.",  # behind, or in, a name beyond ASCII
+        b"ccollections\n" + b"O" * 50_000 + b"\xc3\xa9\n.",
+    ],
+)
+def test_a_name_without_end(pickle: bytes, zipped: bool, tmp_path: Path) -> None:
     """Torch searches the message that names it in quadratic time: 76 kB took more than ten seconds."""
-    pickle = b"\x80\x02ccollections\n" + b"O" * 50_000 + b"\n."
+    pickle = b"\x80\x02" + pickle
     if zipped:
         with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
             archive.writestr("a/data.pkl", pickle)
@@ -110,7 +120,7 @@ def test_a_pickle_that_asks_for_more_than_there_is(tmp_path: Path) -> None:
     path.write_bytes(b"\x80\x02X\xff\xff\xff\x7fabc.")  # a text of two gigabytes
     tracemalloc.start()
     with open(path, "rb") as file:
-        assert not has_endless_name(file)
+        check_saved(file, "a.pth")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 20

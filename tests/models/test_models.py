@@ -57,7 +57,7 @@ def test_unknown_names() -> None:
         ValueError, match="the model '???' is unknown; known are shapes, torchvision's".replace("?", r"\?")
     ):
         load_model("???")
-    with pytest.raises(ValueError, match=r"net.pth is a file; .* --model resnet50 --weights net.pth"):
+    with pytest.raises(FileNotFoundError, match=r"the network net.pth does not exist; check the path"):
         load_model("net.pth")
     with pytest.raises(
         ValueError, match="'V3' is neither a file nor weights of resnet50; torchvision has IMAGENET1K_V1, I"
@@ -122,6 +122,10 @@ def test_a_factory_that_says_everything(own: Path) -> None:
     assert loaded.categories == ("cat", "dog")
     assert loaded.target_layers == ("0",)
     assert loaded.preprocessing == Preprocessing((8, 8), None)
+    padded = load_model("own_nets:described", pad=True, size=9, mean=[0.5] * 3)
+    assert padded.preprocessing == Preprocessing((9, 9), None, (0.5,) * 3, pad=(0.5,) * 3)
+    with pytest.raises(ValueError, match="squash changes the picture's shape and pad keeps it; give one of them"):
+        load_model("own_nets:described", squash=True, pad=True)
 
 
 def test_weights_apply_to_one_s_own(own: Path) -> None:
@@ -161,7 +165,7 @@ def test_the_built_in_network_needs_nothing() -> None:
     random_state = torch.get_rng_state()
     loaded = load_model("shapes")
     assert torch.equal(torch.get_rng_state(), random_state)
-    assert loaded.multi_label
+    assert loaded.scores == "multi-label"
     assert loaded.categories == SHAPES
     assert not any(module.training for module in loaded.model.modules())
     scene = render_scene(0, labels=["star", "ring"], difficulty=0.0)

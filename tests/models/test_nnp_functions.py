@@ -195,14 +195,14 @@ def test_batch_normalization_over_other_axes(tmp_path: Path) -> None:
     check(tmp_path, "BatchNormalization", x, expected, param, [beta, gamma, mean, var])
 
 
-def test_batch_normalization_of_a_training_network(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_batch_normalization_of_a_training_network(tmp_path: Path, logged: list[str]) -> None:
     x, one = draw(3, 2, 4, 4), np.ones((1, 2, 1, 1))
     param = "batch_normalization_param { axes: 1 eps: 1e-05 batch_stat: true }"
     model = build(tmp_path, "BatchNormalization", (2, 4, 4), param, [0 * one, one, 9 * one, 9 * one])
     found = model(torch.tensor(x, dtype=torch.float32)).detach().numpy()
     mean, var = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
     np.testing.assert_allclose(found, (x - mean) / np.sqrt(var + 1e-5), atol=1e-5)
-    assert "y: normalized by the statistics of the batch at hand" in caplog.text
+    assert "y: normalized by the statistics of the batch at hand" in "".join(logged)
 
 
 # --- pooling --------------------------------------------------------------------------------------------------------
@@ -543,14 +543,12 @@ def test_a_reflection_wider_than_what_it_reflects(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Dropout", "ImageAugmentation"])
-def test_what_a_trained_network_needs_not_is_left_out_and_said(
-    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_a_trained_network_needs_not_is_left_out_and_said(kind: str, tmp_path: Path, logged: list[str]) -> None:
     x = draw(2, 3, 4, 4)
     shape = dims("shape", [3, 4, 4])
     param = {"Dropout": "dropout_param { p: 0.5 }", "ImageAugmentation": f"image_augmentation_param {{ {shape} }}"}
     check(tmp_path, kind, x, x, param[kind])
-    assert "y: left out, as a trained network needs none of it" in caplog.text
+    assert "y: left out, as a trained network needs none of it" in "".join(logged)
 
 
 def test_augmentation_that_cuts_is_refused(tmp_path: Path) -> None:

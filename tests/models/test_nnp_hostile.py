@@ -89,6 +89,11 @@ def one(kind: str, shape: tuple[int, ...], param: str, outputs: int = 1) -> Call
     return text_of(one_function(kind, shape, param, outputs=outputs)[0])
 
 
+def later(make: Callable[[], Callable[[Path], None]]) -> Callable[[Path], None]:
+    """Take memory for what is written when it is written, not whenever this file is imported."""
+    return lambda path: make()(path)
+
+
 wide = dims("kernel", [1, 2]), dims("stride", [1, 1]), dims("pad", [0, 1])
 FILES: dict[str, Callable[[Path], None]] = {
     "pad by reflection": one("Pad", (2,), f'pad_param {{ pad_width: 0 pad_width: {LONG} mode: "reflect" }}'),
@@ -97,26 +102,30 @@ FILES: dict[str, Callable[[Path], None]] = {
     "split": one("Split", (LONG,), "split_param { axis: 1 }", outputs=3),
     "windows": one("AveragePooling", (1, 1, LONG // 2), f"average_pooling_param {{ {' '.join(wide)} }}"),
     "statistics": statistics_of_no_file,
-    "messages": text_of("a{}" * 5_000_000),
-    "empty lists": text_of("a:[]" * 4_000_000),
-    "comments": text_of("#\n" * 8_000_000),
-    "values": text_of("a:[" + "0 " * 8_000_000 + "]"),
-    "texts": text_of("a:" + '""' * 8_000_000),
-    "one text": text_of('a: "' + "x" * 15_000_000 + '"'),
-    "signs": text_of('a: "' + "\\a" * 8_000_000 + '"'),
-    "digits": text_of("a: 0x" + "f" * 15_000_000),
+    "messages": later(lambda: text_of("a{}" * 5_000_000)),
+    "empty lists": later(lambda: text_of("a:[]" * 4_000_000)),
+    "comments": later(lambda: text_of("#\n" * 8_000_000)),
+    "values": later(lambda: text_of("a:[" + "0 " * 8_000_000 + "]")),
+    "texts": later(lambda: text_of("a:" + '""' * 8_000_000)),
+    "one text": later(lambda: text_of('a: "' + "x" * 15_000_000 + '"')),
+    "signs": later(lambda: text_of('a: "' + "\\a" * 8_000_000 + '"')),
+    "digits": later(lambda: text_of("a: 0x" + "f" * 15_000_000)),
     "runs": text_of(repeated(1_000_000)),
     "runs times links": text_of(repeated(15_000, links=1000)),
     "runs times axes": text_of(repeated(15_000, axes=100_000)),
-    "runs times name": text_of(repeated(15_000, block="R" * 9000)),
+    "runs times name": later(lambda: text_of(repeated(15_000, block="R" * 9000))),
     "one weight in many functions": affine_of_one_weight,
     "members": members_without_end,
     "fill value": weights_as("p.h5", h5(shape=(LONG * 4,), fillvalue=1.0)),
     "chunks never written": weights_as("p.h5", h5(shape=(LONG * 4,), chunks=(1000,))),
-    "packed zeros": weights_as("p.h5", h5(shape=(LONG // 2,), data=np.zeros(LONG // 2, "f4"), compression="gzip")),
+    "packed zeros": later(
+        lambda: weights_as("p.h5", h5(shape=(LONG // 2,), data=np.zeros(LONG // 2, "f4"), compression="gzip"))
+    ),
     "one chunk": weights_as("p.h5", h5(shape=(1,), maxshape=(None,), chunks=(LONG * 4,), compression="gzip")),
-    "fields": weights_as("p.protobuf", b"\x08\x00" * 8_000_000),
-    "sizes": weights_as("p.protobuf", field(200, field(1, b"w0") + field(20, field(1, b"\x01") * 4_000_000))),
+    "fields": later(lambda: weights_as("p.protobuf", b"\x08\x00" * 8_000_000)),
+    "sizes": later(
+        lambda: weights_as("p.protobuf", field(200, field(1, b"w0") + field(20, field(1, b"\x01") * 4_000_000)))
+    ),
     "axes times values": weights_as(
         "p.protobuf", field(200, field(1, b"w0") + field(20, field(1, varint((1 << 64) - 1) * 8)))
     ),

@@ -66,7 +66,7 @@ def test_outputs_and_logits(case: tuple[NnpNetwork, LoadedModel, Any, Path]) -> 
             assert off(model.logits()(x), reference["logits"]) <= 1e-5
             assert model.logit_layer == model.variables[str(reference["logit_variable"])]
     assert (model.input_name, model.output_names, model.normalizes) == ("x", ("y'",), True)
-    assert loaded.multi_label == (model.output_shape == (1,))
+    assert loaded.scores == ("multi-label" if model.output_shape == (1,) else None)
 
 
 @pytest.mark.filterwarnings("ignore:.*not every map means something")  # nnabla's are all zero there, too
@@ -257,7 +257,7 @@ def test_nested_repeat_blocks(tmp_path: Path) -> None:
 def test_closing_layers(tmp_path: Path) -> None:
     text, named = one_function("Sigmoid", (3,))
     loaded = load_nnp(write_nnp(tmp_path / "a.nnp", text, named))
-    assert loaded.multi_label
+    assert loaded.scores == "multi-label"
     model = network_of(loaded)
     assert (model.closing, model.logit_layer, loaded.target_layers) == ("Sigmoid", None, None)
     x = torch.tensor([[1.0, 2.0, 3.0]])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_grad_cam.models import load, sources
+from pytorch_grad_cam.models import sources, unknown
 from pytorch_grad_cam.models.load import is_downloaded, load_model
 from pytorch_grad_cam.models.sources import SOURCES, Source, source_of
 
@@ -31,7 +31,8 @@ from pytorch_grad_cam.models.sources import SOURCES, Source, source_of
         ("hf/net.pt2", "load_exported"),
         ("resnet51", None),
         ("TIMM/resnet18", None),
-        ("net.pth", None),
+        ("net.pth", "load_pickled"),
+        ("net.onnx", None),
     ],
 )
 def test_names_find_their_source(spec: str, loader: str | None) -> None:
@@ -71,7 +72,7 @@ def test_reading_the_table_imports_no_other_package() -> None:
 
 def test_a_new_source_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     row = Source("models.shapes:load_built_in", offer="zoo/NAME", help="zoo/NAME", prefixes=("zoo/",))
-    for module in (sources, load):
+    for module in (sources, unknown):
         monkeypatch.setattr(module, "SOURCES", (*SOURCES, row))
     assert load_model("zoo/lion").source == "shapes, the built-in network"
     with pytest.raises(ValueError, match=r", and zoo/NAME$"):

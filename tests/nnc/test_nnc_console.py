@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -139,16 +138,14 @@ def test_what_cannot_be_done_is_one_line_and_1(
 
 
 def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
-    """What makes it fast is that torch is not loaded; the time is for a machine that does other work too."""
+    """What makes it fast is that torch is not loaded."""
     for words in ([], *([command] for command in COMMANDS)):
         code = (
             f"import sys; from pytorch_grad_cam.cli.main import main; code = main(['nnc', *{words!r}, '--help']);"
             "heavy = {'torch', 'numpy', 'cv2', 'PIL', 'tqdm'} & set(sys.modules); sys.exit(code or len(heavy))"
         )
-        start = time.perf_counter()
         run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
-        assert time.perf_counter() - start < 3
         assert all(command in run.stdout for command in words or COMMANDS)
 
 

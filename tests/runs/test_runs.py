@@ -24,6 +24,7 @@ from pytorch_grad_cam.runs.runner import AHEAD, BatchRunner
     [
         (Preprocessing((6, 9), None), {(6, 9)}),
         (Preprocessing((6, 9), None, (0.2,), (0.5,)), {(6, 9)}),
+        (Preprocessing((6, 9), None).padded(0.5), {(6, 9)}),
         (Preprocessing(6, 6), {(6, 6)}),
         (Preprocessing(None, None), {(6, 9), (6, 6), (12, 18)}),
         (Preprocessing(8, 6), set()),

@@ -225,6 +225,7 @@ def test_the_readers_of_the_documentation() -> None:
         assert float(BoxTarget(corners[1], 0, read=read[name])(output)) == pytest.approx(float(scores[1, 0]))
 
 
+@pytest.mark.filterwarnings("ignore:.*the target depends on one position")
 def test_heads_of_the_yolo_form() -> None:
     """Row 3 of the needs of users, for the detectors that they ask about most."""
     net, x, yolo = build(YoloNet), pictures(), recipes()["yolov8"]
@@ -267,3 +268,41 @@ def test_a_trained_detector_looks_at_the_object(shared: Path) -> None:
     assert len(inside) >= 8
     assert np.mean(inside) > 2 * np.mean(chance)
     assert np.mean([one > other for one, other in zip(inside, chance, strict=True)]) > 0.9
+
+
+class _YoloForm(nn.Module):
+    """Puts FastestDet's boxes and scores together as YOLO's heads do: (B, 4 + M, N)."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.net(x)
+        corners = found["boxes"]
+        centres, sides = (corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]
+        return torch.cat([centres, sides, found["scores"]], 2).mT
+
+
+@pytest.mark.slow
+def test_the_automatic_layer_of_the_yolo_form_looks_at_the_object(shared: Path) -> None:
+    """On boxes that people drew, as much of the map lies inside as with the layer that was named by hand."""
+    from benchmarks import networks, tasks
+
+    detector = networks.build("fastestdet")
+    net, yolo = _YoloForm(detector).eval(), recipes()["yolov8"]
+    chosen, named = HiResCAM(net), HiResCAM(net, "net.spp")
+    inside, chance = [], []
+    for case, _ in zip(tasks.detected(detector), range(12), strict=False):
+        assert isinstance(case.target, BoxTarget)
+        target = BoxTarget(case.target.box, case.target.category, read=yolo)
+        found = chosen.explain(case.image[None], target)
+        assert found.layers == ("net.spp",)
+        assert not any(found.notes)
+        assert torch.equal(found.maps, named.explain(case.image[None], target).maps)
+        map = found.maps[0].numpy()
+        inside.append(map[case.mask].sum() / map.sum())
+        chance.append(case.mask.mean())
+    assert len(inside) == 12
+    assert np.mean(inside) > 0.8
+    assert np.mean(inside) > np.mean(chance) + 0.3

@@ -216,8 +216,34 @@ def test_yes_and_no_of_one_score() -> None:
     torch.testing.assert_close(yes.maps, -no.maps)
     torch.testing.assert_close(yes.maps, cam.explain(x, **RAW).maps)
     assert (yes.classes, no.classes) == ((1, 1), (0, 0))
+    assert cam.explain(x, **RAW).classes == (1, 1)
     with pytest.raises(IndexError, match=r"class 2 does not exist: the model has 2 classes"):
         cam(x, 2)
+
+
+@pytest.mark.parametrize("one", [lambda y: y, lambda y: y[:, 0]], ids=["(B, 1)", "(B,)"])
+def test_one_score_means_two_classes_however_it_is_asked(one: Any) -> None:
+    """Of two images, the first shall be no and the second yes: an index, labels, a contrast, all classes."""
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1))
+    x, cam = inputs(), HiResCAM(net, "0", output=one)
+    score = cam.explain(x, lambda y: y.sum(), **RAW).maps
+    expected = torch.stack([-score[0], score[1]])
+    for targets in ([0, 1], [[0], [1]], [[1, 0], [0, 1]], [[0.0], [1.0]]):
+        found = cam.explain(x, np.array(targets), **RAW)
+        torch.testing.assert_close(found.maps, expected)
+        assert found.classes == (0, 1)
+    weighed = cam.explain(x, torch.tensor([[0.5], [-2.0]]), **RAW)
+    torch.testing.assert_close(weighed.maps, torch.stack([0.5 * score[0], -2 * score[1]]))
+    assert weighed.classes == (None, None)
+    torch.testing.assert_close(cam.explain(x, contrast=(1, 0), **RAW).maps, score)
+    torch.testing.assert_close(cam.explain(x, contrast=(0, 1), **RAW).maps, -score)
+    every = cam.explain_each(x, **RAW)
+    torch.testing.assert_close(every.maps, torch.stack([-score, score], 1))
+    assert every.classes == ((0, 1), (0, 1))
+    with pytest.raises(IndexError, match=r"class 2 does not exist: the model has 2 classes"):
+        cam.explain(x, contrast=(2, 0))
+    with pytest.raises(ValueError, match=r"labels \(2, 3\) for 2 images and 2 classes"):
+        cam(x, np.zeros((2, 3)))
 
 
 def test_dict_outputs_of_the_tiny_network() -> None:

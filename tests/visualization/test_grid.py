@@ -102,10 +102,22 @@ def test_each_pixel_has_the_colour_of_its_strongest_concept() -> None:
     assert found[0, 5].tolist() == [64, 64, 140]  # half gray, half blue at 0.6
     assert np.array_equal(concepts, kept)
     with_legend = show_factorization_on_image(picture, concepts, concept_labels=["cat\ndog", "bird"])
-    assert with_legend.shape[0] == 4
-    assert with_legend.shape[1] > 20
+    assert with_legend.shape == (4, 12, 3)
     only = show_factorization_on_image(picture, concepts, image_weight=1.0)
     assert np.abs(only.astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(224, 224), (90, 400), (300, 60)])
+def test_the_legend_is_as_large_as_the_picture_and_nothing_of_it_leaves_it(size: tuple[int, int]) -> None:
+    """Every concept has its swatch, in their order; what is too long is shortened inside of the margin."""
+    picture, concepts = np.zeros((*size, 3)), np.ones((3, 4, 4)) / 2
+    labels = ["tabby:0.71\nEgyptian cat:0.20", "a name that is far too long for any picture: 0.50", "x"]
+    legend = show_factorization_on_image(picture, concepts, list(np.eye(3)), concept_labels=labels)[:, size[1] :]
+    assert legend.shape == (*size, 3)
+    tops = [np.nonzero((legend == 255 * np.eye(3)[index]).all(2).any(1))[0].min() for index in range(3)]
+    assert tops == sorted(set(tops))
+    assert (legend[:, -1] == 255).all()
+    assert (legend[tops[0] :, 30:] < 100).any()  # text
 
 
 def test_what_is_no_factorisation() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pytorch_grad_cam.data.pixels import bands_as_rgb, deprocess_image, preprocess_image
 from pytorch_grad_cam.engine.arrays import scale_accross_batch_and_channels, scale_cam_image
-from pytorch_grad_cam.visualization.overlay import heat_map, show_cam_on_image
+from pytorch_grad_cam.visualization.overlay import heat_map, show_cam_on_image, show_signed_cam_on_image
 
 
 @pytest.fixture
@@ -56,6 +56,21 @@ def test_a_map_of_another_size_covers_the_picture(picture: NDArray[np.uint8]) ->
     resized = cv2.resize(small.astype(np.float32), (9, 6), interpolation=cv2.INTER_LINEAR)
     difference = show_cam_on_image(picture, small).astype(int) - show_cam_on_image(picture, resized)
     assert np.abs(difference).max() <= 2  # at most one step of the colour map
+
+
+def test_a_mask_of_bytes_is_one_of_0_to_255(picture: NDArray[np.uint8]) -> None:
+    levels = np.random.default_rng(1).integers(0, 256, picture.shape[:2], dtype=np.uint8)
+    expected = show_cam_on_image(picture, levels.astype(np.float32) / 255)
+    for mask in (levels, torch.from_numpy(levels)):
+        assert np.array_equal(show_cam_on_image(picture, mask), expected)
+    assert np.array_equal(heat_map(levels), heat_map(levels / 255))
+    boxes = (levels > 100).astype(np.uint8)  # 0 and 1, with grad-cam too
+    assert np.array_equal(show_cam_on_image(picture, boxes), show_cam_on_image(picture, boxes.astype(float)))
+    assert np.array_equal(show_cam_on_image(picture, boxes > 0), show_cam_on_image(picture, boxes.astype(float)))
+    with pytest.raises(ValueError, match=r"mask must be in the range \[-1, 1\]"):
+        show_signed_cam_on_image(picture, levels)
+    with pytest.raises(ValueError, match=r"mask must be in the range \[0, 1\]"):
+        show_cam_on_image(picture, levels.astype(np.int64))
 
 
 def test_where_the_map_is_nan_the_picture_shows(picture: NDArray[np.uint8]) -> None:
@@ -142,7 +157,8 @@ def test_a_heat_map_alone() -> None:
 
 def test_signatures_of_the_contract() -> None:
     def defaults(function: object) -> dict[str, object]:
-        return {name: each.default for name, each in inspect.signature(function).parameters.items()}  # type: ignore[arg-type]
+        arguments = inspect.signature(function).parameters.items()  # type: ignore[arg-type]
+        return {name: each.default for name, each in arguments if each.kind is not each.KEYWORD_ONLY}  # those are ours
 
     empty = inspect.Parameter.empty
     assert defaults(show_cam_on_image) == {

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, GradCAM, LayerCAM
 from pytorch_grad_cam.engine.layout import frames_reshape_transform
-from pytorch_grad_cam.engine.restore import differentiable_rnns, without_cudnn
+from pytorch_grad_cam.engine.restore import differentiable_rnns
+from pytorch_grad_cam.engine.switches import without_cudnn
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
 from pytorch_grad_cam.visualization.video import save_gif, show_cam_on_video
 
@@ -170,9 +171,9 @@ UNFOLDED = partial(frames_reshape_transform, frames=FRAMES)
 @pytest.mark.parametrize("kind", [GradCAM, LayerCAM, AblationCAM])
 def test_folded_frames_give_the_maps_of_the_same_network_unfolded(kind: Any, video: Tensor) -> None:
     folding = network(recurrent=False)
-    found = kind(folding, folding.cnn, UNFOLDED)(video, 2)
+    found = kind(folding, "cnn", UNFOLDED)(video, 2)
     whole = AsVolume(folding).eval()
-    np.testing.assert_allclose(found, kind(whole, whole.cnn)(video, 2), atol=1e-5)
+    np.testing.assert_allclose(found, kind(whole, "cnn")(video, 2), atol=1e-5)
     assert found.shape == (2, FRAMES, 8, 10)
 
 
@@ -183,7 +184,7 @@ NO_FOLDING = {"cam"}  # needs a linear layer right after the pooling
 @pytest.mark.parametrize("name", [name for name in ANY_NETWORK if name not in NO_FOLDING])
 def test_every_method_explains_folded_frames_before_an_lstm(name: str, video: Tensor) -> None:
     model = network(recurrent=True)
-    cam = ANY_NETWORK[name].load()(model, model.cnn, UNFOLDED)
+    cam = ANY_NETWORK[name].load()(model, "cnn", UNFOLDED)
     for attribute in ("num_samples", "num_masks"):
         if hasattr(cam, attribute):
             setattr(cam, attribute, 2)
@@ -235,7 +236,7 @@ def test_only_recurrent_modules_run_without_cudnn_and_only_in_a_call(
     flag: list[tuple[str, bool]], video: Tensor
 ) -> None:
     model = network(recurrent=True)
-    cam = GradCAM(model, model.cnn, UNFOLDED)
+    cam = GradCAM(model, "cnn", UNFOLDED)
     cam(video, 0)
     assert set(flag) == {("Conv2d", True), ("LSTM", False), ("Linear", True)}
     assert torch.backends.cudnn.enabled
@@ -253,14 +254,14 @@ def test_only_recurrent_modules_run_without_cudnn_and_only_in_a_call(
     assert torch.backends.cudnn.enabled
     plain = network(recurrent=False)
     flag.clear()
-    GradCAM(plain, plain.cnn, UNFOLDED)(video, 0)
+    GradCAM(plain, "cnn", UNFOLDED)(video, 0)
     assert {on for _, on in flag} == {True}
 
 
 def test_a_flag_that_was_off_stays_off(flag: list[tuple[str, bool]], video: Tensor) -> None:
     torch.backends.cudnn.enabled = False
     model = network(recurrent=True)
-    GradCAM(model, model.cnn, UNFOLDED)(video, 0)
+    GradCAM(model, "cnn", UNFOLDED)(video, 0)
     assert not torch.backends.cudnn.enabled
 
 
@@ -296,6 +297,6 @@ def test_other_threads_use_cudnn_while_a_model_is_explained(flag: list[tuple[str
 @pytest.mark.gpu
 def test_an_lstm_in_evaluation_mode_is_explained_on_a_gpu(video: Tensor) -> None:
     model = network(recurrent=True)
-    on_cpu = GradCAM(model, model.cnn, UNFOLDED)(video, 0)
-    on_gpu = GradCAM(model.cuda(), model.cnn, UNFOLDED)(video, 0)
+    on_cpu = GradCAM(model, "cnn", UNFOLDED)(video, 0)
+    on_gpu = GradCAM(model.cuda(), "cnn", UNFOLDED)(video, 0)
     np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-3)

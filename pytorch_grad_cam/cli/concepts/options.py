@@ -12,6 +12,7 @@ from pytorch_grad_cam.cli.arguments import (
     add_network_arguments,
     add_output_dir,
     add_overwrite,
+    add_scores,
     positive_number,
 )
 from pytorch_grad_cam.runs.network_options import NetworkOptions
@@ -21,14 +22,19 @@ Feature Factorization): writes <output-dir>/<picture>_concepts.jpg, each place i
 and concepts.json. All pictures are looked at together, so a concept has the same colour in all of them."""
 
 
+_EXAMPLES = ("photos/ --components 5", "dog.jpg cat.jpg --model resnet18 --target-layer layer3")
+
+
 @dataclass(frozen=True)
 class ConceptsOptions(NetworkOptions):
     """How to split pictures into concepts; `parse` says what each means."""
 
     image_path: list[str]
+    page: int
     components: int
     top_k: int
     target_layer: str | None
+    scores: str | None
     seed: int
     output_dir: str
     image_weight: float
@@ -37,15 +43,17 @@ class ConceptsOptions(NetworkOptions):
 
 def parse(program: str, arguments: Sequence[str]) -> ConceptsOptions:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
-    parser = CommandParser(prog=program, description=_DESCRIPTION)
+    parser = CommandParser(_EXAMPLES, prog=program, description=_DESCRIPTION)
     add_image_path(parser)
     add_network_arguments(parser)
-    add = parser.add_argument_group("concepts").add_argument
+    concepts = parser.add_argument_group("concepts")
+    add = concepts.add_argument
     count = positive_number()
     add("--components", type=count, default=5, metavar="K", help="number of concepts (default: 5)")
     add("--top-k", type=count, default=2, metavar="N", help="classes that are named per concept (default: 2)")
     what = "dotted name, e.g. layer4 or features.-1 (default: the last with positions)"
     add("--target-layer", "--target-layers", metavar="LAYER", help=what)
+    add_scores(concepts)
     add("--seed", type=int, default=0, metavar="N", help="of the factorisation's start (default: 0)")
     group = parser.add_argument_group("output")
     add_output_dir(group)

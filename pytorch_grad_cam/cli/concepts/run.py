@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.cli.classes import check_categories, class_label, class_name, class_shares
+from pytorch_grad_cam.cli.classes import check_categories, class_label, class_name
 from pytorch_grad_cam.cli.concepts.options import ConceptsOptions
-from pytorch_grad_cam.cli.network import load_network, network_summary
+from pytorch_grad_cam.cli.network import advising, load_network, network_summary, read_scores
 from pytorch_grad_cam.cli.output import headed_lines, json_file, refuse_existing, written_files
 from pytorch_grad_cam.data.files import check_writable, write_bytes
 from pytorch_grad_cam.data.images import encoded_image, read_image
@@ -26,6 +26,8 @@ from pytorch_grad_cam.feature_factorization.decomposition import Concepts
 from pytorch_grad_cam.feature_factorization.deep_feature_factorization import DeepFeatureFactorization
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.score_kinds import ScoreKind
+from pytorch_grad_cam.targets.spec import class_scores
 from pytorch_grad_cam.visualization.overlay import concept_colours, show_factorization_on_image
 
 TABLE = "concepts.json"
@@ -58,14 +60,16 @@ def run(options: ConceptsOptions) -> int:
     if names_many(options.image_path) and not options.overwrite:
         refuse_existing(folder, [*map(_file_name, samples), TABLE])
     loaded, device = load_network(options)
-    images, unread = _read_images(samples, loaded, options.max_pixels)
+    images, unread = _read_images(samples, loaded, options)
     if not images:
         raise ValueError("; ".join(unread))
     inputs = torch.stack([image.inputs for image in images]).to(device)  # (B, C, h, w)
     layer = options.target_layer or next(iter(loaded.target_layers or [None]))
     factorization = DeepFeatureFactorization(loaded.model, layer, loaded.reshape_transform, seed=options.seed)
-    concepts = factorization.concepts(inputs, options.components)
-    classes = _concept_classes(factorization, loaded, inputs, concepts, options.top_k)
+    with advising(loaded, options, inputs):
+        concepts = factorization.concepts(inputs, options.components)
+    kind, loaded = read_scores(loaded, inputs[:1], options.scores)
+    classes = _concept_classes(factorization, loaded, kind, inputs, concepts, options.top_k)
     legend = _legend(concepts, classes, loaded)
     files = {
         _file_name(image.sample): _concepts_on_image(image.pixels, maps, loaded, options.image_weight, legend)
@@ -74,11 +78,13 @@ def run(options: ConceptsOptions) -> int:
     target_layer = factorization.target_layer
     assert target_layer is not None
     name = layer_name(loaded.model, target_layer)
-    head = {"model": loaded.source, "layer": name, "seed": options.seed}
+    head = {"model": loaded.source, "scores": kind and kind.record(), "layer": name, "seed": options.seed}
     files[TABLE] = json_file(head | _concept_table(concepts, classes, loaded, images))
     for file, content in files.items():
         write_bytes(folder / file, content)
     print(f"model:      {network_summary(loaded, (int(inputs.shape[2]), int(inputs.shape[3])))}")
+    if kind is not None:
+        print(f"scores:     {kind}")
     print(f"layer:      {name}{'' if layer else ' (chosen automatically)'}")
     print(*headed_lines("concepts", [text.replace("\n", ", ") for text in legend]), sep="\n")
     print(f"explained:  {100 * (1 - concepts.error**2):.1f} % of the activations' energy")
@@ -93,14 +99,14 @@ def _file_name(sample: Sample) -> str:
 
 
 def _read_images(
-    samples: Sequence[Sample], loaded: LoadedModel, max_pixels: int
+    samples: Sequence[Sample], loaded: LoadedModel, options: ConceptsOptions
 ) -> tuple[list[PreparedImage], list[str]]:
     """Read the images; of those that fail, or are not of the first one's size, say why."""
     images: list[PreparedImage] = []
     problems = []
     for sample in samples:
         try:
-            pixels = read_image(sample.path, max_pixels=max_pixels)
+            pixels = read_image(sample.path, max_pixels=options.max_pixels, page=options.page)
             inputs = loaded.preprocessing(pixels)
             if images and inputs.shape != images[0].inputs.shape:
                 raise ValueError(
@@ -115,7 +121,12 @@ def _read_images(
 
 
 def _concept_classes(
-    factorization: DeepFeatureFactorization, loaded: LoadedModel, inputs: Tensor, concepts: Concepts, count: int
+    factorization: DeepFeatureFactorization,
+    loaded: LoadedModel,
+    kind: ScoreKind | None,
+    inputs: Tensor,
+    concepts: Concepts,
+    count: int,
 ) -> list[ConceptClasses]:
     """Return which classes each concept speaks for; nothing for a network that is no classifier."""
     try:
@@ -124,9 +135,9 @@ def _concept_classes(
         print(f"note: the concepts have no names: {in_one_line(error)}", file=sys.stderr)
         return [None for _ in concepts.vectors]
     check_categories(outputs, loaded.categories)
-    if not isinstance(outputs, Tensor):
+    if kind is None:
         return [None for _ in concepts.vectors]
-    return [class_shares(row[None], loaded, count) for row in outputs]
+    return [kind.seen(scores, count) for scores in class_scores(outputs, "concepts are named")[0]]
 
 
 def _legend(concepts: Concepts, classes: Sequence[ConceptClasses], loaded: LoadedModel) -> list[str]:

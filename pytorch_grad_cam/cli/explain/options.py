@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import argparse
+import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
+    TASKS,
     CommandParser,
     add_image_path,
     add_image_weight,
     add_network_arguments,
     add_output_dir,
     add_overwrite,
+    add_scores,
     argument_type,
     fraction,
     positive_number,
+    share_below_one,
     whole_number,
 )
 from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.method_names import chosen_methods, method_or_all
+from pytorch_grad_cam.common.drawing_names import BLENDS, COLORMAPS, PERCEPTUAL, SIGNED_COLORMAPS, Blend
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
-TASKS = ("classification", "segmentation", "detection")
+LAYOUTS = ("yolov5", "yolov8", "yolo26", "detr")  # as in targets.detector_layouts, which loads torch
 # What can be saved, and what for.
 KINDS = {
     "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
     "contact_sheet.jpg",
-    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map",
+    "figure": "<name>_figure.png, for papers and slides: picture, overlay and map with a colour bar and a title",
+    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map; of several methods "
+    "the first, being the same, is guided_gb.jpg",
     "heatmap": "<name>_heatmap.png, the map alone; gray where the network never looked",
     "npy": "<name>_cam.npy, float32 (H, W) in the picture's pixels; NaN where the network never looked",
     "boxes": "<name>_boxes.jpg and <name>_boxes.json, around what the map points at",
@@ -39,42 +48,54 @@ FILES = """  <name> is <method> or, if several classes are asked for, <method>_<
   lie in the output folder itself; a folder, a pattern or several pictures get a folder for each picture.
   --save takes:
 """ + "\n".join(f"  {kind:10}{what}" for kind, what in KINDS.items())
-# OpenCV's, in lower case and without COLORMAP_.
-COLORMAPS = (
-    "jet", "turbo", "viridis", "inferno", "magma", "plasma", "cividis", "parula", "hot", "bone", "rainbow", "ocean",
-    "winter", "summer", "autumn", "spring", "cool", "hsv", "pink", "twilight", "twilight_shifted", "deepgreen",
-)  # fmt: skip
-EXAMPLES = """examples:
-  %(prog)s --image-path dog.jpg
-  %(prog)s --image-path dog.jpg --model resnet18 --method layercam --target "tiger cat"
-  %(prog)s --image-path dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"
-  %(prog)s --image-path dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4
-  %(prog)s --image-path dog.jpg --model mypackage.nets:build --size 96 --target 3
-  %(prog)s --image-path street.jpg --model fasterrcnn_resnet50_fpn --target car
-  %(prog)s --image-path photos/ more/*.png --method gradcam layercam --target top-3 --save overlay json
-"""
+EXAMPLES = (
+    "dog.jpg",
+    'dog.jpg --model resnet18 --method layercam --target "tiger cat"',
+    'dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"',
+    "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
+    "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
+    "dog.jpg --save figure --blend alpha --colormap viridis",
+    "dog.jpg --method gradcam layercam --layer-sweep",
+    "street.jpg --model yolo11n.pt --trust-pickle --target car",
+    "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
+)
 
 
 @dataclass(frozen=True)
 class ExplainOptions(NetworkOptions):
-    """What to draw of what; `_add_explanation_arguments` and `_add_output_arguments` say what each means."""
+    """What to draw of what; `add_explanation_arguments` and `add_output_arguments` say what each means."""
 
     image_path: list[str]
+    page: int
     method: list[str]
     target: list[str]
     contrast: list[str] | None
     against: bool
+    signed: bool
     task: str | None
+    read: str | None
+    output: int | str | None
+    forward_kwargs: list[tuple[str, Any]] | None
+    scores: str | None
     target_layers: list[str] | None
     eigen_smooth: bool
     aug_smooth: bool
     batch_size: int | None
     num_samples: int | None
     noise_level: float | None
+    max_passes: int | None
+    budget: float | None
     seed: int
+    head_fusion: str | None
+    discard_ratio: float | None
+    layer_sweep: bool
+    attention_grid: bool
+    labels: str | None
     output_dir: str
     save: list[str] | None
     colormap: str
+    blend: Blend
+    dark: bool
     image_weight: float
     box_threshold: float | str
     overwrite: bool
@@ -88,33 +109,38 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
         parser.error("--contrast takes the place of --target; give one of the two")
     if options["contrast"] and options["against"]:
         parser.error("--contrast with --against is the contrast the other way round; exchange its two classes")
+    if options["signed"] and (options["contrast"] or options["against"]):
+        parser.error("--signed shows for and against in one map; it goes with neither --contrast nor --against")
     if "guided" in (options["save"] or []) and (options["contrast"] or options["against"]):
         parser.error("--save guided shows what speaks for one class; it goes with neither --contrast nor --against")
     return ExplainOptions(**options | {"method": chosen_methods(options["method"])})
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    methods = "\n".join(f"  {method.name:20}{method.summary}" for method in METHODS.values())
+    methods = textwrap.fill(", ".join(METHODS), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     commands = "\n".join(f"  {command.name:20}{command.summary}" for command in COMMANDS.values())
     parser = CommandParser(
         prog=program,
-        usage="%(prog)s [COMMAND] --image-path PICTURE [...] [options]",
+        examples=EXAMPLES,
+        usage="%(prog)s [COMMAND] PICTURE [...] [options]",
         description="Show which parts of a picture speak for a class: writes <output-dir>/<method>_cam.jpg.",
-        epilog=f"commands:\n{commands}\n\nmethods:\n{methods}\n\nfiles:\n{FILES}\n\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"commands, behind which --help lists the options of each:\n{commands}\n\n"
+        f"methods (the command methods says what each highlights, and what it costs):\n{methods}\n\nfiles:\n{FILES}",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)
     add_network_arguments(parser)
-    _add_explanation_arguments(parser)
-    _add_output_arguments(parser)
+    add_explanation_arguments(parser)
+    add_sweep_arguments(parser)
+    add_output_arguments(parser)
     return parser
 
 
-def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
+def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
-    add = parser.add_argument_group("explanation").add_argument
-    what = "see below; several, or all that ask for no special network (default: gradcam)"
+    group = parser.add_argument_group("explanation")
+    add = group.add_argument
+    what = "see below; several, or all (default: gradcam)"
     add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
     add(
         "--target",
@@ -122,56 +148,113 @@ def _add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="CLASS",
-        help="index or name of a class to explain, or top-3 for the three predicted first; several, too "
-        "(default: the top class)",
+        help="index or name, or top-3; several, too (default: the top class)",
     )
-    what = "what speaks for class A rather than class B: red for A, blue for B; takes the place of --target"
+    what = "what speaks for A (red) rather than B (blue); no --target"
     add("--contrast", nargs=2, metavar=("A", "B"), help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
+    what = "what speaks for (red) and against the class (blue) in one map"
+    add("--signed", action="store_true", help=what)
     add(
         "--task",
         choices=TASKS,
-        help="what the network does, if it is your own: segmentation explains the predicted region of a class, "
-        "detection each object that is found, with its box (default: what the network is known for)",
+        metavar="TASK",
+        help="classification, segmentation (regions of a class) or detection (objects), if the network is your own",
     )
-    what = "dotted names, e.g. layer4 or features.-1; several are averaged (default: the last with positions)"
+    what = "form of a detector's output: yolov5 (N, 5 + M), yolov8 (4 + M, N), yolo26 (N, 6) or detr"
+    add("--read", choices=LAYOUTS, metavar="FORM", help=what)
+    what = "of the network's output: an index, a key or an attribute"
+    add("--output", type=_number_or_text, metavar="PART", help=what)
+    what = "of the network's forward, e.g. interpolate_pos_encoding=true"
+    add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
+    add_scores(group)
+    what = "e.g. layer4 or features.-1; several are averaged"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
-    what = "changed inputs per forward pass, at most, for scorecam, ablationcam and the like"
+    what = "changed inputs per forward pass, for scorecam and the like"
     add("--batch-size", type=positive_number("inputs"), metavar="N", help=what)
-    what = "noisy copies for smoothgrad and the like (default: 25), masks for rise (default: 1000)"
+    what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
     add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
-    what = "noise for smoothgrad and the like, as a share of the picture's range (default: 0.15)"
+    what = "for smoothgrad and the like, a share of the range (default: 0.15)"
     add("--noise-level", type=fraction, metavar="X", help=what)
+    what = "work per map; dear methods take fewer samples, or are left out"
+    add("--max-passes", type=positive_number("passes"), metavar="N", help=what)
+    what = "for all maps together, e.g. 60s or 5m; likewise"
+    add("--budget", type=argument_type(_seconds), metavar="TIME", help=what)
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
 
-def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is drawn beside the maps, and what attention is made of."""
+    add = parser.add_argument_group("sweeps, attention and labels").add_argument
+    what = "layers.jpg: the same class at every stage, or at each target layer"
+    add("--layer-sweep", action="store_true", help=what)
+    what = "attention.jpg: where each head of a vision transformer looks"
+    add("--attention-grid", action="store_true", help=what)
+    what = "of heads in attentionrollout: mean, max or min (default: mean)"
+    add("--head-fusion", choices=("mean", "max", "min"), metavar="HOW", help=what)
+    what = "share of attention that attentionrollout leaves out (default: 0)"
+    add("--discard-ratio", type=share_below_one, metavar="X", help=what)
+    what = "marks right predictions: 'folders' (named by the class), or a CSV file with lines PICTURE,CLASS"
+    add("--labels", metavar="LABELS", help=what)
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
     add_output_dir(group)
-    what = "what to write: " + ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
+    what = ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
     group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
-    what = f"{', '.join(COLORMAPS[:4])} or another of OpenCV's (default: jet)"
+    what = (
+        f"jet (default), turbo ...; safe for the colour-blind and in gray print: {', '.join(PERCEPTUAL)}; signed: "
+        f"{' (default) or '.join(SIGNED_COLORMAPS)}, safe for the colour-blind"
+    )
     group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
+    what = "classic (default), alpha (as opaque as the map is strong) or contour (lines)"
+    group.add_argument("--blend", choices=list(BLENDS), default="classic", metavar="HOW", help=what)
+    group.add_argument("--dark", action="store_true", help="figures on a dark ground")
     add_image_weight(group, default=0.5)
     group.add_argument(
         "--box-threshold",
         type=argument_type(_threshold),
         default=0.5,
         metavar="T",
-        help="boxes lie around what exceeds this share of the map's maximum, or p90: its 90th percentile, or otsu "
-        "(default: 0.5)",
+        help="of boxes: share of the maximum, p90 or otsu (default: 0.5)",
     )
     add_overwrite(group)
 
 
 def _colormap(text: str) -> str:
     name = text.lower().removeprefix("colormap_")
-    if name not in COLORMAPS:
-        raise ValueError(f"unknown colormap {text!r}; known: {', '.join(COLORMAPS)}")
+    if name not in (*COLORMAPS, *SIGNED_COLORMAPS):
+        raise ValueError(f"unknown colormap {text!r}; known: {', '.join((*COLORMAPS, *SIGNED_COLORMAPS))}")
     return name
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def _keyword(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"{text!r} is no argument; write NAME=VALUE, e.g. interpolate_pos_encoding=true")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:].lower()
+    try:
+        value = float(number) * {"s": 1, "m": 60, "h": 3600}[unit] if unit.isalpha() else float(text)
+    except (KeyError, ValueError):
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{text!r} is no time; give one such as 60s, 5m or 1h")
+    return value
 
 
 def _threshold(text: str) -> float | str:

@@ -19,6 +19,7 @@ from pytorch_grad_cam.cli.method_names import ALL, chosen_methods, special_metho
 from pytorch_grad_cam.cli.output import headed_lines
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.score_kinds import NONE, STATED
 
 _MOST_NAMES = 8  # in a line
 
@@ -28,14 +29,20 @@ def in_full(maps: Sequence[MapResult], loaded: LoadedModel, automatic_layer: boo
     yield from _predicted(maps[0], loaded)
     yield from _explained(maps, loaded)
     yield from _methods(maps)
-    yield _layers(maps, automatic_layer)
+    yield from _layers(maps, automatic_layer)
 
 
 def in_brief(source: str, maps: Sequence[MapResult], loaded: LoadedModel, folder: Path, files: int) -> str:
     """Say the same in one line, for one of many pictures."""
-    classes = predictions(maps[0].outputs, loaded, 1) or []
-    seen = ", ".join(f"{class_label(index, loaded.categories)} {100 * share:.1f} %" for index, share in classes)
+    classes = predictions(maps[0].outputs, loaded, maps[0].kind, 1) or []
+    seen = ", ".join(f"{class_label(index, loaded.categories)} {_share(maps[0], share)}" for index, share in classes)
     return f"{source}: {seen or 'no class'}; {files} file{'s' if files != 1 else ''} in {folder}"
+
+
+def seen_share(share: float) -> Iterator[str]:
+    """Say how much of the picture the network saw, unless it saw all of it."""
+    if share < 1:
+        yield f"seen:       {100 * share:.0f} % of the picture, its centre (--squash or --pad shows all of it)\n"
 
 
 def problems(maps: Sequence[MapResult], loaded: LoadedModel) -> list[str]:
@@ -59,10 +66,39 @@ def notes(maps: Sequence[MapResult]) -> Iterator[str]:
 
 def _predicted(result: MapResult, loaded: LoadedModel) -> Iterator[str]:
     """Say what the network sees in the picture."""
-    shares = predictions(result.outputs, loaded, MOST_PREDICTIONS)
+    shares = predictions(result.outputs, loaded, result.kind, MOST_PREDICTIONS)
     if shares is not None:
-        lines = [f"{100 * share:5.1f} %  {class_label(index, loaded.categories)}" for index, share in shares]
+        lines = [f"{_share(result, share):>7}  {class_label(index, loaded.categories)}" for index, share in shares]
         yield from headed_lines("predicted", lines or ["no class above 50 %"])
+    if result.kind is not None:
+        yield f"scores:     {result.kind}{'' if result.kind.reason == STATED else '; --scores says otherwise'}"
+
+
+def _share(result: MapResult, share: float) -> str:
+    """Write a share of one, or a number that is none."""
+    return f"{share:.4g}" if _is_number(result) else f"{100 * share:.1f} %"
+
+
+def _why_this_one(result: MapResult, loaded: LoadedModel) -> str:
+    """Say why this class is explained where none was asked for."""
+    if _is_one_score(result):
+        return " (the network's one score)"
+    if loaded.task != "segmentation":
+        return " (the top class)"
+    seen = predictions(result.outputs, loaded, None, 1) or []
+    if [index for index, _ in seen] == [result.category]:
+        return " (the largest region)"
+    background = class_label(0, loaded.categories)
+    return f" (the largest region but {background}, which mostly is the background; --target 0 explains that)"
+
+
+def _is_number(result: MapResult) -> bool:
+    """Say whether the network's scores are numbers that mean no share."""
+    return result.kind is not None and result.kind.name == NONE
+
+
+def _is_one_score(result: MapResult) -> bool:
+    return result.kind is not None and result.kind.count == 1
 
 
 def _explained(maps: Sequence[MapResult], loaded: LoadedModel) -> Iterator[str]:
@@ -70,15 +106,17 @@ def _explained(maps: Sequence[MapResult], loaded: LoadedModel) -> Iterator[str]:
     named = dict.fromkeys(result.target for result in maps)
     targets = [target for target in named if isinstance(target, (DetectedObjectTarget, ClassContrast))]
     classes = dict.fromkeys(result.category for result in maps if result.category is not None)
+    if _is_one_score(maps[0]) and _is_number(maps[0]) and list(named) == [None]:
+        yield "explained:  the network's one output"
+        return
     if not classes:
         summary = METHODS[maps[0].method].summary
-        what = f"no class; {summary}" if maps[0].score is None else "the network's one output"
-        yield f"explained:  {what}"
+        yield f"explained:  no class; {summary}"
         return
     names = [target.name(loaded.categories) for target in targets]
     names = names or [class_label(index, loaded.categories) for index in classes]
     against = "what speaks against " if any(result.against for result in maps) else ""
-    top = " (the top class)" if list(named) == [None] else ""
+    top = _why_this_one(maps[0], loaded) if list(named) == [None] else ""
     yield from headed_lines("explained", [against + name + top for name in names])
     for target in targets:
         if isinstance(target, ClassContrast):
@@ -96,13 +134,21 @@ def _methods(maps: Sequence[MapResult]) -> Iterator[str]:
         yield f"not run:    {left_out}; they need what is in brackets, name them with --method"
 
 
-def _layers(maps: Sequence[MapResult], automatic_layer: bool) -> str:
-    """Say where the methods looked."""
-    at_layers = [result.layers for result in maps if result.layers != (INPUT,)]
-    layers = min(at_layers, key=len, default=())  # FullGrad looks at all of them
-    if not layers:
-        return "layer:      none, the picture itself"
-    return f"layer:      {_shortened(layers)}{' (chosen automatically)' if automatic_layer else ''}"
+def _layers(maps: Sequence[MapResult], automatic_layer: bool) -> Iterator[str]:
+    """Say where the methods looked, each where it did if they did not look at the same."""
+    methods: dict[str, list[str]] = {}  # by where
+    for result in maps:
+        where = "none, the picture itself"
+        if result.layers != (INPUT,):
+            several = ", one for each scale" if len(result.layers) > 1 else ""
+            how = f" (chosen automatically{several})" if automatic_layer and result.uses_layers else ""
+            where = _shortened(result.layers) + how
+        if result.method not in methods.setdefault(where, []):
+            methods[where].append(result.method)
+    if len(methods) == 1:
+        yield from headed_lines("layer", list(methods))
+    else:
+        yield from headed_lines("layer", [f"{where}: {_shortened(names)}" for where, names in methods.items()])
 
 
 def _shortened(names: Sequence[str]) -> str:

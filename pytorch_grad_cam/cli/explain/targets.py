@@ -15,19 +15,22 @@ from pytorch_grad_cam.cli.classes import (
     class_indices,
     class_label,
     class_name,
-    class_shares,
-    find_class,
+    picture_scores,
 )
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.engine.boxes import Box
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.class_names import find_class
 from pytorch_grad_cam.targets.classification import Target
-from pytorch_grad_cam.targets.detection import DetectedObject, detected_objects
+from pytorch_grad_cam.targets.detection import DetectedObject, as_detections, detected_objects
+from pytorch_grad_cam.targets.detector_layouts import LAYOUTS, reader_for
+from pytorch_grad_cam.targets.score_kinds import NONE, ScoreKind
 from pytorch_grad_cam.targets.segmentation import dense_scores, predicted_classes
 
 MOST_PREDICTIONS = 5  # classes that are listed
+MOST_LOOKED_AT = 300  # objects of a head that suppresses none of its boxes itself
 MOST_OBJECTS = 8  # that are explained without being asked for one by one
 MIN_SCORE = 0.5  # of an object that counts without being asked for
 
@@ -92,21 +95,28 @@ def parse_contrast(texts: Sequence[str] | None, categories: tuple[str, ...] | No
     return ClassContrast(first, second)
 
 
-def image_targets(loaded: LoadedModel, choices: Sequence[ClassChoice], outputs: Any) -> list[ImageTarget]:
-    """Return what is explained of one picture, by the network's outputs for it.
+def image_targets(
+    loaded: LoadedModel,
+    kind: ScoreKind | None,
+    choices: Sequence[ClassChoice],
+    outputs: Any,
+    seen: tuple[int, int],
+) -> list[ImageTarget]:
+    """Return what is explained of one picture, by the network's outputs for it; it sees height and width ``seen``.
 
     Raises:
         ValueError: if the network does not do its task, or finds nothing of what was named.
     """
-    check_task(outputs, loaded.task)
+    check_task(outputs, loaded)
     if loaded.task == "detection":
-        objects = _chosen_objects(outputs, choices, loaded.categories)
+        objects = _chosen_objects(outputs, choices, loaded, seen)
         return [DetectedObjectTarget(number, detected) for number, detected in enumerate(objects, 1)]
     if not choices:
         return [None]
     if loaded.task == "segmentation":
         return list(_predicted_regions(outputs, choices, loaded.categories))
-    return list(class_indices(choices, outputs))
+    scores = picture_scores(outputs)
+    return list(class_indices(choices, scores if kind is None or scores is None else kind.shares(scores)))
 
 
 def method_target(target: ImageTarget) -> int | Target | None:
@@ -123,10 +133,27 @@ def target_label(target: ImageTarget, categories: tuple[str, ...] | None) -> str
     return "" if target is None else class_label(target, categories)
 
 
+def shared_label(
+    category: int | None, target: ImageTarget, outputs: Any, kind: ScoreKind | None, categories: tuple[str, ...] | None
+) -> str:
+    """Write a target and, of a class of a classifier, its share; ``category`` is the class that was explained."""
+    label = target_label(category if target is None else target, categories)
+    share = None if isinstance(target, ClassContrast) else class_share(category, outputs, kind)
+    return label if share is None else f"{label} {100 * share:.1f} %"
+
+
+def class_share(category: int | None, outputs: Any, kind: ScoreKind | None) -> float | None:
+    """Return the share of a class in the first picture's outputs; None where there are no shares of classes."""
+    scores = picture_scores(outputs) if kind is not None and kind.name != NONE else None
+    if kind is None or scores is None or category is None:
+        return None
+    return float(kind.shares(scores)[category])
+
+
 def _predicted_regions(outputs: Any, choices: Sequence[ClassChoice], categories: tuple[str, ...] | None) -> list[int]:
     """Return the chosen classes that are predicted somewhere; one that was named must be, if the network has it."""
     shares = _area_shares(outputs)
-    indices = class_indices(choices, shares[None])
+    indices = class_indices(choices, shares)
     named = {choice for choice in choices if isinstance(choice, int)}
     for index in named:
         if index < len(shares) and not shares[index]:
@@ -135,10 +162,10 @@ def _predicted_regions(outputs: Any, choices: Sequence[ClassChoice], categories:
 
 
 def _chosen_objects(
-    outputs: Any, choices: Sequence[ClassChoice], categories: tuple[str, ...] | None
+    outputs: Any, choices: Sequence[ClassChoice], loaded: LoadedModel, seen: tuple[int, int]
 ) -> list[DetectedObject]:
     """Return the objects of the chosen classes, each once; those that the detector is sure of if none was chosen."""
-    objects = detected_objects(one_image(outputs, 0, 1), 0.0)
+    objects = _objects(outputs, loaded, 0.0, MOST_LOOKED_AT, seen)
     if not objects:
         raise ValueError("the detector finds no object in the picture, so there is none to explain; is it trained?")
     if not choices:
@@ -150,7 +177,7 @@ def _chosen_objects(
             continue
         same = [detected for detected in objects if detected.category == choice]
         if not same:
-            raise _absent("detector", choice, [detected.category for detected in objects], categories)
+            raise _absent("detector", choice, [detected.category for detected in objects], loaded.categories)
         chosen += [detected for detected in same if detected.score >= MIN_SCORE][:MOST_OBJECTS] or same[:1]
     return list(dict.fromkeys(chosen))
 
@@ -166,26 +193,32 @@ def _class_in_words(index: int, categories: tuple[str, ...] | None) -> str:
     return f"class {index}" if name is None else name
 
 
-def predictions(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
-    """Return what the network sees: classes with their probabilities or areas, or objects with their scores.
+def predictions(
+    outputs: Any, loaded: LoadedModel, kind: ScoreKind | None, count: int
+) -> list[tuple[int, float]] | None:
+    """Return what the network sees: classes with their shares or areas, or objects with their scores.
 
-    At most ``count``, index and share in 0..1, the highest first; None if there is nothing of that kind.
+    At most ``count``, index and share in 0..1 (of the kind "none": the number itself), the highest first; None if there
+    is nothing of that kind.
     """
-    return _regions_or_objects(outputs, loaded.task, count) or class_shares(outputs, loaded, count)
+    seen = _regions_or_objects(outputs, loaded, count)
+    scores = None if seen or kind is None else picture_scores(outputs)
+    return seen if scores is None or kind is None else kind.seen(scores, count)
 
 
-def check_task(outputs: Any, task: str) -> None:
+def check_task(outputs: Any, loaded: LoadedModel) -> None:
     """Refuse a task that the network was not made for.
 
     Raises:
         ValueError: if its outputs are others.
     """
     try:
-        _regions_or_objects(outputs, task, 1)
+        _regions_or_objects(outputs, loaded, 1)
     except NoScoresError as error:
-        raise ValueError(
-            f"this network does no {task}: {error.problem}; leave out --task, or choose a network for it with --model"
-        ) from error
+        advice = "leave out --task, or choose a network for it with --model"
+        if loaded.task == "detection":
+            advice += f"; if it is a detector, say how its output is laid out: --read {'|'.join(LAYOUTS)}"
+        raise ValueError(f"this network does no {loaded.task}: {error.problem}; {advice}") from error
 
 
 def _area_shares(outputs: Any) -> Tensor:
@@ -195,13 +228,21 @@ def _area_shares(outputs: Any) -> Tensor:
     return predicted.bincount(minlength=max(2, len(scores))) / len(predicted)
 
 
-def _regions_or_objects(outputs: Any, task: str, count: int) -> list[tuple[int, float]] | None:
+def _objects(
+    outputs: Any, loaded: LoadedModel, least_score: float, at_most: int | None, seen: tuple[int, int] | None = None
+) -> list[DetectedObject]:
+    """Return what a detector finds in one picture, in the form that is known or was said."""
+    read = reader_for(outputs, loaded.read, seen) or as_detections
+    return detected_objects(one_image(outputs, 0, 1), least_score, at_most, read)
+
+
+def _regions_or_objects(outputs: Any, loaded: LoadedModel, count: int) -> list[tuple[int, float]] | None:
     """Return what a segmentation network or detector sees; None if it is no such network."""
-    if task == "segmentation":
+    if loaded.task == "segmentation":
         shares = _area_shares(outputs)
         largest = shares.topk(min(count, len(shares))).indices.tolist()
         return [(index, float(shares[index])) for index in largest if shares[index] > 0]
-    if task == "detection":
-        objects = detected_objects(one_image(outputs, 0, 1), MIN_SCORE, count)
+    if loaded.task == "detection":
+        objects = _objects(outputs, loaded, MIN_SCORE, count)
         return [(detected.category, detected.score) for detected in objects]
     return None

@@ -39,6 +39,13 @@ def parse(program: str, arguments: Sequence[str]) -> NncOptions:
     return NncOptions(command=command.name, **options)
 
 
+# What is typed behind the name of a command, by whether it takes a dataset.
+_EXAMPLES = {
+    False: ["-i a.png -c 3", "-m results.nnp -i a.png -c 3 -o map.png --style nnc"],
+    True: ["", "-m results.nnp -i output_result.csv -o maps.csv"],
+}
+
+
 def _refuse_command(program: str, arguments: Sequence[str]) -> NoReturn:
     """Show the commands if that is asked for, else say what to do about a first word that is none."""
     commands = "\n".join(f"  {command.name:20}{command.summary}" for command in CONSOLE_COMMANDS.values())
@@ -47,7 +54,6 @@ def _refuse_command(program: str, arguments: Sequence[str]) -> NoReturn:
         usage="%(prog)s COMMAND [options]",
         description="The XAI plug-ins of Neural Network Console, with their options, for a .nnp or any other network.",
         epilog=f"commands:\n{commands}\n\n%(prog)s COMMAND --help lists the options.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_known_args([word for word in arguments[:1] if word in ("-h", "--help")])
     word = arguments[0] if arguments else ""
@@ -63,8 +69,8 @@ def _command_parser(program: str, command: ConsoleCommand) -> argparse.ArgumentP
     parser = CommandParser(
         prog=f"{program} {command.name}",
         description=f"{command.summary}, with the options of the plug-in of Neural Network Console.",
+        examples=_EXAMPLES[command.batch],
         epilog=(f"{_BATCH.format(column=column)}\n\n" if command.batch else "") + _EPILOG.format(nnc=nnc_style),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_plug_in_arguments(parser.add_argument_group("plug-in"), command)
     _add_own_arguments(parser.add_argument_group("ours"), command)

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.models.archives import open_archive
 from pytorch_grad_cam.models.loaded import LoadedModel, in_evaluation
 from pytorch_grad_cam.models.nnp.build import build
 from pytorch_grad_cam.models.nnp.limits import FREE_RATIO, MAX_MEMBERS, MAX_RATIO, MAX_TEXT, MAX_WEIGHTS
@@ -61,8 +62,7 @@ def load_nnp(path: str | Path, weights: None = None, trust_pickle: bool = False)
         _preprocessing_for_network(model),
         target_layers=None if model.last_convolution is None else (model.last_convolution,),
         source=f"{path}, network {plan.network.name}",
-        multi_label=model.closing == "Sigmoid",
-        probabilities=model.closing in ("Sigmoid", "Softmax"),
+        scores="multi-label" if model.closing == "Sigmoid" else None,
     )
 
 
@@ -78,7 +78,7 @@ def _read_container(path: Path) -> tuple[list[str], list[tuple[str, bytes]]]:
     """Return the network texts, and name and bytes of each file of weights; nothing is unpacked to the disk."""
     check_file(path, "network file")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             return _read_members(archive, path)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise ValueError(

@@ -1,0 +1,1 @@
+"""The commands for what is no picture: volumes, signals and video."""

@@ -1,0 +1,145 @@
+"""One row on one batch: its maps, what they cost, and every metric of them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pytorch_grad_cam.evaluation.batches import ImageBatch
+from pytorch_grad_cam.evaluation.candidates import Candidate
+from pytorch_grad_cam.evaluation.passes import with_cost
+from pytorch_grad_cam.metrics.case import Case
+from pytorch_grad_cam.metrics.metric import DataSetMetric, Metric
+from pytorch_grad_cam.metrics.references import uniform_maps
+from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.classification import Target, category_of
+
+Scoring = Literal["softmax", "sigmoid", "raw"]
+SCORINGS = ("softmax", "sigmoid", "raw")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured, and how."""
+
+    metrics: Mapping[str, Metric]
+    seed: int
+    batch_size: int
+    score: Scoring
+    thumbnails: int  # side of the small maps that are kept; 0: none
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORINGS:
+            raise ValueError(f"score={self.score!r} is unknown; give one of {', '.join(map(repr, SCORINGS))}")
+
+
+@dataclass(frozen=True)
+class SigmoidTarget:
+    """The probability of a yes, of a target that is a logit."""
+
+    logit: Target
+
+    @property
+    def category(self) -> Any:
+        return category_of(self.logit)
+
+    def __call__(self, model_output: Any) -> Tensor:
+        return self.logit(model_output).sigmoid()
+
+
+def scored_case(model: Any, batch: ImageBatch, measurement: Measurement) -> Case:
+    """Return the case that the rows of a batch share; its own maps are nobody's."""
+    case = Case(
+        batch.inputs,
+        uniform_maps(batch.inputs),
+        batch.targets,
+        model,
+        masks=batch.masks,
+        boxes=batch.boxes,
+        batch_size=measurement.batch_size,
+        seed=measurement.seed,
+    )
+    if measurement.score != "softmax" and not _are_callables(batch.targets):
+        as_scored = SigmoidTarget if measurement.score == "sigmoid" else _as_it_is
+        case.targets = [as_scored(target) for target in case.explained_targets]
+    return case
+
+
+def measure(row: Candidate, case: Case, measurement: Measurement, first: int) -> dict[str, Any]:
+    """Explain the images of a case and measure the maps.
+
+    Args:
+        row: what explains.
+        case: of the batch.
+        measurement: what is measured.
+        first: number of the first image.
+
+    Returns:
+        What `Comparison` is made of, as JSON can write it. A method that fails has the reason and nothing else.
+    """
+
+    def explain(inputs: Tensor, targets: Sequence[Target], model: Any) -> Any:
+        return row.maps(inputs, targets, model, first)
+
+    try:
+        row.fix(case.inputs)
+        maps, cost = with_cost(case.model, lambda: explain(case.inputs, case.explained_targets, case.model))
+        own = case.with_maps(maps, explain)
+    except Exception as error:  # of a method that does not suit the network: the others do
+        return {"reason": in_one_line(error)}
+    values: dict[str, Any] = {}
+    statistics: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    for label, metric in measurement.metrics.items():
+        if metric.joint:  # of groups, see `evaluation.groups`
+            continue
+        try:
+            found = metric.statistics(own)
+            values[label] = metric.of_statistics(found).tolist()
+            if isinstance(metric, DataSetMetric):
+                statistics[label] = found.tolist()
+        except Exception as error:  # as above
+            reasons[label] = in_one_line(error)
+    return {
+        "layers": list(row.layers),
+        "forward": cost.forward,
+        "backward": cost.backward,
+        "seconds": cost.seconds,
+        "maps": len(own.maps),
+        "values": values,
+        "statistics": statistics,
+        "reasons": reasons,
+        "thumbnails": [_thumbnail(map, measurement.thumbnails) for map in own.unit_maps]
+        if measurement.thumbnails and own.maps.ndim == 3
+        else None,
+    }
+
+
+def _thumbnail(map: Tensor, side: int) -> str | None:
+    """Return a small gray PNG of a map in [0, 1], as text; None for a map with NaN."""
+    import cv2
+
+    if not bool(map.isfinite().all()):
+        return None
+    height, width = map.shape
+    scale = min(1.0, side / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = F.interpolate(map[None, None].float(), size, mode="area")[0, 0]
+    pixels = (small.clamp(0, 1) * 255).round().byte().cpu().numpy()
+    return base64.b64encode(cv2.imencode(".png", np.ascontiguousarray(pixels))[1].tobytes()).decode()
+
+
+def _as_it_is(target: Target) -> Target:
+    return target
+
+
+def _are_callables(targets: Any) -> bool:
+    listed = targets if isinstance(targets, Sequence) else [targets]
+    return all(map(callable, listed)) and not isinstance(targets, torch.Tensor)
