@@ -87,13 +87,13 @@ def beside() -> list[tuple[str, tuple[Metric, ...], int, dict[str, Any]]]:
     size, samples = 3 * SIDE**2, 16
     quantus = {"metric": "quantus", "options": {"perturb_baseline": 0.0}}
     changes = torch.randn(samples, 1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
-    flipping = {**quantus["options"], "features_in_step": -(-size // 28)}
+    flipping = {**quantus["options"], "features_in_step": size // 21}
     subsets = {**quantus["options"], "nr_runs": 32, "subset_size": size // 5}
     curves = {"metric": "torchcam", "name": "DeletionInsertionMetric", "options": {"steps": 28, "batch_size": BATCH}}
     return [
         (
-            "Quantus PixelFlipping, 28 steps",
-            (PixelFlippingMoRF(),),
+            "Quantus PixelFlipping, 21 steps",
+            (PixelFlippingMoRF(21),),
             1,
             quantus | {"name": "PixelFlipping", "options": flipping},
         ),
