@@ -25,10 +25,11 @@ published:  ## the tests that grad-cam publishes, fetched into a temporary folde
 test-browser:  ## the page of an evaluation in Chromium, which the system must have; needs the extra browser
 	$(PYTHON) -m pytest -n0 -m browser
 
-bench:  ## cost and localisation beside the peers, which go into a folder of their own; writes benchmarks/results/
+bench:  ## cost, localisation and metrics beside the peers, which go into a folder of their own; writes benchmarks/results/
 	$(PYTHON) -m benchmarks.peers
 	$(PYTHON) -m benchmarks.cost
 	$(PYTHON) -m benchmarks.localisation
+	$(PYTHON) -m benchmarks.metrics
 
 scoreboard:  ## every method by localisation, faithfulness and cost; writes docs/scoreboard.md; goes on where it was stopped
 	$(PYTHON) -m benchmarks.scoreboard

@@ -5,7 +5,7 @@
 
 A *request* is a dict: `metric` (a function below), `network` (a name of `benchmarks.networks`), `input`, `maps`
 (B, H, W), `targets` (class indices), and what the function takes. The score is the softmax probability. The answer is a
-dict with `values` (what the peer returns) and `seconds` (how long that took); or with `error`, one line.
+dict with `values` (what the peer returns) and `seconds` (of the processor); or with `error`, one line.
 """
 
 from __future__ import annotations
@@ -170,9 +170,9 @@ def answer(request: Request) -> dict[str, Any]:
     """The peer's failure is an answer too."""
     try:
         run = METRICS[request["metric"]](request, network(request["network"]))
-        start = time.perf_counter()
+        start = time.process_time()
         values = run()
-        return {"values": values, "seconds": time.perf_counter() - start}
+        return {"values": values, "seconds": time.process_time() - start}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -7,7 +7,7 @@ number of positions, ``G`` the positions of the object. The target is fixed on t
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.engine.maps import is_constant, unit_range
-from pytorch_grad_cam.engine.scoring import scores_of
+from pytorch_grad_cam.engine.scoring import on_faster_layout, scores_of
 from pytorch_grad_cam.metrics.scores import Model, inputs_for, outputs_of, say_themselves
 from pytorch_grad_cam.targets.classification import (
     ClassifierOutputSoftmaxTarget,
@@ -78,6 +78,7 @@ class Case:
         if self.boxes is not None and len(self.boxes) != len(self.inputs):
             raise ValueError(f"{len(self.boxes)} lists of boxes were given for {len(self.inputs)} images")
         self.passes = 0
+        self._outputs_of = None if model is None else on_faster_layout(partial(outputs_of, model))
         self._asked = targets
         self._scores: dict[Hashable, Tensor] = {}
 
@@ -151,10 +152,10 @@ class Case:
 
     def run(self, images: Tensor) -> Any:
         """Run the model on some images, in evaluation mode and without a graph."""
-        if self.model is None:
+        if self._outputs_of is None:
             raise ValueError("this metric runs the model; give it: metric(inputs, maps, targets, model)")
         self.passes += len(images)
-        return outputs_of(self.model, images)
+        return self._outputs_of(images)
 
     def scores_of_versions(self, kind: Hashable, versions: Sequence[Hashable], change: Change) -> Tensor:
         """Score changed versions of every image; a version that has been scored before is not run again.
