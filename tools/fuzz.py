@@ -305,7 +305,7 @@ def _pickled() -> list[bytes]:
 
 
 def _without_addresses(data: bytes) -> bytes:
-    return re.sub(rb"X[\x0b-\x14]\0\0\0\d{11,20}", b"X\x0e\0\0\0" + b"7" * 14, data)
+    return re.sub(rb"X[\x08-\x14]\0\0\0\d{8,20}", b"X\x0e\0\0\0" + b"7" * 14, data)
 
 
 def _safetensors() -> list[bytes]:

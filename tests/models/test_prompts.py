@@ -90,6 +90,7 @@ def test_the_command_line_draws_a_map_for_each_text(
     assert "give at least one text, and none that is empty" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # its package is no part of the extra test
 def test_open_clip(tmp_path: Path) -> None:
     open_clip: Any = missing.package("open_clip")
     tiny = {
