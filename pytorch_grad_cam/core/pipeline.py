@@ -106,7 +106,7 @@ def fix_layers(method: CamMethod, inputs: Any) -> None:
     """Choose target layers on these images, where none were named, so that later calls look at the same ones."""
     call = prepare(method, inputs, (TargetSpec(),), False, {})
     with guest_of(call):
-        _with_layers(method, call)
+        with_layers(method, call)
 
 
 def prepare(

@@ -18,7 +18,7 @@ from pytorch_grad_cam.engine.layers import layer_name, resolve_layers
 from pytorch_grad_cam.methods import METHODS, method_class, method_name
 from pytorch_grad_cam.metrics.references import REFERENCES
 from pytorch_grad_cam.targets.classification import Target
-from pytorch_grad_cam.targets.spec import as_class
+from pytorch_grad_cam.targets.derived import as_class
 
 CHEAP = "cheap"
 ALL = "all"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pytorch_grad_cam.common.messages import NoScoresError
-from pytorch_grad_cam.engine.image_model import OutputSelector, embedding_inside, scores_inside, select_output
+from pytorch_grad_cam.engine.image_model import OutputSelector, embedding_inside, scores_inside
 from pytorch_grad_cam.engine.trees import one_image
 from pytorch_grad_cam.targets.classification import (
     BinaryClassifierOutputTarget,
@@ -23,6 +23,13 @@ from pytorch_grad_cam.targets.classification import (
     Targets,
     category_of,
     target_count_error,
+)
+from pytorch_grad_cam.targets.derived import (
+    ContrastTarget,
+    LabelTarget,
+    NegatedTarget,
+    YesOrNoLabelTarget,
+    selected,
 )
 
 log = logging.getLogger(__name__)
@@ -71,7 +78,7 @@ class TargetSpec:
             IndexError: for a class that the model does not have.
         """
         targets = self._contrasted(outputs, batch) if self.contrast else self._plain(outputs, batch, class_target)
-        return [_NegatedTarget(target) for target in targets] if self.against else targets
+        return [NegatedTarget(target) for target in targets] if self.against else targets
 
     def select_rows(self, rows: Tensor, batch: int) -> Self:
         """Return what is asked of some of ``batch`` images, given by their indices.
@@ -189,38 +196,27 @@ class ClassifierOutput:
         _refuse_embeddings(self.outputs)
         scores, selector = class_scores(self.outputs, "without a target the top class is explained")
         if scores.shape[1] == 1:  # also of a regression: the number itself
-            return [_selected(BinaryClassifierOutputTarget(1), selector) for _ in scores]
-        return [_selected(ClassifierOutputTarget(category), selector) for category in scores.argmax(dim=1).tolist()]
+            return [selected(BinaryClassifierOutputTarget(1), selector) for _ in scores]
+        return [selected(ClassifierOutputTarget(category), selector) for category in scores.argmax(dim=1).tolist()]
 
     def of_class(self, category: int) -> Target:
         scores, selector = class_scores(self.outputs, f"target {category} is a class")
         _refuse_missing(category, scores)
         target = BinaryClassifierOutputTarget if scores.shape[1] == 1 else ClassifierOutputTarget
-        return _selected(target(category), selector)
+        return selected(target(category), selector)
 
     def contrast(self, first: int, second: int, batch: int) -> list[Target]:
         scores, selector = class_scores(self.outputs, "contrast compares two classes")
         for category in (first, second):
             _refuse_missing(category, scores)
         one_score = scores.shape[1] == 1  # which says yes rather than no: the logarithm of the odds
-        target = BinaryClassifierOutputTarget(first) if one_score else _ContrastTarget(first, second)
-        return [_selected(target, selector)] * batch
+        target = BinaryClassifierOutputTarget(first) if one_score else ContrastTarget(first, second)
+        return [selected(target, selector)] * batch
 
 
 def resolve_targets(targets: Targets, outputs: Any, batch: int) -> list[Target]:
     """Turn what a user may give as ``targets`` into one callable per image, see `TargetSpec`."""
     return TargetSpec(targets).resolve(outputs, batch)
-
-
-def as_class(target: Target) -> Target | int:
-    """Return the class index that resolves to this target; the target itself where none does.
-
-    Methods that score a class in a way of their own, such as FinerCAM, do so for an index only.
-    """
-    inner = target.target if isinstance(target, _SelectedTarget) else target
-    is_plain = type(inner) is ClassifierOutputTarget or type(inner) is _BinaryTarget
-    category = category_of(inner) if is_plain else None
-    return target if category is None else category
 
 
 def class_count(outputs: Any) -> int:
@@ -249,76 +245,9 @@ def class_scores(outputs: Any, wish: str) -> tuple[Tensor, OutputSelector | None
     )
 
 
-@dataclass(frozen=True)
-class _SelectedTarget:
-    """A target that looks at one part of an image's output."""
-
-    selector: OutputSelector
-    target: Target
-
-    @property
-    def category(self) -> int | None:
-        return category_of(self.target)
-
-    def __call__(self, model_output: Any) -> Tensor:
-        return self.target(select_output(model_output, self.selector))
-
-
-@dataclass(frozen=True)
-class _NegatedTarget:
-    """What speaks against a target."""
-
-    target: Target
-
-    @property
-    def category(self) -> int | None:
-        return category_of(self.target)
-
-    def __call__(self, model_output: Any) -> Tensor:
-        return -self.target(model_output)
-
-
-@dataclass(frozen=True)
-class _LabelTarget:
-    """The scores weighed by a row of labels ``(M,)``; one-hot, it is the score of a class."""
-
-    labels: Tensor
-
-    @property
-    def category(self) -> int | None:
-        named = self.labels.nonzero().flatten()
-        return int(named) if len(named) == 1 and self.labels[named] == 1 else None
-
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return (model_output * self.labels.to(model_output)).sum()
-
-
-class _YesOrNoLabelTarget(_LabelTarget):
-    """One score, weighed by 1 where the label says yes, and by -1 where it says no."""
-
-    @property
-    def category(self) -> int | None:
-        return {1.0: 1, -1.0: 0}.get(float(self.labels))
-
-
-@dataclass(frozen=True)
-class _ContrastTarget:
-    """What makes it the first class rather than the second."""
-
-    category: int
-    other: int
-
-    def __call__(self, model_output: Tensor) -> Tensor:
-        return model_output[self.category] - model_output[self.other]
-
-
 def _items(asked: Any) -> Sequence[Any]:
     """Return the items of a list of targets, or the one target alone."""
     return asked if isinstance(asked, (list, tuple)) else (asked,)
-
-
-def _selected(target: Target, selector: OutputSelector | None) -> Target:
-    return target if selector is None else _SelectedTarget(selector, target)
 
 
 def _refuse_missing(category: int, scores: Tensor) -> None:
@@ -341,7 +270,7 @@ def _scored_by(class_target: ClassTarget, plain: Target, outputs: Any, index: in
     if category is None:  # a single number: there are no classes to choose from
         return plain
     scores, selector = class_scores(outputs, f"target {category} is a class")
-    return plain if scores.shape[1] == 1 else _selected(class_target(category, scores[index]), selector)
+    return plain if scores.shape[1] == 1 else selected(class_target(category, scores[index]), selector)
 
 
 def _checked_callable(target: Any) -> Target:
@@ -374,7 +303,7 @@ def _label_targets(labels: Tensor, outputs: Any, batch: int) -> list[Target]:
             f"labels {tuple(labels.shape)} for {batch} images and {count} classes; give (B, M), or one class index per "
             "image (B,)"
         )
-    return [_selected(_YesOrNoLabelTarget(row) if one_score else _LabelTarget(row), selector) for row in labels]
+    return [selected(YesOrNoLabelTarget(row) if one_score else LabelTarget(row), selector) for row in labels]
 
 
 def _signs_of_labels(labels: Tensor) -> Tensor:

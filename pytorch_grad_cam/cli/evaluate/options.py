@@ -29,13 +29,13 @@ EPILOG = """files:
 
 Random maps, a blob in the middle, edges and a map of ones always come along: a method that is no better than these has
 shown nothing. The same command goes on where it was stopped, and gives the same files.
-
-examples:
-  %(prog)s --image-path photos/ --model resnet50
-  %(prog)s --image-path photos/ --method gradcam layercam --layers layer3 layer4 layer3+layer4
-  %(prog)s --image-path photos/ --method all --boxes annotations.json --metric energy_to_chance insertion
-  %(prog)s --image-path photos/ --sanity
 """
+_EXAMPLES = (
+    "--image-path photos/ --model resnet50",
+    "--image-path photos/ --method gradcam layercam --layers layer3 layer4 layer3+layer4",
+    "--image-path photos/ --method all --boxes annotations.json --metric energy_to_chance insertion",
+    "--image-path photos/ --sanity",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class EvaluateOptions(NetworkOptions):
     """What is measured of what; `_parser` says what each means."""
 
     image_path: list[str]
+    page: int
     method: list[str]
     layers: list[str] | None
     metric: list[str] | None
@@ -67,12 +68,7 @@ def parse(program: str, arguments: Sequence[str]) -> EvaluateOptions:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=program,
-        description=COMMANDS["evaluate"].description,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser(_EXAMPLES, prog=program, description=COMMANDS["evaluate"].description, epilog=EPILOG)
     add_image_path(parser)
     add_network_arguments(parser)
     add = parser.add_argument_group("evaluation").add_argument

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorch_grad_cam.cli.classes import find_class
 from pytorch_grad_cam.cli.evaluate.options import EvaluateOptions
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.data.samples import Sample
@@ -28,6 +27,7 @@ from pytorch_grad_cam.evaluation.annotations import (
 from pytorch_grad_cam.evaluation.batches import ImageBatch
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.targets.class_names import find_class
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Pictures:
             yield self._batch(batch)
 
     def _read(self, sample: Sample) -> _Picture:
-        image = read_image(sample.path, max_pixels=self.options.max_pixels)
+        image = read_image(sample.path, max_pixels=self.options.max_pixels, page=self.options.page)
         inputs = self.loaded.preprocessing(image)
         size, seen = (image.shape[0], image.shape[1]), (inputs.shape[1], inputs.shape[2])
         target, boxes, mask = self._asked(sample), None, None

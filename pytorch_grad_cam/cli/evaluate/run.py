@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.cli.evaluate.options import EvaluateOptions
 from pytorch_grad_cam.cli.evaluate.pictures import Pictures
-from pytorch_grad_cam.cli.network import load_network
+from pytorch_grad_cam.cli.network import load_network, read_scores
 from pytorch_grad_cam.cli.output import json_file, refuse_existing, written_files
 from pytorch_grad_cam.data.files import check_writable, write_bytes
 from pytorch_grad_cam.data.images import encoded_image, read_image
@@ -27,6 +28,7 @@ from pytorch_grad_cam.evaluation.records import JournalError
 from pytorch_grad_cam.evaluation.sanity_checks import SANITY_METRICS
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.lock import folder_lock
+from pytorch_grad_cam.targets.score_kinds import NONE, SOFTMAX
 
 CSV, JSON, TIMING, PAGE = "scores.csv", "scores.json", "timing.json", "evaluation.html"
 JOURNAL = ".evaluation.jsonl"
@@ -79,7 +81,7 @@ def _compared(options: EvaluateOptions, loaded: LoadedModel, pictures: Pictures,
         "methods": options.method,
         "layers": _layers(options, loaded),
         "metrics": _metrics(options),
-        "score": _score(loaded),
+        "score": _score(loaded, pictures),
         "batch_size": options.batch_size,
         "seed": options.seed,
         "journal": journal,
@@ -111,10 +113,15 @@ def _metrics(options: EvaluateOptions) -> list[Any]:
     return options.metric or [*DEFAULT_METRICS, *(WITH_OBJECTS if with_objects else ())]
 
 
-def _score(loaded: LoadedModel) -> Scoring:
-    if loaded.probabilities:
+def _score(loaded: LoadedModel, pictures: Pictures) -> Scoring:
+    """Find out with the first picture how a class is scored: shares that the network returns stay as they are."""
+    first = next(iter(dataclasses.replace(pictures, problems=[], left_out=0)), None)
+    kind = None if first is None else read_scores(loaded, first.inputs[:1], None)[0]
+    if kind is None:
+        return "softmax"
+    if kind.are_shares or kind.name == NONE:
         return "raw"
-    return "sigmoid" if loaded.multi_label else "softmax"
+    return "softmax" if kind.name == SOFTMAX else "sigmoid"
 
 
 def _files(comparison: Comparison, pictures: Sequence[dict[str, Any]]) -> dict[str, bytes]:
@@ -133,7 +140,7 @@ def _page_pictures(
     """Yield each picture as the network saw it, and the small copies of its maps."""
     paths = {sample.id: sample.path for sample in samples}
     for index, image in enumerate(comparison.images):
-        inputs = loaded.preprocessing(read_image(paths[image.id], max_pixels=options.max_pixels))
+        inputs = loaded.preprocessing(read_image(paths[image.id], max_pixels=options.max_pixels, page=options.page))
         jpeg = encoded_image("picture.jpg", _as_seen(inputs, loaded))
         maps = {row.id: row.thumbnails[index] for row in comparison.rows if row.thumbnails}
         yield {
