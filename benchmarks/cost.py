@@ -111,7 +111,7 @@ def measure_memory(sides: list[str], items: list[str], repeats: int) -> dict[str
     return extra
 
 
-def machine() -> str:
+def machine(threads: int = THREADS) -> str:
     """The facts that the numbers depend on."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
@@ -122,7 +122,7 @@ def machine() -> str:
         cpu = next(named, cpu)
     installed = [f"{name} {version}" for name, version in peers.versions().items()]
     ours = f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    return f"{cpu}, {THREADS} threads; {ours}; {', '.join(installed) or 'no peers'}"
+    return f"{cpu}, {threads} threads; {ours}; {', '.join(installed) or 'no peers'}"
 
 
 def report(items: list[str], ratios: Table, extra: dict[str, float], rounds: int) -> str:

@@ -177,10 +177,10 @@ def main() -> None:
         [
             "# What metrics cost",
             "",
-            f"ResNet-50, random weights, {SIDE} px, batches of {BATCH}, {options.threads} threads; medians",
-            f"of {options.rounds} rounds; times of the processor. How it is measured: `benchmarks/metrics.py`.",
+            f"ResNet-50, random weights, {SIDE} px, batches of {BATCH}; medians",
+            f"over rounds: {options.rounds}; times of the processor. How it is measured: `benchmarks/metrics.py`.",
             "",
-            f"Machine: {machine()}.",
+            f"Machine: {machine(options.threads)}.",
             "",
             *table("| metrics of one map | passes | beside as many plain passes | aim |", rows),
             "The largest memory of a process is that of one batch, whatever the number of images and steps:",
