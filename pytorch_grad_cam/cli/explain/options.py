@@ -54,8 +54,7 @@ EXAMPLES = (
     'dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"',
     "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
     "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
-    "dog.jpg --save figure --blend alpha --colormap viridis",
-    "dog.jpg --method gradcam layercam --layer-sweep",
+    "dog.jpg --save figure --blend alpha --layer-sweep",
     "street.jpg --model yolo11n.pt --trust-pickle --target car",
     "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
 )
