@@ -122,6 +122,7 @@ def test_a_picture_that_cannot_be_read_stops_nothing(
     assert len(json.loads((tmp_path / "out" / "scores.json").read_text())["images"]) == 1
 
 
+@pytest.mark.slow  # its verdicts are tested in tests/evaluation
 def test_sanity(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(photos, tmp_path, "--sanity") == 0
     out = capsys.readouterr().out

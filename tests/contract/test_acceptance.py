@@ -95,6 +95,7 @@ def test_1_cam_py_explains_a_picture(
     assert torch.cuda.is_available() or "there is no usable CUDA device, using the CPU" in said
 
 
+@pytest.mark.slow  # the README's first command does the same
 def test_1_in_a_process_of_its_own(picture: str) -> None:
     """As it is typed, with nothing but the picture's path, the method and the bundled network."""
     command = [sys.executable, str(ROOT / "cam.py"), "--image-path", picture, "--method", "gradcam"]

@@ -84,6 +84,7 @@ def test_the_csv_is_the_rows_with_a_column_first(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow  # by a signal; what a cut leaves is tried at every place below
 def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SmoothGrad in the plug-in's style: its noise is one sequence over all rows, which must go on where it was."""
     path = dataset(tmp_path, 26)
