@@ -220,6 +220,7 @@ class OlderSteps:
     categories: Sequence[str] | Mapping[int, str] | None = None
     output: OutputSelector | None = None
     relu_rule: Rule = "plain"
+    keeps_last_pass: bool = True  # whether activations_and_grads holds what a pass found beyond the call
     outputs: Any = None  # what the model, or the record, returned
     _record: Any = None
     _views: Iterable[Any] | None = None
@@ -253,8 +254,9 @@ class OlderSteps:
         """What the last pass found, as ``activations`` and ``gradients``; or a record that was assigned here.
 
         It keeps, until the next call or ``release``, the tensors that the method worked with, detached: for each target
-        layer its activations and, where they were taken, as much again for the gradients. An assigned record runs the
-        pass itself, see ``core.older_steps``. Called on an input it runs the model, which it hooks only meanwhile.
+        layer its activations and, where they were taken, as much again for the gradients. ``keeps_last_pass = False``,
+        on the object or its class, keeps nothing beyond the call. An assigned record runs the pass itself, see
+        ``core.older_steps``. Called on an input it runs the model, which it hooks only meanwhile.
         """
         if self._record is None:
             self._record = MethodRecord(self.model, [], self.reshape_transform, self.detach)

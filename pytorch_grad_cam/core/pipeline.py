@@ -50,6 +50,7 @@ class CamMethod(Protocol):
 
     uses_gradients: bool
     keep_mode: bool
+    keeps_last_pass: bool
     categories: Sequence[str] | Mapping[int, str] | None
     uses_targets: bool
     uses_layers: bool
@@ -237,8 +238,10 @@ def run_in_model(method: CamMethod, call: Call, stages: Callable[[CamMethod, Cal
 
 
 def cut_graph(method: CamMethod, call: Call) -> None:
-    """Let go of the graph of what the method keeps of its last pass."""
-    if call.options.differentiable or not method.detach:
+    """Let go of the graph of what the method keeps of its last pass, or of all of it."""
+    if not method.keeps_last_pass:
+        method.activations_and_grads.clear()
+    elif call.options.differentiable or not method.detach:
         method.activations_and_grads.cut_graph()
 
 

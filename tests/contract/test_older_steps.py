@@ -127,6 +127,10 @@ def test_what_the_last_call_found_is_kept() -> None:
     assert cam.activations_and_grads is record
     cam.release()
     assert record.activations == record.gradients == []
+    cam.keeps_last_pass = False
+    assert cam.explain_each(x, [0, 1]).maps.isfinite().all()
+    cam(x, 1)
+    assert record.activations == []
     differentiable = GradCAM(net, "conv2")
     differentiable.explain(x, 1, differentiable=True)
     assert not differentiable.activations_and_grads.activations[0].requires_grad
