@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pytorch_grad_cam.engine.pass_record import ReshapeTransform
+from pytorch_grad_cam.engine.pass_record import ReshapeTransform, reshaped
 from pytorch_grad_cam.engine.restore import evaluating, giving_back, hooked, hooked_until_released
 
 
@@ -56,7 +56,7 @@ class ActivationsAndGradients:
     def save_activation(self, module: nn.Module, input: Any, output: Any) -> None:
         """Keep what a layer returned: a copy, which a following in-place operation does not change."""
         if self.detach:
-            self.activations.append(self._reshaped(output).detach().cpu().clone())
+            self.activations.append(reshaped(output, self.reshape_transform).detach().cpu().clone())
         else:
             self.activations.append(output)
 
@@ -66,7 +66,7 @@ class ActivationsAndGradients:
             return
 
         def store(grad: Tensor) -> None:
-            kept = self._reshaped(grad).detach().cpu() if self.detach else grad
+            kept = reshaped(grad, self.reshape_transform).detach().cpu() if self.detach else grad
             self.gradients = [kept, *self.gradients]  # backward comes to the last layer first
 
         output.register_hook(store)
@@ -84,16 +84,6 @@ class ActivationsAndGradients:
         """Forget what was recorded and take the hooks off the model."""
         self.clear()
         _remove(self.handles)
-
-    def _reshaped(self, output: Any) -> Tensor:
-        if self.reshape_transform is not None:
-            output = self.reshape_transform(output)
-        if not isinstance(output, Tensor):
-            raise TypeError(
-                f"a target layer returns {type(output).__name__}, not a tensor; give a reshape_transform that turns it "
-                "into (B, C, *S)"
-            )
-        return output
 
 
 def _remove(handles: list[Any]) -> None:

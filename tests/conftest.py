@@ -43,6 +43,19 @@ def logged() -> Iterator[list[str]]:
     logger.removeHandler(handler)
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with a picture, for the tests of commands."""
+    from helpers.colour_net import red_and_blue  # with torch, which whoever hands out the tests does not need
+    from helpers.torchvision_nets import forbid_downloads
+
+    forbid_downloads(monkeypatch, tmp_path / "cache")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # the working folder is added to it
+    red_and_blue("both.png")
+    return tmp_path
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage what the imports made, a million objects that stay."""
     gc.collect()

@@ -169,11 +169,20 @@ class PassRecord:
         return tensor.clone()
 
     def _reshaped(self, output: Any) -> Tensor:
-        if self.reshape_transform is not None:
-            output = self.reshape_transform(output)
-        if not isinstance(output, Tensor):
-            raise TypeError(
-                f"a target layer returns {type(output).__name__}, not a tensor; give a reshape_transform that turns it "
-                "into (B, C, *S)"
-            )
-        return output
+        return reshaped(output, self.reshape_transform)
+
+
+def reshaped(output: Any, transform: ReshapeTransform | None) -> Tensor:
+    """Return what a target layer returned as ``(B, C, *S)``.
+
+    Raises:
+        TypeError: if it is no tensor.
+    """
+    if transform is not None:
+        output = transform(output)
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"a target layer returns {type(output).__name__}, not a tensor; give a reshape_transform that turns it "
+            "into (B, C, *S)"
+        )
+    return output

@@ -59,7 +59,7 @@ class _ScoreComparison(CamMultImageConfidenceChange):
         return (result, changed) if return_visualization else result
 
     def _compare(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override _compare")
 
 
 class DropInConfidence(_ScoreComparison):

@@ -154,10 +154,10 @@ class _OfMosaics(Metric):
 
     def groups(self, case: Case) -> list[Group]:
         """Return which of the case's pictures are put together."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override groups")
 
     def _values(self, case: Case, groups: list[Group]) -> Iterator[tuple[int, float]]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override _values")
 
     def _known(self, case: Case) -> tuple[list[int], list[float], int]:
         """Return the pictures' classes, their probabilities, 0 where another class has a larger one, and the cells."""

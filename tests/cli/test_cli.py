@@ -14,23 +14,12 @@ import torch
 from helpers.colour_net import NET, red_and_blue
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
 from helpers.paths import ROOT
-from helpers.torchvision_nets import forbid_downloads
 from numpy.typing import NDArray
 from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.methods import METHODS
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with a picture."""
-    forbid_downloads(monkeypatch, tmp_path / "cache")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # the working folder is added to it
-    red_and_blue("both.png")
-    return tmp_path
 
 
 def heat_of(overlay: Path, picture: NDArray[np.uint8]) -> NDArray[np.float32]:

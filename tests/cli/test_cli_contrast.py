@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.colour_net import NET, red_and_blue
 from helpers.paths import ROOT
-from helpers.torchvision_nets import forbid_downloads
 
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import read_image
@@ -21,14 +19,7 @@ STAR_AND_RING = ROOT / "examples" / "images" / "scene_star_ring.png"
 BOTH = "gradcam_0_red_rather_than_1_dark_blue"
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with a picture."""
-    forbid_downloads(monkeypatch, tmp_path / "cache")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # the working folder is added to it
-    red_and_blue("both.png")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def run(*options: str) -> int:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers.colour_net import NET, red_and_blue
-from helpers.torchvision_nets import forbid_downloads
+from helpers.colour_net import NET
 from PIL import Image
 
 from pytorch_grad_cam import __version__
@@ -19,16 +17,6 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.targets.class_names import find_class
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with a picture."""
-    forbid_downloads(monkeypatch, tmp_path / "cache")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # the working folder is added to it
-    red_and_blue("both.png")
-    return tmp_path
 
 
 def failing(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

@@ -14,7 +14,6 @@ import pytest
 import torch
 from helpers.colour_net import NET, red_and_blue
 from helpers.paths import ROOT
-from helpers.torchvision_nets import forbid_downloads
 from PIL import Image
 from torch import Tensor, nn
 
@@ -46,16 +45,6 @@ class FiveBands(Gray):
 
 
 GRAY = ["--model", f"{__name__}:Gray"]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with a picture."""
-    forbid_downloads(monkeypatch, tmp_path / "cache")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # the working folder is added to it
-    red_and_blue("both.png")
-    return tmp_path
 
 
 def failing(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

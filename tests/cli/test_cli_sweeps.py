@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.colour_net import NET, red_and_blue
-from helpers.torchvision_nets import forbid_downloads
+from helpers.colour_net import NET
 from torch import nn
 
 from pytorch_grad_cam.cli.explain.sheets import _RIGHT, _WRONG, ContactSheets
@@ -27,16 +25,6 @@ def net():
     whole = Preprocessing(resize=(32, 32), crop=None)
     return LoadedModel(torchvision_vit(), whole, ("red", "blue", "none"), source="vit")
 """
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with a picture."""
-    forbid_downloads(monkeypatch, tmp_path / "cache")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # the working folder is added to it
-    red_and_blue("both.png")
-    return tmp_path
 
 
 def test_layer_sweep(here: Path) -> None:

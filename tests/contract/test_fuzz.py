@@ -12,7 +12,9 @@ import pytest
 import torch
 from helpers.paths import ROOT
 
-from tools.fuzz import READERS, Reader, input_of, outcome_of, sound_files
+from tools.fuzz import outcome_of
+from tools.fuzz_inputs import input_of, sound_files
+from tools.fuzz_readers import READERS, Reader
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux does; run it there"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +15,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.cli.explain import report
+from pytorch_grad_cam.cli.explain.arrays.signal_options import SignalOptions
+from pytorch_grad_cam.cli.explain.arrays.volume_options import VolumeOptions
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult, as_said
 from pytorch_grad_cam.cli.explain.image_files import target_slug
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.network import load_network
 from pytorch_grad_cam.cli.output import written_files
+from pytorch_grad_cam.data.files import check_writable
 from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+
+
+class Values(Protocol):
+    """Numbers that were read from a file."""
+
+    @property
+    def values(self) -> NDArray[np.float32]: ...
+
+
+Source = TypeVar("Source", bound=Values)
 
 
 def each_file(options: ExplainOptions, explain: Callable[[str], Sequence[str]]) -> int:
@@ -53,6 +67,51 @@ def each_file(options: ExplainOptions, explain: Callable[[str], Sequence[str]]) 
     if failed and len(options.image_path) > 1:
         print(f"error: {failed} of {len(options.image_path)} files failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def explain_arrays(
+    options: SignalOptions | VolumeOptions,
+    head: str,
+    axes: int,
+    read: Callable[[str], Source],
+    described: Callable[[Source], str],
+    write: Callable[[Path, Source, MapResult, NDArray[np.float32]], list[Path]],
+) -> int:
+    """Explain every file of numbers, write what was found, and say it.
+
+    Args:
+        options: of the command.
+        head: what a file is called.
+        axes: number of spatial axes.
+        read: a file.
+        described: size and values of what was read, for people.
+        write: from what the files' names begin with, what was read, and a map of it, to the files that were written.
+
+    Returns:
+        As `each_file`.
+
+    Raises:
+        Exception: with a message for people where nothing at all can be done, or a single file failed.
+    """
+    check_writable(options.output_dir)
+    sources = {path: read(path) for path in options.image_path[:1]}  # before the network, which takes longer
+    loaded, device = load_for_arrays(options)
+    explainer = ImageExplainer(loaded, options, device)
+
+    def explain(path: str) -> Sequence[str]:
+        source = sources.pop(path, None) or read(path)
+        inputs = network_input(source.values, axes, options.normalize, options, loaded).to(device)
+        targets = explainer.targets(inputs)
+        maps, failed = explainer.maps(inputs, targets)
+        files: list[Path] = []
+        for result in maps:
+            if result.map is not None:
+                stem = Path(options.output_dir) / map_stem(path, result, len(targets) > 1, loaded)
+                files += write(stem, source, result, result.map)
+        say(head, f"{path}, {described(source)}", given_as(options.normalize, options), maps, explainer, files)
+        return [*failed, *report.problems(maps, loaded)]
+
+    return each_file(options, explain)
 
 
 def load_for_arrays(options: ExplainOptions) -> tuple[LoadedModel, torch.device]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from pytorch_grad_cam.cli.explain import report
+import numpy as np
+from numpy.typing import NDArray
+
 from pytorch_grad_cam.cli.explain.arrays.common import (
     array_bytes,
-    each_file,
-    given_as,
-    load_for_arrays,
-    map_stem,
-    network_input,
+    explain_arrays,
     range_of,
-    say,
 )
 from pytorch_grad_cam.cli.explain.arrays.signal_options import SignalOptions
-from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
-from pytorch_grad_cam.data.files import check_writable, write_bytes
+from pytorch_grad_cam.cli.explain.image_explainer import MapResult
+from pytorch_grad_cam.data.files import write_bytes
 from pytorch_grad_cam.data.images import write_image
 from pytorch_grad_cam.data.signals import Signal, read_signal
 from pytorch_grad_cam.visualization.colormaps import colormap_number
@@ -34,37 +31,32 @@ def run(options: SignalOptions) -> int:
     Raises:
         Exception: with a message for people where nothing at all can be done, or a single signal failed.
     """
-    check_writable(options.output_dir)
-    signals = {path: read_signal(path, options.key, options.index) for path in options.image_path[:1]}
-    loaded, device = load_for_arrays(options)
-    explainer = ImageExplainer(loaded, options, device)
+    return explain_arrays(
+        options,
+        "signal",
+        1,
+        lambda path: read_signal(path, options.key, options.index),
+        _described,
+        partial(_write, options),
+    )
 
-    def explain(path: str) -> Sequence[str]:
-        signal = signals.pop(path, None) or read_signal(path, options.key, options.index)
-        inputs = network_input(signal.values, 1, options.normalize, options, loaded).to(device)
-        targets = explainer.targets(inputs)
-        maps, failed = explainer.maps(inputs, targets)
-        files: list[Path] = []
-        for result in maps:
-            if result.map is None:
-                continue
-            stem = Path(options.output_dir) / map_stem(path, result, len(targets) > 1, loaded)
-            curves, numbers = stem.with_name(f"{stem.name}_curves.png"), stem.with_name(f"{stem.name}_map.npy")
-            drawn = show_cam_on_signal(
-                signal.values,
-                result.map,
-                names=options.names or signal.names,
-                rate=options.rate or signal.rate,
-                signed=result.signed,
-                colormap=colormap_number(options.colormap),
-            )
-            write_image(curves, drawn)
-            write_bytes(numbers, array_bytes(result.map))
-            files += [curves, numbers]
-        say("signal", f"{path}, {_described(signal)}", given_as(options.normalize, options), maps, explainer, files)
-        return [*failed, *report.problems(maps, loaded)]
 
-    return each_file(options, explain)
+def _write(
+    options: SignalOptions, stem: Path, signal: Signal, result: MapResult, map: NDArray[np.float32]
+) -> list[Path]:
+    """Write the coloured curves, and the map as an array."""
+    curves, numbers = stem.with_name(f"{stem.name}_curves.png"), stem.with_name(f"{stem.name}_map.npy")
+    drawn = show_cam_on_signal(
+        signal.values,
+        map,
+        names=options.names or signal.names,
+        rate=options.rate or signal.rate,
+        signed=result.signed,
+        colormap=colormap_number(options.colormap),
+    )
+    write_image(curves, drawn)
+    write_bytes(numbers, array_bytes(map))
+    return [curves, numbers]
 
 
 def _described(signal: Signal) -> str:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.cli.explain import report
 from pytorch_grad_cam.cli.explain.arrays.common import (
     array_bytes,
-    each_file,
-    given_as,
-    load_for_arrays,
-    map_stem,
-    network_input,
+    explain_arrays,
     range_of,
-    say,
 )
 from pytorch_grad_cam.cli.explain.arrays.volume_options import VolumeOptions
-from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
-from pytorch_grad_cam.data.files import check_writable, write_bytes
+from pytorch_grad_cam.cli.explain.image_explainer import MapResult
+from pytorch_grad_cam.data.files import write_bytes
 from pytorch_grad_cam.data.images import write_image
 from pytorch_grad_cam.data.volumes import Volume, read_volume, write_map
 from pytorch_grad_cam.visualization.colormaps import colormap_number
@@ -37,29 +31,18 @@ def run(options: VolumeOptions) -> int:
     Raises:
         Exception: with a message for people where nothing at all can be done, or a single volume failed.
     """
-    check_writable(options.output_dir)
-    volumes = {path: read_volume(path, options.key, options.index) for path in options.image_path[:1]}
-    loaded, device = load_for_arrays(options)
-    explainer = ImageExplainer(loaded, options, device)
-
-    def explain(path: str) -> Sequence[str]:
-        volume = volumes.pop(path, None) or read_volume(path, options.key, options.index)
-        inputs = network_input(volume.values, 3, options.normalize, options, loaded).to(device)
-        targets = explainer.targets(inputs)
-        maps, failed = explainer.maps(inputs, targets)
-        files: list[Path] = []
-        for result in maps:
-            if result.map is not None:
-                stem = Path(options.output_dir) / map_stem(path, result, len(targets) > 1, loaded)
-                files += _write(stem, volume, result, result.map, options)
-        say("volume", f"{path}, {_described(volume)}", given_as(options.normalize, options), maps, explainer, files)
-        return [*failed, *report.problems(maps, loaded)]
-
-    return each_file(options, explain)
+    return explain_arrays(
+        options,
+        "volume",
+        3,
+        lambda path: read_volume(path, options.key, options.index),
+        _described,
+        partial(_write, options),
+    )
 
 
 def _write(
-    stem: Path, volume: Volume, result: MapResult, map: NDArray[np.float32], options: VolumeOptions
+    options: VolumeOptions, stem: Path, volume: Volume, result: MapResult, map: NDArray[np.float32]
 ) -> list[Path]:
     """Write the montage, and the map: as NIfTI where it is known how the volume lies, else as an array."""
     montage = stem.with_name(f"{stem.name}_montage.png")
