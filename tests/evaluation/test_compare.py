@@ -56,7 +56,7 @@ def test_reference_maps_always_come_along(net: nn.Module, images: Tensor) -> Non
     np.testing.assert_array_equal(drawn, found.row("random").values["gini"])
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 7])
+@pytest.mark.parametrize("batch_size", [2, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 7))])
 def test_batches_change_nothing(net: nn.Module, images: Tensor, batch_size: int) -> None:
     methods = ["gradcam", "smoothgrad", "eigencam"]
     whole = compare(net, images, methods, **FAST, batch_size=5)

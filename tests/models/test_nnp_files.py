@@ -297,7 +297,7 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")  # about numbers and names in damaged files
-@pytest.mark.parametrize("what", ["file", "text", "protobuf", "h5"])
+@pytest.mark.parametrize("what", ["file", "text", "protobuf", pytest.param("h5", marks=pytest.mark.slow)])
 def test_damaged_files_give_a_value_error_and_nothing_else(what: str, tmp_path: Path) -> None:
     draw = random.Random(0)
     written, weights = classifier()
