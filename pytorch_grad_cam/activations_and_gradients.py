@@ -98,15 +98,7 @@ class MethodRecord(ActivationsAndGradients):
     found, until the next call or ``release``: per target layer ``(B, C, *s)``, in the order in which they ran.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        target_layers: Sequence[nn.Module],
-        reshape_transform: ReshapeTransform | None = None,
-        detach: bool = True,
-    ) -> None:
-        self.target_layers = target_layers
-        super().__init__(model, target_layers, reshape_transform, detach)
+    target_layers: Sequence[nn.Module] = ()  # set by the method, whose they are
 
     def _hooked(self, layers: Sequence[nn.Module]) -> list[Any]:
         return []

@@ -175,7 +175,7 @@ def refuse(method: BaseCAM, names: Sequence[str], options: Mapping[str, Any]) ->
         TypeError: for either.
     """
     kind, what = type(method).__name__, ", ".join(names)
-    ignored = [name for name, value in options.items() if value is not None]
+    ignored = [name for name, value in options.items() if value is not None and (value is not False or name == "relu")]
     ignored += [name for name, plain in (("output", None), ("relu_rule", "plain")) if getattr(method, name) != plain]
     if ignored:
         raise TypeError(
@@ -259,7 +259,7 @@ class OlderSteps:
         ``core.older_steps``. Called on an input it runs the model, which it hooks only meanwhile.
         """
         if self._record is None:
-            self._record = MethodRecord(self.model, [], self.reshape_transform, self.detach)
+            self._record = MethodRecord(self.model, (), self.reshape_transform, self.detach)
         if type(self._record) is MethodRecord:  # what it is of may have been changed since
             self._record.target_layers = _listed(self.target_layers)
         return self._record

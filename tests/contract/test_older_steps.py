@@ -420,7 +420,7 @@ def test_options_of_ours_are_refused_where_the_steps_are_taken(net: Any) -> None
                 call(x, **options)
     with pytest.raises(TypeError, match="relu_rule"):
         OnlyHalf(net, ["conv2"], relu_rule="guided")(x, 1)
-    found = cam.explain(x, [1, 0])
+    found = cam.explain(x, [1, 0], against=False, differentiable=False)  # what is so anyway is no option
     np.testing.assert_allclose(found.numpy(), cam(x, [1, 0]))
     assert (found.classes, found.layers, found.raw) == ((1, 0), ("conv2",), ())
     torch.testing.assert_close(found.outputs, build(ConvNet).eval()(x))
