@@ -11,8 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.cli.classes import NO_AND_YES
-from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.inputs import input_channels
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.models.categories import read_categories
@@ -20,7 +18,6 @@ from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.models.weights_file import first_line
 from pytorch_grad_cam.runs.network_options import NetworkOptions
-from pytorch_grad_cam.targets.score_kinds import NONE, ScoreKind, score_kind
 
 
 def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
@@ -48,28 +45,6 @@ def load_network(options: NetworkOptions) -> tuple[LoadedModel, torch.device]:
     if categories is not None and len(categories) == 1:  # one score: its name is that of yes
         categories = (f"not {categories[0]}", categories[0])
     return replace(loaded, categories=categories), device
-
-
-def read_scores(loaded: LoadedModel, inputs: Tensor, stated: str | None) -> tuple[ScoreKind | None, LoadedModel]:
-    """Find out what a classifier's scores are for one picture ``(1, C, h, w)``; None for a network that is none.
-
-    Args:
-        stated: what --scores says.
-
-    Returns:
-        Their kind, and the network, whose classes are called no and yes where it has one score and no names.
-
-    Raises:
-        ValueError: if what is stated cannot be.
-    """
-    if loaded.task != "classification":
-        return None, loaded
-    try:
-        kind = score_kind(loaded.model, inputs, stated or loaded.scores, loaded.run)
-    except NoScoresError:
-        return None, loaded
-    no_names = loaded.categories is None and kind.count == 1 and kind.name != NONE
-    return kind, replace(loaded, categories=NO_AND_YES) if no_names else loaded
 
 
 @contextmanager

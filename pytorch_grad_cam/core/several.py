@@ -1,4 +1,4 @@
-"""Several answers from one pass: several targets of every image, or one target at several layers."""
+"""Several answers from one pass: several targets of every image, by several methods, or at several layers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,35 @@ def explain_apart(
         raise ValueError("explain_each needs at least one target, or None for all classes")
     call = pipeline.prepare(method, inputs, tuple(specs or ()), eigen_smooth, options)
     return several_in_model(method, call, _explain_targets)
+
+
+@giving_back
+def explain_by_methods(
+    methods: Sequence[CamMethod], inputs: Any, specs: Sequence[TargetSpec], eigen_smooth: bool, **options: Any
+) -> list[list[Explanation]]:
+    """Explain the targets of every image by several methods of one model; those that look at one pass alike share it.
+
+    Args:
+        methods: of the same model.
+        inputs, specs, eigen_smooth, **options: as for `explain_apart`.
+
+    Returns:
+        For each method, an explanation for each target. Nothing is warned of.
+    """
+    found: list[list[Explanation]] = [[] for _ in methods]
+    for places in _alike(methods):
+        leader = methods[places[0]]
+        if len(places) == 1:
+            found[places[0]] = explain_apart(leader, inputs, specs, eigen_smooth, **options)
+            continue
+        others = [methods[place] for place in places[1:]]
+        call = pipeline.prepare(leader, inputs, tuple(specs), eigen_smooth, options)
+        answers = several_in_model(leader, call, partial(_explain_targets, others=others))
+        for number, place in enumerate(places):
+            name = type(methods[place]).__name__
+            own = answers[number :: len(places)]
+            found[place] = [dataclasses.replace(explanation, method=name) for explanation in own]
+    return found
 
 
 @giving_back
@@ -88,18 +117,50 @@ def _explain_at(method: CamMethod, call: Call, layers: Sequence[nn.Module]) -> l
     return explanations
 
 
-def _explain_targets(method: CamMethod, call: Call) -> list[Explanation]:
-    """Ask one pass several questions, or, for methods that make their own passes, pass after pass."""
+def _alike(methods: Sequence[CamMethod]) -> list[list[int]]:
+    """Group methods, by their places, whose pass is the same: same layers, same gradients, same questions."""
+    groups: list[tuple[Any, list[int]]] = []
+    for place, method in enumerate(methods):
+        kind = (
+            method.shares_pass and not method.compute_input_gradient,
+            method.uses_gradients,
+            method.uses_targets,
+            method.class_target,
+            method.record_class,
+            method.target_layers,
+            method.reshape_transform,
+            method.detach,
+            method.output,
+            method.relu_rule,
+            method.keep_mode,
+            method.replays,
+            type(method).choose_layers,
+        )
+        places = next((places for known, places in groups if kind[0] and known == kind), None)
+        if places is None:
+            groups.append((kind, places := []))
+        places.append(place)
+    return [places for _, places in groups]
+
+
+def _explain_targets(method: CamMethod, call: Call, others: Sequence[CamMethod] = ()) -> list[Explanation]:
+    """Ask one pass several questions, or, for methods that make their own passes, pass after pass.
+
+    ``others`` are methods that share the pass: after each answer come theirs to the same question.
+    """
     call = pipeline.with_layers(method, call)
     if not method.shares_pass:
         specs = call.specs or _every_class(call.run(call.inputs))
         return [pipeline.assemble(method.explain_call(call.asking(spec))) for spec in specs]
+    for other in others:  # which would choose the same
+        other.target_layers, other.layers_are_scales = method.target_layers, method.layers_are_scales
     one_pass = pipeline.forward(method, call)
     specs = call.specs or _every_class(one_pass.outputs)
     results = []
     for index, spec in enumerate(specs):
         scored = one_pass.score(spec, again=index < len(specs) - 1)
-        results.append(pipeline.assemble(pipeline.weigh_and_combine(method, call, one_pass.inputs, scored)))
+        for each in (method, *others):
+            results.append(pipeline.assemble(pipeline.weigh_and_combine(each, call, one_pass.inputs, scored)))
     return results
 
 

@@ -257,7 +257,7 @@ class DetectorOutput:
     outputs: Any
     read: Reader = as_detections
 
-    def top(self) -> list[Target]:
+    def top(self, rank: int = 0) -> list[Target]:
         images = len(self.outputs) if self.read is as_detections else len(next(tensors_in(self.outputs)))
         return [StrongestDetectionTarget(read=self.read) for _ in range(images)]
 

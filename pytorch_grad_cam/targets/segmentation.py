@@ -170,7 +170,7 @@ class DenseOutput:
 
     scores: Tensor
 
-    def top(self) -> list[Target]:
+    def top(self, rank: int = 0) -> list[Target]:
         return [SemanticSegmentationTarget(main_class(scores)) for scores in self.scores]
 
     def of_class(self, category: int) -> Target:

@@ -53,6 +53,7 @@ class TargetSpec:
         against: explain what speaks against the targets.
         contrast: two classes, instead of targets: what speaks for the first rather than the second.
         class_target: how the method scores a class where it does not take the class's own score.
+        rank: which class of a classifier None stands for: 0, that with the highest score, 1, the one after it ...
 
     Classes may be names as well, until `without_names`.
     """
@@ -61,6 +62,7 @@ class TargetSpec:
     against: bool = False
     contrast: tuple[int | str, int | str] | None = None
     class_target: ClassTarget | None = None
+    rank: int = 0
 
     def resolve(self, outputs: Any, batch: int, class_target: ClassTarget | None = None) -> list[Target]:
         """Return one callable per image.
@@ -132,7 +134,7 @@ class TargetSpec:
         if not any(target is None or type(target) is int for target in wanted):
             return [_fixed(_checked_callable(target), outputs, index, batch) for index, target in enumerate(wanted)]
         kind = kind_of(outputs)
-        top = kind.top() if any(target is None for target in wanted) else []
+        top = kind.top(self.rank) if any(target is None for target in wanted) else []
         classes = {category: kind.of_class(category) for category in wanted if type(category) is int}
         resolved = []
         for index, target in enumerate(wanted):
@@ -158,8 +160,8 @@ class TargetSpec:
 class OutputKind(Protocol):
     """How a class is asked for, by what kind of network it is."""
 
-    def top(self) -> list[Target]:
-        """Return what is explained where no target is given, one per image."""
+    def top(self, rank: int = 0) -> list[Target]:
+        """Return what is explained where no target is given, one per image; of a classifier, the class of a rank."""
 
     def of_class(self, category: int) -> Target:
         """Return what a class index stands for."""
@@ -192,12 +194,15 @@ class ClassifierOutput:
 
     outputs: Any
 
-    def top(self) -> list[Target]:
+    def top(self, rank: int = 0) -> list[Target]:
         _refuse_embeddings(self.outputs)
         scores, selector = class_scores(self.outputs, "without a target the top class is explained")
+        if not 0 <= rank < max(2, scores.shape[1]):
+            raise IndexError(f"there is no class of rank {rank}: the model has {max(2, scores.shape[1])} classes")
         if scores.shape[1] == 1:  # also of a regression: the number itself
-            return [selected(BinaryClassifierOutputTarget(1), selector) for _ in scores]
-        return [selected(ClassifierOutputTarget(category), selector) for category in scores.argmax(dim=1).tolist()]
+            return [selected(BinaryClassifierOutputTarget(1 - rank), selector) for _ in scores]
+        categories = scores.topk(rank + 1).indices[:, rank] if rank else scores.argmax(dim=1)
+        return [selected(ClassifierOutputTarget(category), selector) for category in categories.tolist()]
 
     def of_class(self, category: int) -> Target:
         scores, selector = class_scores(self.outputs, f"target {category} is a class")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from pytorch_grad_cam.cli.explain.targets import DetectedObjectTarget
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import read_image, write_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.models.from_torchvision import task_by_name
 from pytorch_grad_cam.models.load import load_model
+from pytorch_grad_cam.runs.picture_targets import DetectedObjectTarget
 from pytorch_grad_cam.targets.detection import DetectedObject
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")

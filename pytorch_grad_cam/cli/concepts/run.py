@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.cli.classes import check_categories, class_label, class_name
 from pytorch_grad_cam.cli.concepts.options import ConceptsOptions
-from pytorch_grad_cam.cli.network import advising, load_network, network_summary, read_scores
+from pytorch_grad_cam.cli.network import advising, load_network, network_summary
 from pytorch_grad_cam.cli.output import headed_lines, json_file, refuse_existing, written_files
 from pytorch_grad_cam.data.files import check_writable, write_bytes
 from pytorch_grad_cam.data.images import encoded_image, read_image
@@ -26,6 +25,8 @@ from pytorch_grad_cam.feature_factorization.decomposition import Concepts
 from pytorch_grad_cam.feature_factorization.deep_feature_factorization import DeepFeatureFactorization
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.picture_targets import read_scores
+from pytorch_grad_cam.targets.class_choices import check_categories, class_label, class_name
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.targets.spec import class_scores
 from pytorch_grad_cam.visualization.overlay import concept_colours, show_factorization_on_image

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.cli.evaluate.options import EvaluateOptions
 from pytorch_grad_cam.cli.evaluate.pictures import Pictures
-from pytorch_grad_cam.cli.network import load_network, read_scores
+from pytorch_grad_cam.cli.network import load_network
 from pytorch_grad_cam.cli.output import json_file, refuse_existing, written_files
 from pytorch_grad_cam.data.files import check_writable, write_bytes
 from pytorch_grad_cam.data.images import encoded_image, read_image
@@ -28,6 +28,7 @@ from pytorch_grad_cam.evaluation.records import JournalError
 from pytorch_grad_cam.evaluation.sanity_checks import SANITY_METRICS
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.lock import folder_lock
+from pytorch_grad_cam.runs.picture_targets import read_scores
 from pytorch_grad_cam.targets.score_kinds import NONE, SOFTMAX
 
 CSV, JSON, TIMING, PAGE = "scores.csv", "scores.json", "timing.json", "evaluation.html"

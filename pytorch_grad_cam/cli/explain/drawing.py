@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.bases.input_cam import INPUT
-from pytorch_grad_cam.cli.classes import class_label
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
-from pytorch_grad_cam.cli.explain.targets import (
+from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.picture_targets import (
     ClassContrast,
     DetectedObjectTarget,
     ImageTarget,
@@ -21,8 +22,7 @@ from pytorch_grad_cam.cli.explain.targets import (
     predictions,
     shared_label,
 )
-from pytorch_grad_cam.engine.boxes import Box, boxes_from_map
-from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.class_choices import class_label
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, clip_outliers, colormap_number, lowest_value
 from pytorch_grad_cam.visualization.figure import figure

@@ -15,18 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.classes import NO_AND_YES, check_categories, parse_classes
 from pytorch_grad_cam.cli.explain.cost import MapCost, Settings
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
-from pytorch_grad_cam.cli.explain.targets import (
-    ClassContrast,
-    ImageTarget,
-    check_task,
-    image_targets,
-    method_target,
-    parse_contrast,
-)
-from pytorch_grad_cam.cli.network import advising, read_scores
+from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.core.explanation import Explanation
@@ -36,6 +27,16 @@ from pytorch_grad_cam.engine.scoring import Progress
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.picture_targets import (
+    ClassContrast,
+    ImageTarget,
+    check_task,
+    image_targets,
+    method_target,
+    parse_contrast,
+    read_scores,
+)
+from pytorch_grad_cam.targets.class_choices import NO_AND_YES, check_categories, parse_classes
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.targets.spec import TargetSpec
 from pytorch_grad_cam.vanilla_gradient import VanillaGradient

@@ -13,14 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam import __version__
-from pytorch_grad_cam.cli.classes import class_name
 from pytorch_grad_cam.cli.explain.drawing import ImageDrawing, map_grid
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
 from pytorch_grad_cam.cli.explain.owners import comment_for
-from pytorch_grad_cam.cli.explain.targets import MOST_PREDICTIONS, ClassContrast, ImageTarget, predictions, target_label
 from pytorch_grad_cam.cli.output import json_file
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.methods import method_class
+from pytorch_grad_cam.runs.picture_targets import (
+    MOST_PREDICTIONS,
+    ClassContrast,
+    ImageTarget,
+    predictions,
+    target_label,
+)
+from pytorch_grad_cam.targets.class_choices import class_name
 from pytorch_grad_cam.targets.score_kinds import NONE
 from pytorch_grad_cam.visualization.overlay import draw_boxes
 

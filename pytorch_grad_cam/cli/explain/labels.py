@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytorch_grad_cam.cli.classes import class_label
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
-from pytorch_grad_cam.cli.explain.targets import predictions
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.picture_targets import predictions
+from pytorch_grad_cam.targets.class_choices import class_label
 from pytorch_grad_cam.targets.class_names import find_class
 
 FOLDERS = "folders"

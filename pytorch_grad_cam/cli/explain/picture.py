@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.cli.classes import may_be_several
 from pytorch_grad_cam.cli.explain import report
 from pytorch_grad_cam.cli.explain.cost import MapCost
 from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
@@ -18,11 +17,12 @@ from pytorch_grad_cam.cli.explain.image_files import GRID, GuidedGradients, Imag
 from pytorch_grad_cam.cli.explain.owners import keep_others
 from pytorch_grad_cam.cli.explain.schedule import Request, Schedule
 from pytorch_grad_cam.cli.explain.sweeps import SweepFiles
-from pytorch_grad_cam.cli.explain.targets import ImageTarget, target_label
 from pytorch_grad_cam.cli.explain.watch import Watch
 from pytorch_grad_cam.cli.output import refuse_existing
 from pytorch_grad_cam.data.files import write_bytes
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.picture_targets import ImageTarget, target_label
+from pytorch_grad_cam.targets.class_choices import may_be_several
 
 
 @dataclass

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytorch_grad_cam.bases.input_cam import INPUT
-from pytorch_grad_cam.cli.classes import class_label
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
-from pytorch_grad_cam.cli.explain.targets import (
+from pytorch_grad_cam.cli.method_names import ALL, chosen_methods, special_methods
+from pytorch_grad_cam.cli.output import headed_lines
+from pytorch_grad_cam.methods import METHODS
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.picture_targets import (
     MOST_PREDICTIONS,
     ClassContrast,
     DetectedObjectTarget,
     predictions,
     target_label,
 )
-from pytorch_grad_cam.cli.method_names import ALL, chosen_methods, special_methods
-from pytorch_grad_cam.cli.output import headed_lines
-from pytorch_grad_cam.methods import METHODS
-from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.class_choices import class_label
 from pytorch_grad_cam.targets.score_kinds import NONE, STATED
 
 _MOST_NAMES = 8  # in a line

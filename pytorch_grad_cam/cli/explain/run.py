@@ -13,13 +13,13 @@ from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.picture import ImageResult, PictureWork
 from pytorch_grad_cam.cli.explain.schedule import Schedule
 from pytorch_grad_cam.cli.explain.sheets import ContactSheets
-from pytorch_grad_cam.cli.explain.targets import ClassContrast, shared_label
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import kept_files, written_files
 from pytorch_grad_cam.data.files import check_writable
 from pytorch_grad_cam.data.images import count_pages, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples, names_many
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.picture_targets import ClassContrast, shared_label
 
 _MOST_NAMES = 5  # in a line
 # Endings of what is no picture, and the command that takes it.

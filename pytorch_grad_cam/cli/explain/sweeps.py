@@ -15,8 +15,8 @@ from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
 from pytorch_grad_cam.cli.explain.image_files import target_slug
 from pytorch_grad_cam.cli.explain.owners import comment_for
-from pytorch_grad_cam.cli.explain.targets import ClassContrast, ImageTarget, shared_label
 from pytorch_grad_cam.data.images import encoded_image
+from pytorch_grad_cam.runs.picture_targets import ClassContrast, ImageTarget, shared_label
 from pytorch_grad_cam.visualization.overlay import overlay_map
 from pytorch_grad_cam.visualization.sheet import contact_sheet, labelled_grid
 

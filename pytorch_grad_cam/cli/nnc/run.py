@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pytorch_grad_cam.cli.classes import class_label
 from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.data.files import check_writable, write_bytes
@@ -22,6 +21,7 @@ from pytorch_grad_cam.nnc.network import SATURATED, SATURATED_ADVICE, console_ne
 from pytorch_grad_cam.nnc.options import NncOptions
 from pytorch_grad_cam.runs.journal import Batch
 from pytorch_grad_cam.runs.lock import folder_lock
+from pytorch_grad_cam.targets.class_choices import class_label
 
 _MOST_NUMBERS = 5  # in a line
 

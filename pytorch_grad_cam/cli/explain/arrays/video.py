@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.classes import TopClasses, class_label
 from pytorch_grad_cam.cli.explain.arrays.common import each_file
 from pytorch_grad_cam.cli.explain.arrays.video_options import VideoOptions
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, as_said
-from pytorch_grad_cam.cli.network import load_network, network_summary, read_scores
+from pytorch_grad_cam.cli.network import load_network, network_summary
 from pytorch_grad_cam.cli.output import headed_lines, written_files
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.core.call import MapOptions
@@ -24,6 +23,8 @@ from pytorch_grad_cam.data.files import check_writable
 from pytorch_grad_cam.data.videos import ANIMATED, Video, read_video, save_video
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.picture_targets import read_scores
+from pytorch_grad_cam.targets.class_choices import TopClasses, class_label
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.visualization.colormaps import colormap_number
 from pytorch_grad_cam.visualization.video import save_gif, show_cam_on_video

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from pytorch_grad_cam.cli.classes import (
+from pytorch_grad_cam.common.messages import NoScoresError
+from pytorch_grad_cam.data.preprocessing import Preprocessing
+from pytorch_grad_cam.engine.boxes import Box
+from pytorch_grad_cam.engine.trees import one_image
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.targets.class_choices import (
+    NO_AND_YES,
     ClassChoice,
     TopClasses,
     class_indices,
@@ -17,16 +23,11 @@ from pytorch_grad_cam.cli.classes import (
     class_name,
     picture_scores,
 )
-from pytorch_grad_cam.common.messages import NoScoresError
-from pytorch_grad_cam.data.preprocessing import Preprocessing
-from pytorch_grad_cam.engine.boxes import Box
-from pytorch_grad_cam.engine.trees import one_image
-from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.targets.class_names import find_class
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.detection import DetectedObject, as_detections, detected_objects
 from pytorch_grad_cam.targets.detector_layouts import LAYOUTS, reader_for
-from pytorch_grad_cam.targets.score_kinds import NONE, ScoreKind
+from pytorch_grad_cam.targets.score_kinds import NONE, ScoreKind, score_kind
 from pytorch_grad_cam.targets.segmentation import dense_scores, predicted_classes
 
 MOST_PREDICTIONS = 5  # classes that are listed
@@ -219,6 +220,28 @@ def check_task(outputs: Any, loaded: LoadedModel) -> None:
         if loaded.task == "detection":
             advice += f"; if it is a detector, say how its output is laid out: --read {'|'.join(LAYOUTS)}"
         raise ValueError(f"this network does no {loaded.task}: {error.problem}; {advice}") from error
+
+
+def read_scores(loaded: LoadedModel, inputs: Tensor, stated: str | None) -> tuple[ScoreKind | None, LoadedModel]:
+    """Find out what a classifier's scores are for one picture ``(1, C, h, w)``; None for a network that is none.
+
+    Args:
+        stated: what --scores says.
+
+    Returns:
+        Their kind, and the network, whose classes are called no and yes where it has one score and no names.
+
+    Raises:
+        ValueError: if what is stated cannot be.
+    """
+    if loaded.task != "classification":
+        return None, loaded
+    try:
+        kind = score_kind(loaded.model, inputs, stated or loaded.scores, loaded.run)
+    except NoScoresError:
+        return None, loaded
+    no_names = loaded.categories is None and kind.count == 1 and kind.name != NONE
+    return kind, replace(loaded, categories=NO_AND_YES) if no_names else loaded
 
 
 def _area_shares(outputs: Any) -> Tensor:

@@ -1,0 +1,271 @@
+"""Explainer: a network with its methods, ready for pictures, one or whole batches of them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pytorch_grad_cam.common.messages import MeaninglessMapWarning
+from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.several import explain_by_methods
+from pytorch_grad_cam.engine.restore import giving_back, undisturbed
+from pytorch_grad_cam.engine.trees import map_tensors, select_rows
+from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.explained_picture import ExplainedPicture, PictureMap
+from pytorch_grad_cam.runs.picture_targets import (
+    MOST_PREDICTIONS,
+    ClassContrast,
+    ImageTarget,
+    check_task,
+    class_share,
+    image_targets,
+    method_target,
+    predictions,
+    target_label,
+)
+from pytorch_grad_cam.runs.ready_network import DTYPES, ExplainerOptions, ReadyNetwork
+from pytorch_grad_cam.targets.class_choices import check_categories
+from pytorch_grad_cam.targets.spec import TargetSpec
+
+log = logging.getLogger(__name__)
+
+Pixels = NDArray[np.uint8]
+Seen = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class PreparedPicture:
+    """A picture, and what the network takes of it: made in any thread, before its batch comes."""
+
+    image: Pixels  # RGB (H, W, 3)
+    inputs: Tensor | None  # (C, h, w); None if the network takes the picture as it is
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        """Height and width of what the network takes."""
+        return tuple(self.image.shape[:2] if self.inputs is None else self.inputs.shape[1:])
+
+
+class Explainer:
+    """Explains pictures: one, or any number of them in batches.
+
+    The network is loaded when it is first needed, and is never changed. An explainer whose network is loaded by a
+    callable can be pickled before and after: another process loads the network itself.
+
+    Args:
+        load: the network, or what loads it; to be pickled, a function of a module or a `functools.partial` of one.
+        options: what is explained, and how.
+
+    Raises:
+        ValueError: when the network is loaded, for classes, layers or methods that do not suit it.
+    """
+
+    def __init__(self, load: LoadedModel | Callable[[], LoadedModel], options: ExplainerOptions | None = None) -> None:
+        self._load, self.options = load, options or ExplainerOptions()
+        self._ready: ReadyNetwork | None = None
+        self._limit: int | None = None  # pictures at once that the memory holds, once it did not hold more
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was made of the network."""
+        return self.__dict__ | {"_ready": None}
+
+    @property
+    def ready(self) -> ReadyNetwork:
+        """The network, which is loaded now if it has not been."""
+        if self._ready is None:
+            loaded = self._load if isinstance(self._load, LoadedModel) else self._load()
+            self._ready = ReadyNetwork(loaded, self.options)
+        return self._ready
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures are explained at once."""
+        size = self.options.batch_size or self.ready.batch_size
+        return size if self._limit is None else min(size, self._limit)
+
+    def prepare(self, image: Pixels) -> PreparedPicture:
+        """Do the part of the work that needs no network, in any thread, for ``image``, uint8 RGB ``(H, W, 3)``."""
+        return PreparedPicture(image, self.ready.preprocessing.resized(image))
+
+    def predict(self, pictures: Sequence[PreparedPicture | Pixels]) -> list[Seen]:
+        """Return what the network sees in each picture, as ``ExplainedPicture.predicted`` has it; no maps are made."""
+        return self._in_pieces(pictures, self._predict_some)
+
+    def __call__(self, pictures: Sequence[PreparedPicture | Pixels]) -> list[ExplainedPicture]:
+        """Explain pictures, as many at once as the memory holds.
+
+        Args:
+            pictures: what `prepare` returned, or uint8 RGB ``(H, W, 3)``.
+
+        Raises:
+            Exception: as the methods and the network do, with a message for people.
+        """
+        return self._in_pieces(pictures, self._explain_some)
+
+    def _in_pieces(
+        self, pictures: Sequence[PreparedPicture | Pixels], work: Callable[[Sequence[PreparedPicture]], list[Any]]
+    ) -> list[Any]:
+        """Work on so many pictures at once as the memory holds; where it does not, on half as many from then on."""
+        prepared = [each if isinstance(each, PreparedPicture) else self.prepare(each) for each in pictures]
+        done: list[Any] = []
+        while len(done) < len(prepared):
+            some = prepared[len(done) : len(done) + self.batch_size]
+            try:
+                done += [each for _, alike in groupby(some, lambda one: one.input_size) for each in work(list(alike))]
+            except (torch.OutOfMemoryError, MemoryError):
+                if len(some) == 1:
+                    raise
+                self._limit = len(some) // 2
+                log.warning("%d pictures at once do not fit into the memory; going on with %d", len(some), self._limit)
+        return done
+
+    def _predict_some(self, pictures: Sequence[PreparedPicture]) -> list[Seen]:
+        outputs = _on_cpu(self._outputs(self._inputs(pictures)))
+        return [self._seen(_kept_row(outputs, row, len(pictures))) for row in range(len(pictures))]
+
+    def _explain_some(self, pictures: Sequence[PreparedPicture]) -> list[ExplainedPicture]:
+        answers: list[list[_Answer]] = [[] for _ in pictures]
+        for answer in self._answers(self._inputs(pictures)):
+            own = answers[answer.row]
+            if all((answer.method, answer.target, answer.category) != known.question for known in own):
+                own.append(answer)
+        return [self._picture(picture, own) for picture, own in zip(pictures, answers, strict=True)]
+
+    def _inputs(self, pictures: Sequence[PreparedPicture]) -> Tensor:
+        images, inputs = [each.image for each in pictures], [each.inputs for each in pictures]
+        batch = self.ready.preprocessing.batch(images, inputs).to(self.ready.device, non_blocking=True)
+        self.ready.find_out_scores(batch[:1])
+        return batch
+
+    @giving_back
+    def _outputs(self, inputs: Tensor) -> Any:
+        """Run the network alone."""
+        with undisturbed(self.ready.loaded.model, self.ready.device), self._precision():
+            return self.ready.loaded.run(inputs)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        dtype = DTYPES[self.options.dtype]
+        return nullcontext() if dtype is None else torch.autocast(self.ready.device.type, dtype)
+
+    def _answers(self, inputs: Tensor) -> Iterator[_Answer]:
+        """Make all maps of a batch."""
+        if not self.ready.asks_picture_by_picture:
+            asked = self.ready.questions()
+            targets = [target for _, target in asked]
+            yield from self._explained(inputs, [spec for spec, _ in asked], targets, range(len(inputs)))
+            return
+        for row in range(len(inputs)):
+            image = inputs[row : row + 1]
+            seen = (int(inputs.shape[2]), int(inputs.shape[3]))
+            found = image_targets(self.ready.loaded, self.ready.kind, self.ready.choices, self._outputs(image), seen)
+            specs = [TargetSpec(method_target(target), self.options.against) for target in found]
+            yield from self._explained(image, specs, found, [row])
+
+    def _explained(
+        self, inputs: Tensor, specs: Sequence[TargetSpec], targets: Sequence[ImageTarget], rows: Sequence[int]
+    ) -> Iterator[_Answer]:
+        """Explain images by every method; a method that looks at no class once, whatever is asked."""
+        cams, options = self.ready.cams, self.ready.call_options()
+        made: dict[int, list[Explanation]] = {}
+        for asks in (True, False):
+            places = [place for place, cam in enumerate(cams) if cam.uses_targets is asks]
+            with warnings.catch_warnings(), self._precision():
+                warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
+                found = explain_by_methods(
+                    [cams[place] for place in places],
+                    inputs,
+                    specs if asks else [TargetSpec()],
+                    self.options.eigen_smooth,
+                    **options if asks else {name: value for name, value in options.items() if name != "contrast"},
+                )
+            made |= dict(zip(places, found, strict=True))
+        for place, name in enumerate(self.options.methods):
+            for explanation, target in zip(made[place], targets if cams[place].uses_targets else [None], strict=True):
+                maps = explanation.numpy()
+                scores = [None] * len(rows) if explanation.scores is None else explanation.scores.tolist()
+                outputs = _on_cpu(explanation.outputs)
+                for number, row in enumerate(rows):
+                    kept = _kept_row(outputs, number, len(rows))
+                    yield _Answer(row, name, target, explanation, number, maps[number], scores[number], kept)
+
+    def _picture(self, picture: PreparedPicture, answers: Sequence[_Answer]) -> ExplainedPicture:
+        loaded = self.ready.loaded
+        outputs = answers[0].outputs
+        check_task(outputs, loaded)
+        check_categories(outputs, loaded.categories)
+        return ExplainedPicture(
+            image=picture.image,
+            maps=tuple(self._picture_map(answer) for answer in answers),
+            predicted=self._seen(outputs),
+            preprocessing=loaded.preprocessing,
+            categories=loaded.categories,
+            source=loaded.source,
+        )
+
+    def _seen(self, outputs: Any) -> Seen:
+        return tuple(predictions(outputs, self.ready.loaded, self.ready.kind, MOST_PREDICTIONS) or ())
+
+    def _picture_map(self, answer: _Answer) -> PictureMap:
+        loaded, explanation = self.ready.loaded, answer.explanation
+        notes = tuple(str(note) for note in explanation.notes[answer.place])
+        return PictureMap(
+            method=answer.method,
+            target=answer.target,
+            category=answer.category,
+            label=target_label(answer.category if answer.target is None else answer.target, loaded.categories),
+            score=answer.score,
+            share=class_share(answer.category, answer.outputs, self.ready.kind),
+            map=None if notes and answer.map.min() == answer.map.max() else answer.map,
+            notes=notes,
+            layers=explanation.layers,
+            signed=isinstance(answer.target, ClassContrast),
+            fine_grained=self.ready.cams[self.options.methods.index(answer.method)].fine_grained,
+        )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One map of one picture."""
+
+    row: int  # of the picture in its batch
+    method: str
+    target: ImageTarget
+    explanation: Explanation  # of the whole batch, or of this picture alone
+    place: int  # of the picture in it
+    map: NDArray[np.float32]
+    score: float | None
+    outputs: Any  # of this picture, as a batch of one
+
+    @property
+    def category(self) -> int | None:
+        """The class that is explained."""
+        category: int | None = self.explanation.classes[self.place]
+        return category
+
+    @property
+    def question(self) -> tuple[str, ImageTarget, int | None]:
+        """What tells it from the other answers about the picture."""
+        return self.method, self.target, self.category
+
+
+def _on_cpu(outputs: Any) -> Any:
+    return map_tensors(outputs, lambda tensor: tensor.detach().cpu())
+
+
+def _kept_row(outputs: Any, row: int, batch: int) -> Any:
+    """Return the outputs of one image of a batch, as a batch of one."""
+    if batch == 1:
+        return outputs
+    if isinstance(outputs, list) and len(outputs) == batch and not isinstance(outputs[0], Tensor):
+        return outputs[row : row + 1]  # of a detector, which returns one entry per image
+    return select_rows(outputs, torch.tensor([row]), batch)
