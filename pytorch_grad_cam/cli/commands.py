@@ -51,6 +51,12 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("explain", "draw maps, the same as no command at all", "explain.options", "explain.run"),
+        Command(
+            "run",
+            "explain any number of pictures, batch by batch, and keep maps and an index; it goes on where it stopped",
+            "run.options",
+            "run.run",
+        ),
         Command("methods", "list the methods: what each highlights, its cost and source", "methods", "methods"),
         Command("layers", "list the layers of a network, and which can be looked at", "layers", "layers"),
         Command(

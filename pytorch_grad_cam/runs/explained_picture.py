@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.runs.picture_targets import ImageTarget
+from pytorch_grad_cam.targets.class_choices import class_name
 
 
 @dataclass(frozen=True)
@@ -77,35 +79,32 @@ class ExplainedPicture:
         return self.preprocessing.to_picture(found.map, (self.image.shape[0], self.image.shape[1]))
 
 
-def energy_share(map: NDArray[np.float32]) -> float:
-    """Say how spread out a map is: the share of the area that its mean value would fill if it were 1, in [0, 1]."""
-    return float(np.nan_to_num(np.abs(map)).mean())
+def map_records(found: ExplainedPicture) -> list[dict[str, Any]]:
+    """Return what is known of each map but its values, as JSON can write it."""
+    return [
+        {
+            "method": each.method,
+            "class": None if each.category is None else _class_record(each.category, found.categories),
+            "label": each.label,
+            "score": _finite(each.score),
+            "share": _finite(each.share),
+            "energy": None if each.map is None else _finite(float(np.abs(each.map).mean())),
+            "layers": list(each.layers),
+            "notes": list(each.notes),
+        }
+        for each in found.maps
+    ]
 
 
-def finite_or_none(number: float | None, digits: int = 6) -> float | None:
-    """Return a number as JSON can write it."""
-    return None if number is None or not math.isfinite(number) else round(number, digits)
+def seen_record(predicted: Sequence[tuple[int, float]], categories: tuple[str, ...] | None) -> list[dict[str, Any]]:
+    """Return what the network sees in a picture as JSON can write it."""
+    return [_class_record(index, categories) | {"share": _finite(share)} for index, share in predicted]
 
 
-def record_of(found: ExplainedPicture) -> dict[str, Any]:
-    """Return everything that is known about a picture but its pixels, as JSON can write it."""
+def _class_record(index: int, categories: tuple[str, ...] | None) -> dict[str, Any]:
+    return {"index": index, "name": class_name(index, categories)}
 
-    def named(index: int) -> dict[str, Any]:
-        known = found.categories is not None and 0 <= index < len(found.categories)
-        return {"index": index, "name": found.categories[index] if known and found.categories else None}
 
-    return {
-        "predicted": [named(index) | {"share": finite_or_none(share)} for index, share in found.predicted],
-        "maps": [
-            {
-                "method": each.method,
-                "class": None if each.category is None else named(each.category),
-                "label": each.label,
-                "score": finite_or_none(each.score),
-                "share": finite_or_none(each.share),
-                "mean": None if each.map is None else finite_or_none(energy_share(each.map)),
-                "notes": list(each.notes),
-            }
-            for each in found.maps
-        ],
-    }
+def _finite(number: float | None) -> float | None:
+    """Return a number as JSON can write it: rounded to six digits behind the point."""
+    return None if number is None or not math.isfinite(number) else round(number, 6)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.several import explain_by_methods
+from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.engine.trees import map_tensors, select_rows
 from pytorch_grad_cam.models.loaded import LoadedModel
@@ -40,6 +42,7 @@ from pytorch_grad_cam.targets.spec import TargetSpec
 log = logging.getLogger(__name__)
 
 Pixels = NDArray[np.uint8]
+Picture = Any  # what `read_image` takes: a path, the bytes of a file, a PIL image, an array (H, W, 3)
 Seen = tuple[tuple[int, float], ...]
 
 
@@ -49,6 +52,7 @@ class PreparedPicture:
 
     image: Pixels  # RGB (H, W, 3)
     inputs: Tensor | None  # (C, h, w); None if the network takes the picture as it is
+    category: int | None = None  # the class to explain of this one; None: what is asked of all
 
     @property
     def input_size(self) -> tuple[int, ...]:
@@ -93,33 +97,51 @@ class Explainer:
         size = self.options.batch_size or self.ready.batch_size
         return size if self._limit is None else min(size, self._limit)
 
-    def prepare(self, image: Pixels) -> PreparedPicture:
-        """Do the part of the work that needs no network, in any thread, for ``image``, uint8 RGB ``(H, W, 3)``."""
-        return PreparedPicture(image, self.ready.preprocessing.resized(image))
+    def prepare(self, image: Pixels, category: int | None = None) -> PreparedPicture:
+        """Do the part of the work that needs no network, in any thread.
 
-    def predict(self, pictures: Sequence[PreparedPicture | Pixels]) -> list[Seen]:
+        Args:
+            image: uint8 RGB ``(H, W, 3)``.
+            category: the class to explain of this picture; None: what the options say.
+        """
+        return PreparedPicture(image, self.ready.preprocessing.resized(image), category)
+
+    def predict(self, pictures: Sequence[PreparedPicture | Picture]) -> list[Seen]:
         """Return what the network sees in each picture, as ``ExplainedPicture.predicted`` has it; no maps are made."""
         return self._in_pieces(pictures, self._predict_some)
 
-    def __call__(self, pictures: Sequence[PreparedPicture | Pixels]) -> list[ExplainedPicture]:
-        """Explain pictures, as many at once as the memory holds.
+    @overload
+    def __call__(self, pictures: Sequence[PreparedPicture | Picture]) -> list[ExplainedPicture]: ...
+    @overload
+    def __call__(self, pictures: PreparedPicture | str | Path | bytes) -> ExplainedPicture: ...
+    @overload
+    def __call__(self, pictures: Picture) -> Any: ...
+
+    def __call__(self, pictures: Any) -> Any:
+        """Explain one picture, or several, as many at once as the memory holds.
 
         Args:
-            pictures: what `prepare` returned, or uint8 RGB ``(H, W, 3)``.
+            pictures: a path, the bytes of a file, a PIL image, an array ``(H, W, 3)`` (uint8, or floats in [0, 1]), or
+                what `prepare` returned; or a list of these.
+
+        Returns:
+            What was found out about the picture; for a list a list.
 
         Raises:
+            OSError, ValueError: for what is no picture, see `read_image`.
             Exception: as the methods and the network do, with a message for people.
         """
-        return self._in_pieces(pictures, self._explain_some)
+        if isinstance(pictures, (list, tuple)):
+            return self._in_pieces(pictures, self._explain_some)
+        return self._in_pieces([pictures], self._explain_some)[0]
 
     def _in_pieces(
-        self, pictures: Sequence[PreparedPicture | Pixels], work: Callable[[Sequence[PreparedPicture]], list[Any]]
+        self, pictures: Sequence[PreparedPicture | Picture], work: Callable[[Sequence[PreparedPicture]], list[Any]]
     ) -> list[Any]:
         """Work on so many pictures at once as the memory holds; where it does not, on half as many from then on."""
-        prepared = [each if isinstance(each, PreparedPicture) else self.prepare(each) for each in pictures]
         done: list[Any] = []
-        while len(done) < len(prepared):
-            some = prepared[len(done) : len(done) + self.batch_size]
+        while len(done) < len(pictures):
+            some = [self._prepared(each) for each in pictures[len(done) : len(done) + self.batch_size]]
             try:
                 done += [each for _, alike in groupby(some, lambda one: one.input_size) for each in work(list(alike))]
             except (torch.OutOfMemoryError, MemoryError):
@@ -129,13 +151,16 @@ class Explainer:
                 log.warning("%d pictures at once do not fit into the memory; going on with %d", len(some), self._limit)
         return done
 
+    def _prepared(self, picture: PreparedPicture | Picture) -> PreparedPicture:
+        return picture if isinstance(picture, PreparedPicture) else self.prepare(read_image(picture))
+
     def _predict_some(self, pictures: Sequence[PreparedPicture]) -> list[Seen]:
         outputs = _on_cpu(self._outputs(self._inputs(pictures)))
         return [self._seen(_kept_row(outputs, row, len(pictures))) for row in range(len(pictures))]
 
     def _explain_some(self, pictures: Sequence[PreparedPicture]) -> list[ExplainedPicture]:
         answers: list[list[_Answer]] = [[] for _ in pictures]
-        for answer in self._answers(self._inputs(pictures)):
+        for answer in self._answers(self._inputs(pictures), [picture.category for picture in pictures]):
             own = answers[answer.row]
             if all((answer.method, answer.target, answer.category) != known.question for known in own):
                 own.append(answer)
@@ -157,17 +182,19 @@ class Explainer:
         dtype = DTYPES[self.options.dtype]
         return nullcontext() if dtype is None else torch.autocast(self.ready.device.type, dtype)
 
-    def _answers(self, inputs: Tensor) -> Iterator[_Answer]:
-        """Make all maps of a batch."""
-        if not self.ready.asks_picture_by_picture:
-            asked = self.ready.questions()
+    def _answers(self, inputs: Tensor, categories: Sequence[int | None]) -> Iterator[_Answer]:
+        """Make all maps of a batch, of whose pictures some have a class of their own."""
+        if not self.ready.asks_picture_by_picture(categories):
+            asked = self.ready.questions(categories)
             targets = [target for _, target in asked]
             yield from self._explained(inputs, [spec for spec, _ in asked], targets, range(len(inputs)))
             return
         for row in range(len(inputs)):
             image = inputs[row : row + 1]
             seen = (int(inputs.shape[2]), int(inputs.shape[3]))
-            found = image_targets(self.ready.loaded, self.ready.kind, self.ready.choices, self._outputs(image), seen)
+            own = categories[row]
+            choices = self.ready.choices if own is None else [own]
+            found = image_targets(self.ready.loaded, self.ready.kind, choices, self._outputs(image), seen)
             specs = [TargetSpec(method_target(target), self.options.against) for target in found]
             yield from self._explained(image, specs, found, [row])
 

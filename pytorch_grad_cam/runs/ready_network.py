@@ -101,10 +101,14 @@ class ReadyNetwork:
         height, width = (size, size) if isinstance(size, int) else size
         return max(_ROWS, min(_MOST_ROWS, _ROWS * USUAL_SIDE**2 // (height * width)))
 
-    @property
-    def asks_picture_by_picture(self) -> bool:
-        """Whether what is asked of a picture depends on what the network finds in it: objects, regions of a class."""
-        return self.loaded.task == "detection" or (self.loaded.task == "segmentation" and bool(self.choices))
+    def asks_picture_by_picture(self, categories: Sequence[int | None]) -> bool:
+        """Say whether what is asked depends on what the network finds in a picture: objects, regions of a class.
+
+        Args:
+            categories: classes of the pictures' own.
+        """
+        named = bool(self.choices) or any(category is not None for category in categories)
+        return self.loaded.task == "detection" or (self.loaded.task == "segmentation" and named)
 
     def find_out_scores(self, inputs: Tensor) -> None:
         """Find out, once, what a classifier's scores are, by a picture ``(1, C, h, w)``."""
@@ -112,13 +116,20 @@ class ReadyNetwork:
             self.kind, self.loaded = read_scores(self.loaded, inputs, self._options.scores)
             self._knows_scores = True
 
-    def questions(self) -> list[tuple[TargetSpec, ImageTarget]]:
-        """Return what is asked of every picture alike, each with how that is called.
+    def questions(self, categories: Sequence[int | None]) -> list[tuple[TargetSpec, ImageTarget]]:
+        """Return what is asked of the pictures of a batch, each question with how it is called.
+
+        Args:
+            categories: the class that is asked of each picture; None: what the options say. Where one has a class, the
+                others are asked for their top class.
 
         Raises:
             ValueError: for the top classes of a network that is no classifier.
         """
         against = self._options.against
+        if any(category is not None for category in categories):
+            own: list[Any] = list(categories)
+            return [(TargetSpec(own, against), None)]
         if self._contrast is not None:
             pair = (self._contrast.first, self._contrast.second)
             return [(TargetSpec(contrast=pair), self._contrast)]

@@ -26,7 +26,8 @@ class BatchRunner(Generic[R, D, F]):
     Args:
         decode: from a row to what the network needs; called in threads. A row for which it raises has failed; the
             others go on.
-        explain: from decoded rows, at most ``batch_size``, to one result each; called in the caller's thread.
+        explain: from decoded rows, at most ``batch_size``, to one result each, or an exception for a row that has
+            failed; called in the caller's thread.
         write: draws a result and writes its file; called in threads.
         commit: is told of each batch, in order, when all its files are written: its rows with what became of each,
             a result or an exception. Called in one other thread.
@@ -37,7 +38,7 @@ class BatchRunner(Generic[R, D, F]):
     def __init__(
         self,
         decode: Callable[[R], D],
-        explain: Callable[[Sequence[D]], Sequence[F]],
+        explain: Callable[[Sequence[D]], Sequence[F | Exception]],
         write: Callable[[R, F], None],
         commit: Callable[[Sequence[tuple[R, F | Exception]]], None],
         batch_size: int,

@@ -1,0 +1,307 @@
+"""A run over any number of pictures: explained in batches, kept in a folder, continued where it was interrupted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from threading import Lock
+from typing import Any
+
+import torch
+
+from pytorch_grad_cam import __version__
+from pytorch_grad_cam.common.limits import MAX_PIXELS
+from pytorch_grad_cam.data.files import make_durable, write_bytes
+from pytorch_grad_cam.data.sources.item import Item, Source
+from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.explained_picture import ExplainedPicture, map_records, seen_record
+from pytorch_grad_cam.runs.explainer import Explainer, PreparedPicture, Seen
+from pytorch_grad_cam.runs.file_state import digest
+from pytorch_grad_cam.runs.fingerprint import fingerprint
+from pytorch_grad_cam.runs.picture_files import FileNames, PictureFiles, record_path
+from pytorch_grad_cam.runs.run_folder import RunFolder, files_of
+from pytorch_grad_cam.runs.run_index import Row, json_line
+from pytorch_grad_cam.runs.runner import BatchRunner
+from pytorch_grad_cam.runs.selection import Selection
+from pytorch_grad_cam.runs.shards import Shard
+from pytorch_grad_cam.targets.class_choices import class_name
+from pytorch_grad_cam.targets.class_names import find_class
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+Report = Callable[[Sequence[Row]], None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run does with the pictures.
+
+    Attributes:
+        files: what is kept of each.
+        only: conditions on what the network sees; where there are some, a picture is explained if it meets all.
+        limit: take the first so many pictures; None: all.
+        max_pixels: that a picture may have.
+        shard: the share of the run that this process does; None: all of it.
+        workers: threads that read and write; None: one per core, at least two.
+        retry_failed: do again what failed.
+    """
+
+    files: PictureFiles = field(default_factory=lambda: PictureFiles(("overlay",)))
+    only: tuple[Selection, ...] = ()
+    limit: int | None = None
+    max_pixels: int = MAX_PIXELS
+    shard: Shard | None = None
+    workers: int | None = None
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A picture of the source, read."""
+
+    position: int
+    picture: PreparedPicture
+    label: int | None  # what it shows, as a class of the network
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a picture."""
+
+    seen: Seen
+    label: int | None
+    found: ExplainedPicture | None  # None if it was not to be explained
+    seconds: float
+
+
+class Stopwatch:
+    """Adds up the seconds that each kind of work takes, in all threads together."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def __call__(self, what: str) -> Iterator[None]:
+        """Count the block as work of a kind."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
+
+
+class DataSetRun:
+    """Explains the pictures of a source and keeps what was found in a folder.
+
+    Batches are cut by the position of the pictures in the source, whoever does them and when: a run that was
+    interrupted, or shared out, gives the same maps as one that was not.
+
+    Args:
+        explainer: explains them.
+        source: where they come from.
+        folder: where everything is kept.
+        options: what is done.
+
+    Raises:
+        ValueError: if there are no pictures, or two have the same id.
+    """
+
+    def __init__(self, explainer: Explainer, source: Source, folder: RunFolder, options: RunOptions) -> None:
+        self.explainer, self.folder, self.options = explainer, folder, options
+        self.items: list[Item] = list(islice(source, options.limit))
+        if not self.items:
+            raise ValueError(f"{source.description} has no pictures")
+        self.watch = Stopwatch()
+        self._description = source.description
+        self._names = FileNames(item.id for item in self.items)
+        self._loaded = explainer.ready.loaded
+        self._batch_size = explainer.batch_size
+        self._rows: dict[int, Row] = {}  # of pictures whose files are written
+        self._begun = False  # whether a picture could be explained
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that decides on what is found, as the manifest has it."""
+        explained = asdict(self.explainer.options)
+        explained.pop("batch_size")
+        explained["layers"] = explained["layers"] and [str(layer) for layer in explained["layers"]]
+        listed = "\n".join(repr((item.id, item.label, item.target)) for item in self.items)
+        return {
+            "model": self._loaded.source,
+            "weights": fingerprint(self._loaded),
+            "preprocessing": asdict(self._loaded.preprocessing),
+            **explained,
+            "batch_size": self._batch_size,
+            "save": asdict(self.options.files),
+            "only": [asdict(each) for each in self.options.only],
+            "source": {
+                "description": self._description,
+                "pictures": len(self.items),
+                "digest": digest(listed.encode(errors="backslashreplace")),
+            },
+            "max_pixels": self.options.max_pixels,
+            "versions": {"pytorch_grad_cam": __version__, "torch": torch.__version__},
+        }
+
+    def mine(self) -> list[int]:
+        """Return the positions of the pictures that are this process's share."""
+        shard = self.options.shard
+        return [
+            position for position in range(len(self.items)) if shard is None or shard.has(position // self._batch_size)
+        ]
+
+    def to_do(self) -> list[int]:
+        """Return the positions of whole batches that are not done, or of which a file is missing."""
+        index = self.folder.index(self.options.shard)
+        done = {row["position"] for row in index.rows() if self._is_done(row)}
+        again = {position // self._batch_size for position in self.mine() if position not in done}
+        return [position for position in self.mine() if position // self._batch_size in again]
+
+    def run(self, report: Report) -> None:
+        """Do all that is not done yet. The caller holds the folder's lock, and has claimed it.
+
+        Args:
+            report: is told of each batch, in order, when it is done.
+
+        Raises:
+            Exception: if no picture at all can be explained, why not the first; what writing raises.
+        """
+        positions = self.to_do()
+        index, times = self.folder.index(self.options.shard), self.folder.times(self.options.shard)
+
+        def commit(outcomes: Sequence[tuple[int, _Outcome | Exception]]) -> None:
+            rows = [self._committed(position, outcome) for position, outcome in outcomes]
+            with self.watch("index"):
+                make_durable(self.folder.path, (str(self.folder.path / file) for row in rows for file in files_of(row)))
+                index.add(rows)
+                times.add([_time_row(position, outcome) for position, outcome in outcomes])
+            report(rows)
+
+        runner = BatchRunner(self._read, self._explain, self._write, commit, self._batch_size, self.options.workers)
+        runner.run(positions)
+        index.put_in_order()
+        times.put_in_order()
+
+    def rows_of(self, positions: Iterable[int]) -> list[Row]:
+        """Do one batch at once, files and all, and return its rows: for whoever hands out batches himself."""
+        listed = list(positions)
+        read: dict[int, _Read | Exception] = {}
+        for position in listed:
+            try:
+                read[position] = self._read(position)
+            except Exception as error:  # a damaged file may raise anything
+                read[position] = error
+        good = [each for each in read.values() if isinstance(each, _Read)]
+        outcomes: dict[int, Any] = dict(zip([each.position for each in good], self._explain(good), strict=True))
+        for position, outcome in outcomes.items():
+            if isinstance(outcome, _Outcome):
+                self._write(position, outcome)
+        return [self._committed(position, outcomes.get(position, read[position])) for position in listed]
+
+    def _is_done(self, row: Row) -> bool:
+        if row["status"] == FAILED and self.options.retry_failed:
+            return False
+        return all((self.folder.path / file).is_file() for file in files_of(row))
+
+    def _read(self, position: int) -> _Read:
+        item = self.items[position]
+        with self.watch("decode"):
+            image = item.read(self.options.max_pixels)
+        with self.watch("prepare"):
+            target = None if item.target is None else find_class(str(item.target), self._loaded.categories)
+            return _Read(position, self.explainer.prepare(image, target), self._label(item))
+
+    def _label(self, item: Item) -> int | None:
+        if item.label is None:
+            return None
+        try:
+            return find_class(str(item.label), self._loaded.categories)
+        except ValueError:  # a name of another set of classes: it is kept as it is
+            return None
+
+    def _explain(self, pictures: Sequence[_Read]) -> list[_Outcome | Exception]:
+        """Explain a batch; where that fails, picture by picture, to find out which one it is."""
+        start = time.perf_counter()
+        try:
+            with self.watch("network and maps"):
+                found: list[tuple[Seen, ExplainedPicture | None] | Exception] = [*self._chosen(pictures)]
+        except Exception as error:
+            found = self._one_by_one(pictures, error)
+        self._begun = self._begun or any(not isinstance(each, Exception) for each in found)
+        each_took = (time.perf_counter() - start) / max(len(pictures), 1)
+        return [
+            one if isinstance(one, Exception) else _Outcome(one[0], picture.label, one[1], each_took)
+            for picture, one in zip(pictures, found, strict=True)
+        ]
+
+    def _one_by_one(self, pictures: Sequence[_Read], error: Exception) -> list[Any]:
+        found: list[Any] = []
+        for picture in pictures:
+            try:
+                found += self._chosen([picture])
+            except Exception as own:
+                found.append(own)
+        if not self._begun and all(isinstance(each, Exception) for each in found):
+            raise error  # it will be no better with the next ones
+        return found
+
+    def _chosen(self, pictures: Sequence[_Read]) -> list[tuple[Seen, ExplainedPicture | None]]:
+        """Explain those pictures of a batch that are wanted."""
+        if not self.options.only:
+            return [(found.predicted, found) for found in self.explainer([each.picture for each in pictures])]
+        seen = self.explainer.predict([each.picture for each in pictures])
+        categories = self.explainer.ready.loaded.categories
+        wanted = [
+            all(condition.takes(predicted, each.label, categories) for condition in self.options.only)
+            for each, predicted in zip(pictures, seen, strict=True)
+        ]
+        chosen = [each.picture for each, is_wanted in zip(pictures, wanted, strict=True) if is_wanted]
+        explained = iter(self.explainer(chosen))
+        return [
+            (predicted, next(explained) if is_wanted else None)
+            for predicted, is_wanted in zip(seen, wanted, strict=True)
+        ]
+
+    def _write(self, position: int, outcome: _Outcome) -> None:
+        """Draw and write the files of a picture, and keep what the index will say of it."""
+        row = self._row(position, outcome)
+        if outcome.found is not None:
+            name = self._names[self.items[position].id]
+            with self.watch("draw"):
+                files, kept = self.options.files.of(name, outcome.found)
+            maps = [each | more for each, more in zip(row["maps"], kept.pop("maps", ()), strict=False)]
+            row |= kept | ({"maps": maps} if maps else {})
+            if "json" in self.options.files.kinds:
+                row["record"] = record_path(name)
+                files[row["record"]] = json_line(row)
+            with self.watch("write"):
+                for path, content in files.items():
+                    write_bytes(self.folder.path / path, content, sole_writer=True)
+        self._rows[position] = row
+
+    def _row(self, position: int, outcome: _Outcome | Exception) -> Row:
+        """Return what the index says of a picture, but for its files."""
+        item, categories = self.items[position], self.explainer.ready.loaded.categories
+        row: Row = {"position": position, "id": item.id, "origin": item.origin, "label": item.label}
+        if isinstance(outcome, Exception):
+            return row | {"status": FAILED, "error": in_one_line(outcome)}
+        top = outcome.seen[0][0] if outcome.seen else None
+        row["label"] = item.label if outcome.label is None else class_name(outcome.label, categories) or item.label
+        row["right"] = None if outcome.label is None or top is None else top == outcome.label
+        row["predicted"] = seen_record(outcome.seen, categories)
+        if outcome.found is None:
+            return row | {"status": SKIPPED}
+        height, width = outcome.found.image.shape[:2]
+        return row | {"status": DONE, "height": height, "width": width, "maps": map_records(outcome.found)}
+
+    def _committed(self, position: int, outcome: _Outcome | Exception) -> Row:
+        return self._rows.pop(position, None) or self._row(position, outcome)
+
+
+def _time_row(position: int, outcome: _Outcome | Exception) -> Row:
+    failed = isinstance(outcome, Exception)
+    milliseconds = None if isinstance(outcome, Exception) else round(1000 * outcome.seconds, 3)
+    return {"position": position, "status": FAILED if failed else DONE, "ms": milliseconds}
