@@ -63,8 +63,7 @@ class RunFolder:
         before = self.manifest()
         if before is None:
             self._refuse_files_of_others()
-            text = json.dumps(now, indent=2, ensure_ascii=False) + "\n"
-            write_bytes(self.manifest_path, text.encode(errors="backslashreplace"), durable=True)
+            self._write(now)
             before = self.manifest()  # another share of the run may have written it at the same moment
         assert before is not None
         changed = [name for name in dict.fromkeys([*now, *before]) if before.get(name) != now.get(name)]
@@ -110,11 +109,14 @@ class RunFolder:
                 shards.append(Shard(int(number), int(count)))
         return sorted(shards, key=lambda shard: shard.number)
 
-    def clear(self) -> None:
-        """Delete what a run has written here: the files that its indices name, and these; nothing else.
+    def begin_anew(self, settings: Mapping[str, Any]) -> None:
+        """Delete what a run has written here, nothing else, and write other settings; the caller holds the lock.
 
-        The caller holds the lock.
+        Raises:
+            FileExistsError: if the folder holds files that a run would write, but no run.
         """
+        if not self.manifest_path.is_file():
+            return self.claim(settings)
         for shard in (None, *self.shards()):
             for row in self.index(shard).rows():
                 for file in files_of(row):
@@ -123,7 +125,12 @@ class RunFolder:
                 (self.of_shard(shard) / name).unlink(missing_ok=True)
             if shard is not None:
                 self.of_shard(shard).rmdir()
-        self.manifest_path.unlink(missing_ok=True)
+        self._write({"format": FORMAT, **settings})
+        return None
+
+    def _write(self, manifest: Mapping[str, Any]) -> None:
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        write_bytes(self.manifest_path, text.encode(errors="backslashreplace"), durable=True)
 
     def _refuse_files_of_others(self) -> None:
         for name in (INDEX, "overlays", "heatmaps", "maps", "boxes", "records", "thumbs", REPORT):

@@ -59,9 +59,7 @@ def run(options: RunOptions) -> int:
     explainer = Explainer(partial(_loaded, options), explainer_options(options))
     this = DataSetRun(explainer, source, folder, work)
     with folder.writing(work.shard):
-        if options.overwrite:
-            folder.clear()
-        folder.claim(this.settings())
+        (folder.begin_anew if options.overwrite else folder.claim)(this.settings())
         said = _Said(this)
         try:
             said.work()
