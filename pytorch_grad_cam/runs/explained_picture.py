@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pytorch_grad_cam.common.drawing_names import Blend
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.runs.picture_targets import ImageTarget
-from pytorch_grad_cam.targets.class_choices import class_name
+from pytorch_grad_cam.targets.class_choices import class_label, class_name
+from pytorch_grad_cam.visualization import shown
+from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, clip_outliers, colormap_number
+from pytorch_grad_cam.visualization.figure import figure
+from pytorch_grad_cam.visualization.overlay import heat_map, overlay_map
+from pytorch_grad_cam.visualization.sheet import contact_sheet
+
+CLIPPED = 99  # percentile of a map of single pixels that has the full colour already
+_MOST_LISTED, _LONGEST = 6, 800  # maps, and characters, of a text
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,9 @@ class PictureMap:
     fine_grained: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExplainedPicture:
-    """What an `Explainer` found out about one picture.
+    """What an `Explainer` found out about one picture. In a notebook it shows itself.
 
     Attributes:
         image: uint8 RGB ``(H, W, 3)``.
@@ -73,10 +83,91 @@ class ExplainedPicture:
         Raises:
             ValueError: if the map means nothing; its notes say why.
         """
+        return self._placed(self._drawn(index))
+
+    def overlay(
+        self, index: int = 0, *, colormap: int | str | None = None, image_weight: float = 0.5, blend: Blend = "classic"
+    ) -> NDArray[np.uint8]:
+        """Draw a map over the picture: uint8 RGB ``(H, W, 3)``; see `visualization.overlay.show_cam_on_image`."""
+        values, colours = self._shown(index, colormap)
+        return overlay_map(self.image, values, True, colours, image_weight, blend)
+
+    def heatmap(self, index: int = 0, *, colormap: int | str | None = None) -> NDArray[np.uint8]:
+        """Draw a map alone: uint8 RGB ``(H, W, 3)``."""
+        values, colours = self._shown(index, colormap)
+        return heat_map(values, colours)
+
+    def figure(self, index: int = 0, *, colormap: int | str | None = None, **options: Any) -> NDArray[np.uint8]:
+        """Draw picture, overlay and map with a colour bar under a title; see `visualization.figure.figure`."""
+        values, colours = self._shown(index, colormap)
+        found = self.maps[index]
+        lines = [f"{found.method} at {', '.join(found.layers)}", *found.notes]
+        return figure(self.image, values, self.title(index), lines, signed=found.signed, colormap=colours, **options)
+
+    def grid(self) -> NDArray[np.uint8]:
+        """Draw the picture and every map over it, each with its name: uint8 RGB."""
+        tiles = [
+            (self.title(index), self.overlay(index)) for index, each in enumerate(self.maps) if each.map is not None
+        ]
+        return contact_sheet([self.image, *(tile for _, tile in tiles)], ["picture", *(name for name, _ in tiles)])
+
+    def title(self, index: int = 0) -> str:
+        """Say what a map explains, and how sure the network is of it."""
+        found = self.maps[index]
+        share = "" if found.share is None else f", {100 * found.share:.1f} %"
+        several = len({each.method for each in self.maps}) > 1 and found.label
+        return f"{f'{found.method}: ' if several else ''}{found.label or found.method}{share}"
+
+    def show(self) -> None:
+        """Show it: in a notebook, or in the system's viewer of pictures."""
+        shown.show(self._picture())
+
+    def save(self, path: str | Path) -> None:
+        """Write what `show` shows; the name ends in .png, .jpg or .jpeg.
+
+        Raises:
+            ValueError: for another ending.
+            OSError: if it cannot be written.
+        """
+        shown.save(path, self._picture())
+
+    def _repr_png_(self) -> bytes:
+        return shown.png(self._picture())
+
+    def _repr_html_(self) -> str:
+        notes = [f"{each.method}: {note}" for each in self.maps for note in each.notes]
+        return shown.card(self._picture(), "; ".join(map(self.title, range(len(self.maps)))), [self.source, *notes])
+
+    def __repr__(self) -> str:
+        """Say what was found in a few lines, without the pixels."""
+        seen = ", ".join(f"{class_label(index, self.categories)} {share:.3g}" for index, share in self.predicted[:3])
+        listed = [self.title(index) for index in range(len(self.maps))]
+        more = f", ... ({len(listed)} maps)" if len(listed) > _MOST_LISTED else ""
+        height, width = self.image.shape[:2]
+        text = f"<picture {width} x {height}; predicted {seen or 'nothing'}; {'; '.join(listed[:_MOST_LISTED])}{more}>"
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]}...>"
+
+    def _picture(self) -> NDArray[np.uint8]:
+        """Return what stands for all of it: the overlay, or a grid of several."""
+        drawn = [index for index, each in enumerate(self.maps) if each.map is not None]
+        if not drawn:
+            return self.image
+        return self.overlay(drawn[0]) if len(drawn) == 1 else self.grid()
+
+    def _drawn(self, index: int) -> NDArray[np.float32]:
         found = self.maps[index]
         if found.map is None:
             raise ValueError(f"{found.method} has no map here: {'; '.join(found.notes)}")
-        return self.preprocessing.to_picture(found.map, (self.image.shape[0], self.image.shape[1]))
+        return found.map
+
+    def _shown(self, index: int, colormap: int | str | None) -> tuple[NDArray[np.float32], int]:
+        """Return a map as it is coloured, and the number of the colours."""
+        found, map = self.maps[index], self._drawn(index)
+        chosen = (DIVERGING if found.signed else JET) if colormap is None else colormap_number(colormap)
+        return self._placed(clip_outliers(map, CLIPPED) if found.fine_grained else map), chosen
+
+    def _placed(self, map: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.preprocessing.to_picture(map, (self.image.shape[0], self.image.shape[1]))
 
 
 def map_records(found: ExplainedPicture) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.images import encoded_image
 from pytorch_grad_cam.engine.boxes import Threshold, boxes_from_map
-from pytorch_grad_cam.runs.explained_picture import ExplainedPicture, PictureMap
+from pytorch_grad_cam.runs.explained_picture import CLIPPED, ExplainedPicture, PictureMap
 from pytorch_grad_cam.runs.file_state import digest
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, clip_outliers, colormap_number
 from pytorch_grad_cam.visualization.overlay import draw_boxes, heat_map, overlay_map
@@ -31,7 +31,6 @@ _ENDINGS = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy", "boxes": ".jpg"
 THUMBS = "thumbs"
 _THUMB_SIDE = 160  # pixels of the longer side
 _LONGEST = 80  # characters of a part of a name
-CLIPPED = 99  # percentile of a map of single pixels that has the full colour already
 
 
 class FileNames:

@@ -1,0 +1,53 @@
+"""How something that was drawn is shown: in a notebook, in a window, as a file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytorch_grad_cam.data.images import encoded_image, write_image
+
+Pixels = NDArray[np.uint8]
+
+
+def png(pixels: Pixels) -> bytes:
+    """Return a picture, RGB ``(H, W, 3)``, as the bytes of a PNG file."""
+    return encoded_image("shown.png", pixels)
+
+
+def card(pixels: Pixels, title: str, lines: Sequence[str] = ()) -> str:
+    """Return a picture with a title and lines below it as HTML that needs nothing else; texts may hold anything."""
+    picture = base64.b64encode(encoded_image("shown.jpg", pixels)).decode()
+    text = "".join(f"<br><small>{html.escape(line)}</small>" for line in lines)
+    return (
+        f'<figure style="margin:0;display:inline-block"><img style="max-width:100%" alt="{html.escape(title)}" '
+        f'src="data:image/jpeg;base64,{picture}"><figcaption><b>{html.escape(title)}</b>{text}</figcaption></figure>'
+    )
+
+
+def show(pixels: Pixels) -> None:
+    """Show a picture: in the notebook that runs, or in a window of the system's viewer."""
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    notebook = sys.modules.get("IPython")
+    if notebook is not None and notebook.get_ipython() is not None:
+        notebook.display.display(picture)
+    else:
+        picture.show()
+
+
+def save(path: str | Path, pixels: Pixels) -> None:
+    """Write a picture; the name ends in .png, .jpg or .jpeg.
+
+    Raises:
+        ValueError: for another ending.
+        OSError: if it cannot be written; then nothing is left behind.
+    """
+    write_image(path, pixels)
