@@ -41,7 +41,9 @@ def made_by(spec: str, is_made: Callable[[Any], bool], what: str) -> Any:
     try:
         return factory()
     except Exception as error:
-        raise RuntimeError(f"{spec}() raised {type(error).__name__}: {error}; it is called without arguments") from error
+        raise RuntimeError(
+            f"{spec}() raised {type(error).__name__}: {error}; it is called without arguments"
+        ) from error
 
 
 def _is_path(text: str) -> bool:
