@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.data.files import write_bytes
+from pytorch_grad_cam.data.reading import open_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -142,19 +142,7 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS, page: int
 
 
 def _read_file(path: str | Path, read: Callable[[IO[bytes]], T]) -> T:
-    path = Path(path)
-    try:
-        kind = path.stat().st_mode
-        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # a device never ends, a pipe waits for somebody who writes
-            raise ValueError(f"{path} is no file, but a device, pipe or socket; give a picture, e.g. a JPEG file")
-        file = open(path, "rb")  # noqa: SIM115 - only what opening raises is about the path
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {path}; check the path") from error
-    except IsADirectoryError as error:
-        raise IsADirectoryError(f"{path} is a folder; give a picture in it") from error
-    except OSError as error:
-        raise type(error)(f"cannot read {path}: {_lower_reason(error)}") from error
-    with file:
+    with open_regular(path, "a picture") as file:
         return read(file)
 
 
@@ -162,7 +150,7 @@ def _decode(file: IO[bytes], name: str, max_pixels: int, page: int) -> NDArray[n
     with _opened(file, name, max_pixels) as image:
         width, height = image.size
         if width * height > max_pixels:
-            raise ValueError(_too_large(f"{name} has {width} x {height} pixels", max_pixels))
+            raise ValueError(too_large(f"{name} has {width} x {height} pixels", max_pixels))
         try:
             if page != 1:
                 _turn_to(image, name, page)
@@ -198,7 +186,7 @@ def _opened(file: IO[bytes], name: str, max_pixels: int | None) -> Image:
         raise ValueError(f"{name} is not a picture in a known format; give e.g. a JPEG or PNG file") from error
     except Image.DecompressionBombError as error:
         count = next((part for part in str(error).replace("(", " ").split() if part.isdecimal()), "too many")
-        raise ValueError(_too_large(f"{name} has {count} pixels", max_pixels or MAX_PIXELS)) from error
+        raise ValueError(too_large(f"{name} has {count} pixels", max_pixels or MAX_PIXELS)) from error
     except Exception as error:  # a damaged file makes decoders raise almost anything
         raise _unreadable(name, error) from error
 
@@ -215,7 +203,8 @@ def _turn_to(image: Image, name: str, page: int) -> None:
     image.seek(page - 1)
 
 
-def _too_large(what: str, max_pixels: int) -> str:
+def too_large(what: str, max_pixels: int) -> str:
+    """Return the sentence on a picture with more pixels than are read; ``what`` says which one and how many."""
     return (
         f"{what}, more than the {max_pixels} that are read; make it smaller, or allow more with --max-pixels "
         "(max_pixels=...)"
@@ -317,7 +306,3 @@ def _as_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype == np.uint16:
         return np.round(array / 257).astype(np.uint8)
     return np.round(array * (255 // _highest(array))).astype(np.uint8)
-
-
-def _lower_reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

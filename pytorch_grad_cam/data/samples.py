@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytorch_grad_cam.data.folders import files_below, matching_files
+
 # What is taken from folders and globs; a file that is named itself may have any ending.
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif"}
 
@@ -39,7 +41,7 @@ def find_samples(sources: Sequence[str]) -> tuple[list[Sample], list[str]]:
     paths: dict[str, Path] = {}  # by the absolute path, which tells files apart
     problems = []
     for source in sources:
-        matches, problem = _expand(source)
+        matches, problem = expand(source)
         paths.update({os.path.abspath(path): path for path in matches if os.path.abspath(path) not in paths})
         if problem:
             problems.append(problem)
@@ -49,32 +51,51 @@ def find_samples(sources: Sequence[str]) -> tuple[list[Sample], list[str]]:
 
 def names_many(sources: Sequence[str]) -> bool:
     """Say whether more than one picture was asked for: several sources, a folder or a glob, whatever they hold."""
-    return len(sources) != 1 or Path(sources[0]).is_dir() or _is_pattern(sources[0])
+    return len(sources) != 1 or Path(sources[0]).is_dir() or is_pattern(sources[0])
 
 
-def _expand(source: str) -> tuple[list[Path], str]:
-    """Return the files that a path, folder or glob stands for, and a sentence if there are none."""
+def expand(source: str, deep: bool = False) -> tuple[list[Path], str]:
+    """Return the files that a path, folder or pattern stands for, and a sentence if there are none.
+
+    Args:
+        source: see `find_samples`.
+        deep: of a folder take the pictures of its subfolders too.
+
+    Raises:
+        OSError: if a folder cannot be read.
+    """
     if "://" in source:
         return [], f"{source} is an address; download the picture and give its file"
     path = Path(source)
-    if path.is_dir():
-        inside = sorted(file for file in path.iterdir() if _is_picture(file))
-        deeper = not inside and any(_is_picture(file) for file in path.glob("*/*"))
+    if os.path.isdir(path):
+        inside = sorted(_below(path) if deep else filter(is_picture, path.iterdir()))
+        deeper = not inside and not deep and any(is_picture(file) for file in path.glob("*/*"))
         hint = f"; its subfolders have some: '{path}/**/*' takes them too" if deeper else ""
         return inside, "" if inside else f"the folder {source} has no pictures ({', '.join(sorted(ENDINGS))}){hint}"
-    if not _is_pattern(source):
+    if not is_pattern(source):
         return [path], ""
-    matching = sorted(file for file in map(Path, glob.glob(source, recursive=True)) if file.is_file())
-    pictures = [file for file in matching if _is_picture(file)]
+    matching = [Path(file) for file in matching_files(source)]
+    pictures = [file for file in matching if is_picture(file)]
     return pictures or matching, "" if matching else f"no file matches {source}; check the pattern"
 
 
-def _is_pattern(source: str) -> bool:
-    return glob.has_magic(source) and not Path(source).exists()
+def _below(folder: Path) -> list[Path]:
+    return [folder / name for name in files_below(folder) if has_picture_name(name)]
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
+def is_pattern(source: str) -> bool:
+    """Say whether a text is a pattern, and not the name of something that is there."""
+    return glob.has_magic(source) and not os.path.exists(source)
+
+
+def has_picture_name(path: str | Path) -> bool:
+    """Say whether a file is named as pictures are."""
+    return os.path.splitext(path)[1].lower() in ENDINGS
+
+
+def is_picture(path: Path) -> bool:
+    """Say whether there is a file that is named as pictures are, and is not hidden."""
+    return has_picture_name(path) and not path.name.startswith(".") and path.is_file()
 
 
 def _ids(paths: list[Path]) -> list[str]:
