@@ -49,11 +49,7 @@ def says_how_text_is_encoded(call: ast.Call) -> bool:
 
 
 def test_every_text_file_says_its_encoding() -> None:
-    wrong = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path, node in calls()
-        if not says_how_text_is_encoded(node)
-    ]
+    wrong = [f"{path.relative_to(ROOT)}:{node.lineno}" for path, node in calls() if not says_how_text_is_encoded(node)]
     assert wrong == []
     for code, fine in (
         ("open(p)", False),
