@@ -17,6 +17,9 @@ from helpers.paths import ROOT, SHARED
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+# Until all tests are collected: what the imports make stays, and to look through it again and again takes seconds.
+gc.disable()
+
 sys.path.append(str(ROOT))  # for the folder benchmarks; at the end, so that the installed package is what is tested
 
 
@@ -60,6 +63,7 @@ def pytest_collection_finish() -> None:
     """Spare the collector of garbage what the imports made, a million objects that stay."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:

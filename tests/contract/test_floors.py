@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,11 +77,16 @@ def floor(name: str) -> float:
     raise AssertionError(f"{name} has no floor: add it to FLOORS and to the design")
 
 
-def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
-    """Yield the full names that a file imports, those inside functions too; not those for type checkers.
+@functools.cache
+def imports(path: Path, *, top_only: bool = False) -> tuple[str, ...]:
+    """Return the full names that a file imports, those inside functions too; not those for type checkers.
 
     With ``top_only`` what is imported together with the file.
     """
+    return tuple(_imports(path, top_only))
+
+
+def _imports(path: Path, top_only: bool) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = list(tree.body) if top_only else list(walked(tree))
     for node in nodes:
@@ -95,14 +101,16 @@ def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
 
 
 def walked(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all that runs in a file: everything but the blocks for type checkers."""
+    """Yield the statements that run in a file: all but the blocks for type checkers."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # most of a file, and no place for an import
         if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
             yield child
             yield from walked(child)
 
 
-def own(names: Iterator[str]) -> list[str]:
+def own(names: Iterable[str]) -> list[str]:
     """Keep the modules of the package, without its name in front."""
     shortened = [name.removeprefix(PACKAGE).removeprefix(".") for name in names if name.split(".")[0] == PACKAGE]
     return [name for name in shortened if name in MODULES and name]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.again import again
 from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
 from helpers.tiny_nets import ConvNet, build, frozen, inputs
 from helpers.unchanged_model import assert_unchanged
@@ -253,7 +254,7 @@ def test_super_in_overrides(net: Any) -> None:
 # Steps replaced on a class, on an object, in a module.
 
 
-@pytest.mark.parametrize("kind", [GradCAM, HiResCAM, LayerCAM, EigenCAM, ScoreCAM, AblationCAM])
+@pytest.mark.parametrize("kind", [GradCAM, HiResCAM, LayerCAM, EigenCAM, *again(ScoreCAM, AblationCAM)])
 def test_the_steps_make_the_same_maps(net: Any, kind: Any) -> None:
     x, replaced = inputs(), kind(net, ["conv2", "conv3"])
     replaced.aggregate_multi_layers = types.MethodType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import conftest
 import pytest
 from helpers import missing
+from helpers.again import now
 from helpers.paths import ROOT, SHARED
 
 TESTS = ROOT / "tests"
@@ -18,9 +20,12 @@ ONLY_SHARED = "PYTEST_ONLY_SHARED_MAY_BE_MISSING"
 
 
 def imported(path: Path) -> set[str]:
-    """Return the last parts of the names of all modules that a file imports."""
+    """Return the last parts of the names of all modules that a file imports, if it mentions a test file at all."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    if not set(re.findall(r"\btest_\w+", source)) & {file.stem for file in FILES}:
+        return names  # most files; to parse all of them takes a second
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -60,6 +65,15 @@ def test_a_test_is_skipped_only_where_something_is_missing(monkeypatch: pytest.M
     assert judged(missing.reason("timm")).outcome == "failed"
     assert judged(missing.SHARED).outcome == "skipped"
     assert ONLY_SHARED in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_what_the_default_tests_leave_to_another_run_has_one() -> None:
+    assert 'pytest -m "again and not shared"' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    with pytest.raises(AssertionError, match="all, or none, would be asked by default"):
+        now(["a", "b"], lambda name: True)
+    once, later = now([("a", 1), ("b", 2)], lambda name, number: number == 1)
+    assert (once.values, later.values) == (("a", 1), ("b", 2))
+    assert [mark.name for mark in (*once.marks, *later.marks)] == ["again"]
 
 
 def test_every_reason_says_where_to_get_what_is_missing() -> None:

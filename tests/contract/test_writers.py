@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ SOURCES = [path for path in (ROOT / "cam.py", *sorted((ROOT / "pytorch_grad_cam"
 ALWAYS = {"tofile", "imwrite", "savefig", "touch", "mkstemp", "NamedTemporaryFile"}
 ALWAYS |= {"VideoWriter", "copyfile", "copytree", "replace_file", "rename", "symlink_to", "hardlink_to", "memmap"}
 INTO = {"save", "savez", "savez_compressed", "savetxt", "dump"}
+WHOLE = ("os.open", "os.write", "os.replace", "os.truncate", "shutil.copy", "shutil.move", "sys.stdout.write")
+PATHS = ("write_bytes", "write_text")
+NAMES = {"open", *ALWAYS, *INTO, *PATHS, *(name.rpartition(".")[2] for name in WHOLE)}
+MENTIONED = re.compile(rf"\b(?:{'|'.join(NAMES)})\s*\(")
 # The lock, in which nothing is written, the end of a pipe nobody reads from any more, and what OpenCV writes to a path
 # that data/files.py gives it.
 EXCEPTIONS = {
@@ -26,17 +31,23 @@ EXCEPTIONS = {
 
 def writing_calls(source: str) -> Iterator[str]:
     """Yield the calls that write files."""
+    if not MENTIONED.search(source):
+        return  # most files; to parse all of them takes a second
     tree = ast.parse(source)
     buffers = {
         target.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.value) == "BytesIO()"
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.value) == "BytesIO()"
         for target in node.targets
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _writes(node, buffers):
+        if isinstance(node, ast.Call) and _name(node.func) in NAMES and _writes(node, buffers):
             yield ast.unparse(node)
+
+
+def _name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
 
 
 def _writes(call: ast.Call, buffers: set[str]) -> bool:
@@ -45,9 +56,9 @@ def _writes(call: ast.Call, buffers: set[str]) -> bool:
     first = ast.unparse(call.args[0]) if call.args else ""
     if name in INTO:
         return first not in buffers
-    if called in ("os.open", "os.write", "os.replace", "os.truncate", "shutil.copy", "shutil.move", "sys.stdout.write"):
+    if called in WHOLE:
         return called != "os.open" or ast.unparse(call.args[1]) != "os.O_RDONLY"
-    if name in ("write_bytes", "write_text") and isinstance(call.func, ast.Attribute):
+    if name in PATHS and isinstance(call.func, ast.Attribute):
         return True  # of a Path; ours are imported by their names
     if name == "open" and called not in ("Image.open",):
         modes = [*call.args[1 if called == "open" else 0 :], *(k.value for k in call.keywords if k.arg == "mode")]

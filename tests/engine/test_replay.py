@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.again import again
 from helpers.detectors import LAYER, TORCHVISION, detector
 from helpers.tiny_nets import ConvNet, DictNet, InPlaceNet, ResidualNet, SharedReluNet, TinyViT, UNet, build, inputs
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ def test_a_replay_equals_the_whole_network(kind: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TORCHVISION)
-@pytest.mark.parametrize("name", [LAYER, "backbone"])
+@pytest.mark.parametrize("name", [LAYER, *again("backbone")])
 def test_a_replay_in_a_detector(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It returns a list with an entry per image, and its transform an object of a class of its own."""
     net, image = detector(kind), torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))

@@ -10,6 +10,9 @@ import pytest
 from pytorch_grad_cam.methods import METHODS
 
 ANY_NETWORK = {name: method for name, method in METHODS.items() if not method.needs}
+# One for each way to a map: by weights, blind to the score, by other inputs, by replay, of the input, of every layer,
+# around another method. A law that does not ask how a map is made is asked of these, and by `pytest -m again` of all.
+ONE_OF_A_KIND = ("gradcam", "eigencam", "scorecam", "ablationcam", "integratedgradients", "fullgrad", "finercam")
 FEW = (
     ("opti_cam:OptiCAM", "steps", 3),
     ("ss_cam:SSCAM", "num_samples", 2),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import oracles
+from helpers.again import again
 from helpers.independent_gradients import record
 from helpers.shortcuts import MEANINGLESS, METHODS, blank, close, explain, spread
 from helpers.tiny_nets import CONV, ConvNet, GapLinear, build, inputs
@@ -70,7 +71,7 @@ def first_score(outputs: Tensor) -> Tensor:
 @pytest.mark.parametrize("smooth", [False, True], ids=["sum", "eigen"])
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "randomcam"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "f16"])
-@pytest.mark.parametrize("factor", [1.0, 1e-3])
+@pytest.mark.parametrize("factor", [1e-3, *again(1.0)])
 def test_autocast_is_for_the_network(method: str, smooth: bool, dtype: torch.dtype, factor: float) -> None:
     """Under autocast the network makes A and G as it likes; their map is still made in full precision."""
     net, x = Rescored(build(ConvNet, seed=1), factor), inputs(2, 3)

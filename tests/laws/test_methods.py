@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
+from helpers.again import again, now
+from helpers.methods_for_any_network import ANY_NETWORK, ONE_OF_A_KIND, few_steps  # noqa: F401 - the fixture
 from helpers.tiny_nets import (
     SIZES,
     ConvNet,
@@ -40,6 +41,12 @@ def every_layer_method_but(*names: str) -> pytest.MarkDecorator:
 
 
 every_method = pytest.mark.parametrize("method", ANY_NETWORK.values(), ids=ANY_NETWORK)
+OPTIONS: dict[str, tuple[int, dict[str, Any]]] = {
+    "plain": (2, {}),
+    "eigen_smooth": (3, {"eigen_smooth": True}),
+    "signed": (1, {"relu": False}),
+    "aug_smooth": (2, {"aug_smooth": True}),  # six times the work, and a flip is a flip along any number of axes
+}
 NETS = {"conv": ConvNet, "inplace": InPlaceNet, "residual": ResidualNet, "shared": SharedReluNet}
 # Every network in two dimensions, and each other number of dimensions with and without several images.
 KINDS = (
@@ -53,8 +60,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something"
 
 
 @every_method
-def test_shape_range_type_and_repetition(method: Any) -> None:
-    for ndim, kind, batch in KINDS:
+@pytest.mark.parametrize("kinds", [KINDS[::2], *again(KINDS[1::2])], ids=["some", "others"])
+def test_shape_range_type_and_repetition(method: Any, kinds: tuple[tuple[int, str, int], ...]) -> None:
+    for ndim, kind, batch in kinds:
         case = f"{ndim} dimensions, {kind}, {batch} images"
         x = inputs(ndim, batch)
         cam = method.load()(build(NETS[kind], ndim), LAYER[kind])
@@ -66,28 +74,29 @@ def test_shape_range_type_and_repetition(method: Any) -> None:
         np.testing.assert_array_equal(cam(x), found, err_msg=case)
 
 
-@every_method
 @pytest.mark.parametrize(
-    ("ndim", "options"),
-    [
-        (2, {}),
-        (3, {"eigen_smooth": True}),
-        (1, {"relu": False}),
-        (2, {"aug_smooth": True}),  # six times the work, and a flip is a flip along any number of axes
-    ],
+    ("name", "asked"),
+    now(
+        [(name, asked) for asked in OPTIONS for name in ANY_NETWORK],
+        lambda name, asked: asked == "plain" or name in ONE_OF_A_KIND,
+    ),
 )
-def test_a_batch_equals_its_images_alone(method: Any, ndim: int, options: dict[str, Any]) -> None:
+def test_a_batch_equals_its_images_alone(name: str, asked: str) -> None:
+    method, (ndim, options) = ANY_NETWORK[name], OPTIONS[asked]
     net, x = build(ResidualNet, ndim), inputs(ndim, 2 if options else 3)
     cam = method.load()(net, ["norm", "tail"])
     alone = [cam(image[None], category, **options)[0] for category, image in enumerate(x)]
     np.testing.assert_allclose(cam(x, list(range(len(x))), **options), np.stack(alone), atol=1e-5)
 
 
-@every_method
-def test_all_forms_of_a_class_mean_the_same(method: Any) -> None:
+OWN_SCORE = ("finercam", "shapleycam")  # for a class, which a callable does not name
+
+
+@pytest.mark.parametrize("name", now(ANY_NETWORK, lambda name: name in (*ONE_OF_A_KIND, *OWN_SCORE)))
+def test_all_forms_of_a_class_mean_the_same(name: str) -> None:
     net, x = build(ConvNet), inputs()
-    cam = method.load()(net, net.conv2)
-    own = method.name in ("finercam", "shapleycam")  # for a class, which a callable does not name
+    cam = ANY_NETWORK[name].load()(net, net.conv2)
+    own = name in OWN_SCORE
     expected = cam(x, 1) if own else cam(x, lambda output: output[1])
     for targets in (1, np.int64(1), [1, 1], (1, 1), torch.tensor([1, 1]), torch.tensor(1), np.array([1, 1])):
         np.testing.assert_array_equal(cam(x, targets), expected)

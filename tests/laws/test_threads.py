@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.again import again
 from helpers.paths import ROOT
 from helpers.tiny_nets import ConvNet, ResidualNet, build, inputs
 from helpers.unchanged_model import assert_same_state, state_of
@@ -59,7 +60,7 @@ def side_by_side(*calls: Callable[[], object], seconds: float = 60) -> None:
 
 
 @pytest.mark.parametrize("roots", ["two heads", "data parallel", "a part"])
-@pytest.mark.parametrize("method", [GradCAM, AblationCAM], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("method", [GradCAM, *again(AblationCAM)], ids=lambda each: each.__name__)
 def test_models_that_share_modules_take_turns(method: Any, roots: str) -> None:
     backbone, x = build(ResidualNet), inputs()
     models = {

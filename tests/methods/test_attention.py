@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.again import again
 from helpers.failures import BrokenError, raising
 from helpers.tiny_nets import TinyViT, build, frozen, inputs
 from helpers.unchanged_model import assert_unchanged
@@ -197,7 +198,7 @@ def test_precision_of_the_network(method: Any) -> None:
 
 
 @every_method
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("mode", [torch.inference_mode, *again(torch.no_grad, torch.enable_grad)])
 def test_a_call_changes_nothing(method: Any, mode: Any) -> None:
     net, x = torchvision_vit(), pictures(32, 32)
     net.train()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.again import again
 from helpers.shortcuts import blank, unit_range
 from helpers.tiny_nets import SIZES, ConvNet, TinyViT, UNet, build, frozen, inputs
 from torch import Tensor, nn
@@ -154,7 +155,7 @@ def test_integrated_gradients_of_a_cubic_are_exact_with_two_steps(ndim: int, bas
 
 
 # -- networks
-@every_ndim
+@pytest.mark.parametrize("ndim", [1, 2, *again(3)])
 def test_the_gradient_is_that_of_central_differences(ndim: int) -> None:
     net, x = build(ConvNet, ndim, seed=2).double(), inputs(ndim).double()
     noise = 0.3 * noise_of(tuple(x.shape[1:]), 3)

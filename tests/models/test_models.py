@@ -37,15 +37,16 @@ def test_every_torchvision_classifier_has_weights_and_preprocessing() -> None:
 
 def test_a_download_that_fails_names_the_ways_out() -> None:
     message = (
-        r"the weights of resnet50 could not be fetched from https://.*resnet50-0676ba61.pth \(no network in tests.*\); "
-        r"give a file of them with --weights FILE, or try the built-in network, which needs none: --model shapes"
+        r"the weights of mobilenet_v2 could not be fetched from https://.*mobilenet_v2-b0353104.pth "
+        r"\(no network in tests.*\); give a file of them with --weights FILE, "
+        r"or try the built-in network, which needs none: --model shapes"
     )
     with pytest.raises(RuntimeError, match=message):
-        load_model("resnet50")
-    with pytest.raises(RuntimeError, match=r"resnet50-11ad3fa6.pth"):
-        load_model("ResNet50", "imagenet1k_v2")
-    with pytest.raises(RuntimeError, match=r"resnet50-11ad3fa6.pth"):
-        load_model("resnet50", "DEFAULT")
+        load_model("mobilenet_v2")
+    with pytest.raises(RuntimeError, match=r"mobilenet_v2-7ebf99e0.pth"):
+        load_model("MobileNet_V2", "imagenet1k_v2")
+    with pytest.raises(RuntimeError, match=r"mobilenet_v2-7ebf99e0.pth"):
+        load_model("mobilenet_v2", "DEFAULT")
 
 
 def test_unknown_names() -> None:

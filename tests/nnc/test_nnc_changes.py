@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers import nnc_net
+from helpers.again import again
 from helpers.nnc_net import NET, dataset
 from PIL import Image
 
@@ -134,7 +135,7 @@ def test_noise_that_is_one_sequence_is_the_same_when_rows_are_drawn_again(
     assert results() == want
 
 
-@pytest.mark.parametrize("how", ["replaced", "same size and time", "removed", "label", "touched"])
+@pytest.mark.parametrize("how", ["replaced", "same size and time", "removed", *again("label", "touched")])
 def test_an_input_that_was_replaced_before_a_resume(how: str, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     interrupt(monkeypatch, capsys)
     if how == "replaced":
@@ -218,7 +219,7 @@ CHANGED_CSV = {
 
 
 @pytest.mark.parametrize("how", CHANGED_CSV)
-@pytest.mark.parametrize("number", [3, 5])
+@pytest.mark.parametrize("number", [3, *again(5)])
 def test_a_csv_that_changes_during_a_run(how: str, number: int, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     path = Path("d.csv")
     text = path.read_text()
@@ -271,7 +272,7 @@ def test_a_journal_that_was_edited_counts_up_to_there(line: int, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "room", [pytest.param(room, marks=[pytest.mark.slow] * (room % 6 > 0)) for room in range(0, WRITES, 2)]
+    "room", [pytest.param(room, marks=[pytest.mark.again] * (room not in (6, 18))) for room in range(0, WRITES, 2)]
 )
 def test_a_full_disk_ends_a_run_that_mends_itself(room: int, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     """One write gives a short count, and from there on there is no room."""
@@ -297,7 +298,7 @@ def test_a_full_disk_ends_a_run_that_mends_itself(room: int, monkeypatch: pytest
     assert results() == want
 
 
-@pytest.mark.parametrize("size", [24, 40, 64, 84])
+@pytest.mark.parametrize("size", [40, *again(24, 64, 84)])
 def test_a_small_disk_that_is_given_room(size: int, tmp_path: Path, capsys: Said) -> None:
     want = undisturbed()
     Path("disk").mkdir()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import oracles
+from helpers.again import again
 from helpers.independent_gradients import record
 from helpers.shortcuts import MEANINGLESS, close
 from helpers.tiny_nets import (
@@ -101,7 +102,7 @@ def kernel_component(A: Array, name: str, gamma: float) -> Array:
     return (score * np.sign(score @ rows.sum(1))).reshape(A.shape[1:])
 
 
-@ranks
+@pytest.mark.parametrize("ndim", [2, *again(1, 3)])
 @pytest.mark.parametrize("kernel", kernel_pca.KERNELS)
 @pytest.mark.parametrize("gamma", [None, 0.7])
 def test_kpca(ndim: int, kernel: str, gamma: float | None) -> None:
@@ -181,7 +182,7 @@ def halfway(net: nn.Module, layer: str, x: Tensor, score: Any, reshape: Any = No
     return found[1.0].A[0], here - (high - low) / (2 * step) / 2
 
 
-@ranks
+@pytest.mark.parametrize("ndim", [2, *again(1, 3)])
 @pytest.mark.parametrize("kind", [ConvNet, ResidualNet])
 @pytest.mark.parametrize(("target", "score"), [(1, rest(1)), (energy, energy)], ids=["rest", "energy"])
 def test_shapleycam(ndim: int, kind: Any, target: Any, score: Any) -> None:

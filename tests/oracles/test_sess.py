@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import oracles
+from helpers.again import again
 from helpers.independent_gradients import record
 from helpers.shortcuts import MEANINGLESS
 from helpers.tiny_nets import (
@@ -102,7 +103,7 @@ def sess(net: nn.Module, image: Tensor, category: int, scales: list[int], window
     ],
     ids=["default", "max", "theta", "filtered", "scores", "overlapping"],
 )
-@ranks
+@pytest.mark.parametrize("ndim", [2, *again(1, 3)])
 def test_sess(ndim: int, own: dict[str, Any], theirs: dict[str, Any]) -> None:
     x, shortest = inputs(ndim, 2), min(SIZES[ndim])
     scales = [shortest, shortest + 2, 2 * shortest]

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.methods_for_any_network import few_steps  # noqa: F401 - the fixture
+from helpers.again import now
+from helpers.methods_for_any_network import (
+    ONE_OF_A_KIND,
+    few_steps,  # noqa: F401 - the fixture
+)
 from helpers.tiny_nets import ConvNet, DictNet, ResidualNet, build, inputs
 from torch import Tensor, nn
 
@@ -142,7 +146,7 @@ BY_LAYER = [
 ]
 
 
-@pytest.mark.parametrize("method", BY_LAYER)
+@pytest.mark.parametrize("method", now(BY_LAYER, lambda name: name in ONE_OF_A_KIND))
 def test_several_targets_equal_one_after_the_other(method: str) -> None:
     net, x = build(ResidualNet), inputs()
     cam = METHODS[method].load()(net, ["norm", "tail"])

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.methods_for_any_network import ANY_NETWORK, few_steps  # noqa: F401 - the fixture
+from helpers.again import now
+from helpers.methods_for_any_network import ANY_NETWORK, ONE_OF_A_KIND, few_steps  # noqa: F401 - the fixture
 from PIL import Image
 from torch import Tensor, nn
 
@@ -181,7 +182,9 @@ NO_FOLDING = {"cam"}  # needs a linear layer right after the pooling
 
 
 @pytest.mark.filterwarnings("ignore:.*not every map means something")
-@pytest.mark.parametrize("name", [name for name in ANY_NETWORK if name not in NO_FOLDING])
+@pytest.mark.parametrize(
+    "name", now([name for name in ANY_NETWORK if name not in NO_FOLDING], lambda name: name in ONE_OF_A_KIND)
+)
 def test_every_method_explains_folded_frames_before_an_lstm(name: str, video: Tensor) -> None:
     model = network(recurrent=True)
     cam = ANY_NETWORK[name].load()(model, "cnn", UNFOLDED)

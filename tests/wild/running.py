@@ -107,9 +107,8 @@ def unpatched(name: str) -> Iterator[None]:
     """Give back, after the block, what a program puts into the package's modules and classes."""
     program(name)  # with the modules of the package that it patches
     modules = [module for key, module in sys.modules.items() if key.partition(".")[0] == PACKAGE]
-    owners: list[Any] = [*modules]
-    for module in modules:
-        owners += [item for item in vars(module).values() if isinstance(item, type) and _ours(item)]
+    classes = {item for module in modules for item in vars(module).values() if isinstance(item, type) and _ours(item)}
+    owners: list[Any] = [*modules, *classes]
     before = [(owner, dict(vars(owner))) for owner in owners]
     try:
         yield
