@@ -21,7 +21,8 @@ from pytorch_grad_cam.metrics.randomisation import (
 )
 
 if TYPE_CHECKING:
-    from pytorch_grad_cam.evaluation.comparison import Comparison, Row
+    from pytorch_grad_cam.evaluation.comparison import Comparison
+    from pytorch_grad_cam.evaluation.rows import Row
     from pytorch_grad_cam.evaluation.statistics import Interval
 
 # Of the correlation of ranks of two maps. Maps of other pictures correlate too, since objects stand in the middle.

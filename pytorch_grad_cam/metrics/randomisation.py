@@ -17,8 +17,8 @@ from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.correlate import spearman
 from pytorch_grad_cam.metrics.correlation import drawn_noise, image_range
 from pytorch_grad_cam.metrics.metric import Metric
+from pytorch_grad_cam.metrics.questions import classes_to_ask, of_other_class
 from pytorch_grad_cam.targets.classification import Target, category_of
-from pytorch_grad_cam.targets.spec import class_count, resolve_targets
 
 
 def randomised_networks(model: nn.Module, seed: int, *, cascade: bool) -> Iterator[tuple[str, nn.Module]]:
@@ -153,9 +153,10 @@ class EfficientParameterRandomisation(Metric):
 
     def measure(self, case: Case) -> Tensor:
         ((_, network),) = randomised_networks(network_of(case), case.seed, cascade=False)
-        random = self._entropies(case.explained(("random", case.seed), case.inputs, network))
-        own = self._entropies(case.maps)
-        return torch.where(own > 0, (random - own) / torch.where(own > 0, own, 1), torch.nan)
+        found = case.explained(("random", case.seed), case.inputs, network)
+        random, own = self._entropies(found), self._entropies(case.maps)
+        judged = (own > 0) & (found.flatten(1) != 0).any(1)  # that of random weights may say nothing at all
+        return torch.where(judged, (random - own) / torch.where(own > 0, own, 1), torch.nan)
 
     def _entropies(self, maps: Tensor) -> Tensor:
         found = []
@@ -182,20 +183,20 @@ class RandomLogit(Metric):
         return map_similarity(case.explained(("class", case.seed), case.inputs, targets=others), case.maps)
 
     def _others(self, case: Case) -> list[Target]:
-        count = class_count(case.outputs)
-        if count < 2:
-            raise ValueError("random_logit asks for another class, and the model has one score only")
-        classes = []
-        for target in case.targets:
+        found: list[Target] = []
+        for index, target in enumerate(case.explained_targets):
             category = category_of(target)
-            if not isinstance(category, int):
+            if category is None:
                 raise ValueError(
                     f"random_logit asks for another class, and the target {target!r} is of none; give classes"
                 )
+            count = classes_to_ask(target, case.outputs, index, len(case.inputs))
+            if count < 2:
+                raise ValueError("random_logit asks for another class, and the model has one only")
             generator = torch.Generator().manual_seed(case.seed * count + category)
             step = int(torch.randint(1, count, (1,), generator=generator))
-            classes.append((category + step) % count)
-        return resolve_targets(classes, case.outputs, len(classes))
+            found.append(of_other_class(target, (category + step) % count, case.outputs))
+        return found
 
 
 class PictureRandomisation(Metric):

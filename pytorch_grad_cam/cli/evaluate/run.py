@@ -22,10 +22,10 @@ from pytorch_grad_cam.data.images import encoded_image, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples
 from pytorch_grad_cam.evaluation.comparison import Comparison
 from pytorch_grad_cam.evaluation.experiment import DEFAULT_METRICS, WITH_OBJECTS, compare
-from pytorch_grad_cam.evaluation.measuring import Scoring
 from pytorch_grad_cam.evaluation.page import page
 from pytorch_grad_cam.evaluation.records import JournalError
 from pytorch_grad_cam.evaluation.sanity_checks import SANITY_METRICS
+from pytorch_grad_cam.metrics.questions import Scoring
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.lock import folder_lock
 from pytorch_grad_cam.targets.score_kinds import NONE, SOFTMAX
