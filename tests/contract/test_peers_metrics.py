@@ -114,7 +114,7 @@ def test_infidelity_is_captums_for_the_same_changes(peer: RemoteProcess) -> None
     request, samples = asked(3, metric="infidelity"), 12
     case = case_of(request)
     changes = 0.1 * image_range(case.inputs) * drawn_noise(case, samples)[:, None]
-    for metric, normalize in ((Infidelity(samples), False), (ScaleFreeInfidelity(samples), True)):
+    for metric, normalize in ((Infidelity(samples, "noise"), False), (ScaleFreeInfidelity(samples, "noise"), True)):
         found = theirs(peer, request | {"changes": changes, "normalize": normalize})
         torch.testing.assert_close(metric.of(case), found.float(), rtol=1e-3, atol=1e-7)
 
