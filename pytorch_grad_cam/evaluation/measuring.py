@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pytorch_grad_cam.evaluation.batches import ImageBatch
@@ -31,6 +31,7 @@ class Measurement:
     batch_size: int
     score: Scoring
     thumbnails: int  # side of the small maps that are kept; 0: none
+    networks: dict[Hashable, nn.Module] = field(default_factory=dict)  # with random weights, for all rows and batches
 
     def __post_init__(self) -> None:
         if self.score not in SCORINGS:
@@ -49,6 +50,7 @@ def scored_case(model: Any, batch: ImageBatch, measurement: Measurement) -> Case
         batch_size=measurement.batch_size,
         seed=measurement.seed,
         score=measurement.score,
+        networks=measurement.networks,
     )
 
 

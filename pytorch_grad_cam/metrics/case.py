@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.engine.maps import is_constant, unit_range
@@ -49,6 +49,7 @@ class Case:
         score: what the probability of a class is, see ``metrics.questions``: "softmax" or "sigmoid" of its logit, of a
             segmentation network the mean of it where the class is predicted in the unchanged image; or "raw", the
             number itself.
+        networks: copies of the model with random weights, of earlier cases; None: none are known.
 
     Attributes:
         passes: how many images have gone through the model so far.
@@ -70,6 +71,7 @@ class Case:
         batch_size: int = 32,
         seed: int = 0,
         score: Scoring = "softmax",
+        networks: dict[Hashable, nn.Module] | None = None,
     ) -> None:
         if score not in SCORINGS:
             raise ValueError(f"score={score!r} is unknown; give one of {', '.join(map(repr, SCORINGS))}")
@@ -84,6 +86,7 @@ class Case:
         self._outputs_of = None if model is None else on_faster_layout(partial(outputs_of, model))
         self._asked = targets
         self._scores: dict[Hashable, Tensor] = {}
+        self.networks = {} if networks is None else networks
 
     def with_maps(self, maps: Any, explain: Explain | None = None) -> Case:
         """Return the case of other maps of the same images: what does not depend on the maps is not run again."""
@@ -96,6 +99,7 @@ class Case:
             batch_size=self.batch_size,
             seed=self.seed,
             score=self.score,
+            networks=self.networks,
         )
         other.masks, other.boxes = self.masks, self.boxes
         if self.model is not None:
