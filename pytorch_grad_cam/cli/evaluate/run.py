@@ -50,7 +50,7 @@ def run(options: EvaluateOptions) -> int:
         raise FileNotFoundError("; ".join(problems))
     folder = Path(options.output_dir)
     check_writable(folder)
-    if not options.overwrite:
+    if not (options.overwrite or (folder / JOURNAL).exists()):  # stopped while it wrote, a run has left some of them
         refuse_existing(folder, [CSV, JSON, TIMING, PAGE])
     loaded, device = load_network(options)
     pictures = Pictures(samples, loaded, options, device, list(problems))
