@@ -142,6 +142,46 @@ def quantus(request: Request, model: nn.Module) -> Callable[[], Any]:
     return run
 
 
+def quantus_again(request: Request, model: nn.Module) -> Callable[[], Any]:
+    """A metric of Quantus that explains again, by a saliency map; `changes` (K, B, C, H, W) are what it shall add.
+
+    `others` are the classes that it shall draw, each as its place among the other classes.
+    """
+    module = importlib.import_module("quantus")
+    options = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": False}
+    given = dict(request.get("options", {}))
+    if given.pop("by_ranks", False):
+        given["similarity_func"] = module.correlation_spearman
+    changes = iter(request["changes"].flatten(2).numpy()) if "changes" in request else None
+    if changes is not None:
+        given["perturb_func"] = lambda arr, indices, **kwargs: arr + next(changes).reshape(arr.shape)
+    metric = getattr(module, request["name"])(**options, **given)
+
+    def explain(model: nn.Module, inputs: Any, targets: Any, **kwargs: Any) -> Any:
+        with torch.enable_grad():
+            x = torch.as_tensor(inputs, dtype=torch.float32).requires_grad_()
+            scores = model(x).softmax(1)[range(len(x)), [int(target) for target in targets]]
+            (gradient,) = torch.autograd.grad(scores.sum(), x)
+        return gradient.abs().sum(1, keepdim=True).numpy()
+
+    others = np.array(request.get("others", [0] * len(request["targets"])))
+
+    def run() -> Any:
+        with patch.object(np.random, "randint", lambda *args, **kwargs: others):
+            found = metric(
+                model=model,
+                x_batch=request["input"].numpy(),
+                y_batch=np.array(request["targets"]),
+                a_batch=None,
+                explain_func=explain,
+                softmax=True,
+                device="cpu",
+            )
+        return torch.tensor(np.array(found, dtype=np.float64))
+
+    return run
+
+
 def imputed(request: Request, model: nn.Module) -> Callable[[], Any]:
     """One image whose missing pixels Quantus and grad-cam have filled, without noise."""
     theirs = importlib.import_module("quantus.functions.perturb_func").noisy_linear_imputation
@@ -163,7 +203,7 @@ def road(request: Request, model: nn.Module) -> Callable[[], Any]:
     return lambda: torch.from_numpy(np.array(metric(request["input"], request["maps"].numpy(), targets, model)))
 
 
-METRICS = {each.__name__: each for each in (torchcam, infidelity, sensitivity, quantus, imputed, road)}
+METRICS = {each.__name__: each for each in (torchcam, infidelity, sensitivity, quantus, quantus_again, imputed, road)}
 
 
 def answer(request: Request) -> dict[str, Any]:

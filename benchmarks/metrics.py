@@ -103,7 +103,12 @@ def beside() -> list[tuple[str, tuple[Metric, ...], int, dict[str, Any]]]:
             1,
             quantus | {"name": "FaithfulnessCorrelation", "options": subsets},
         ),
-        ("captum infidelity, 16 changes", (Infidelity(samples),), 1, {"metric": "infidelity", "changes": changes}),
+        (
+            "captum infidelity, 16 changes",
+            (Infidelity(samples, "noise"),),
+            1,
+            {"metric": "infidelity", "changes": changes},
+        ),
         ("torchcam insertion and deletion, 28 steps", (Insertion(), Deletion()), 1, curves),
         ("grad-cam ROADCombined, 9 percentiles", (RoadCombined(),), 1, {"metric": "road", "percentiles": DECILES}),
     ]

@@ -22,9 +22,10 @@ from benchmarks import networks
 from benchmarks.scoreboard_cases import BATCH, OF_OBJECTS, QUICK, Board, Part, Sizes, boards
 from pytorch_grad_cam.data.files import write_bytes
 from pytorch_grad_cam.evaluation.candidates import METHOD
-from pytorch_grad_cam.evaluation.comparison import Comparison, Row
+from pytorch_grad_cam.evaluation.comparison import Comparison
 from pytorch_grad_cam.evaluation.experiment import compare
 from pytorch_grad_cam.evaluation.families import parameters_of
+from pytorch_grad_cam.evaluation.rows import Row
 from pytorch_grad_cam.evaluation.scatter import Axis, Interval, Point, scatter
 from pytorch_grad_cam.evaluation.statistics import CONFIDENCE, RESAMPLES, intervals
 from pytorch_grad_cam.methods import METHODS

@@ -39,8 +39,6 @@ it. A row that has no map of a picture has no entry there.
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -52,58 +50,17 @@ import torch
 
 from pytorch_grad_cam.evaluation.candidates import METHOD, Candidate
 from pytorch_grad_cam.evaluation.records import Records
-from pytorch_grad_cam.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, Values, interval_of, intervals
-from pytorch_grad_cam.metrics.metric import DataSetMetric, Metric
-
-_NO_GROUP = (
-    "it puts pictures together that the network knows, of different classes, and there are not enough of these; give "
-    "more pictures, or the metric with another least probability"
+from pytorch_grad_cam.evaluation.rows import EvaluatedImage, Row, images_of, is_mean, named_apart, row_of
+from pytorch_grad_cam.evaluation.statistics import (
+    CONFIDENCE,
+    RESAMPLES,
+    Groups,
+    Interval,
+    Values,
+    interval_of,
+    intervals,
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """A method at its layers, or a reference map, and what was measured of it.
-
-    Attributes:
-        id: as people read it; unique.
-        method: its name.
-        layers: that were looked at, by name.
-        kind: "method" or "reference".
-        reason: why there are no maps, or not of all images; None if there are all.
-        maps: how many there are.
-        forward: passes per map, also those that begin behind the layer; None without maps.
-        backward: likewise.
-        milliseconds: per map, in the fastest batch: the first one warms up; None without maps.
-        values: by metric, one for each image; NaN where it could not be judged.
-        statistics: by metric whose number of a data set is no mean, what it is made of, ``(n, ...)``.
-        reasons: by metric, why it could not be measured at all.
-        thumbnails: small gray PNG files of the maps, one for each image; None where there is none.
-    """
-
-    id: str
-    method: str
-    layers: tuple[str, ...]
-    kind: str
-    reason: str | None
-    maps: int
-    forward: float | None
-    backward: float | None
-    milliseconds: float | None
-    values: Mapping[str, Values]
-    statistics: Mapping[str, Values]
-    reasons: Mapping[str, str]
-    thumbnails: tuple[bytes | None, ...]
-
-
-@dataclass(frozen=True)
-class EvaluatedImage:
-    """One image: what it is called, the class that was explained, and its score."""
-
-    id: str
-    category: int | None
-    label: str | None
-    score: float | None
+from pytorch_grad_cam.metrics.metric import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,14 +93,14 @@ class Comparison:
         categories: Sequence[str] | None = None,
     ) -> Comparison:
         """Put together what was measured."""
-        images = [image for record in records.of_row(0) for image in _images(record, categories)]
-        counts = [len(record["ids"]) for record in records.of_row(0)]
+        about = list(records.of_row(0))
+        images = [image for record in about for image in images_of(record, categories)]
         rows = [
-            _row(candidate, list(records.of_row(place)), counts, metrics)
+            row_of(candidate, list(records.of_row(place)), about, metrics)
             for place, candidate in enumerate(candidates, 1)
         ]
         found = {"confidence": CONFIDENCE, "resamples": RESAMPLES, **settings}
-        return cls(model, dict(metrics), images, _named_apart(rows), found)
+        return cls(model, dict(metrics), images, named_apart(rows), found)
 
     @property
     def methods(self) -> list[Row]:
@@ -265,11 +222,17 @@ class Comparison:
         return cache[metric]
 
     def _of_row(self, row: Row, metric: str) -> Values:
-        return row.values[metric] if _is_mean(self.metrics[metric]) else row.statistics[metric]
+        return row.values[metric] if is_mean(self.metrics[metric]) else row.statistics[metric]
+
+    def _groups(self, metric: str) -> Groups | None:
+        """Return which images stand together for a metric, and so are drawn together; None where each is alone."""
+        found = [row.groups[metric] for row in self.rows if metric in row.groups]
+        return np.max(found, axis=0) if found else None
 
     def _measured(self, metric: str, values: Sequence[Values]) -> list[Interval]:
-        if _is_mean(self.metrics[metric]):
-            return intervals(np.stack(values, 1), resamples=self.settings["resamples"], **self._how)
+        if is_mean(self.metrics[metric]):
+            groups = self._groups(metric)
+            return intervals(np.stack(values, 1), groups=groups, resamples=self.settings["resamples"], **self._how)
         aggregate = self.metrics[metric].aggregate
         return [
             interval_of(
@@ -282,7 +245,7 @@ class Comparison:
         by_id = {row.id: self._of_row(row, metric) for row in self.rows}
         if not pairs:
             return []
-        if _is_mean(self.metrics[metric]):
+        if is_mean(self.metrics[metric]):
             return self._measured(metric, [by_id[first] - by_id[second] for first, second in pairs])
         aggregate = self.metrics[metric].aggregate
 
@@ -315,86 +278,3 @@ class Comparison:
         if higher is None or difference.above is None:
             return None
         return difference.above == higher
-
-
-def _is_mean(metric: Metric) -> bool:
-    return not isinstance(metric, DataSetMetric)
-
-
-def _images(record: Mapping[str, Any], categories: Sequence[str] | None) -> list[EvaluatedImage]:
-    def label(category: int | None) -> str | None:
-        known = categories is not None and category is not None and 0 <= category < len(categories)
-        return categories[category] if known else None  # type: ignore[index]
-
-    return [
-        EvaluatedImage(id, category, label(category), score)
-        for id, category, score in zip(record["ids"], record["classes"], record["scores"], strict=True)
-    ]
-
-
-def _row(
-    candidate: Candidate, records: Sequence[Mapping[str, Any]], counts: Sequence[int], metrics: Mapping[str, Metric]
-) -> Row:
-    good = [record for record in records if "maps" in record]
-    maps = sum(record["maps"] for record in good)
-    reasons: dict[str, str] = {}
-    for record in good:
-        reasons |= record["reasons"]
-    for label, metric in metrics.items():
-        if metric.joint and good and not any(record["joint"].get(label) for record in good):
-            reasons.setdefault(label, _NO_GROUP)
-    failed = [record["reason"] for record in records if "maps" not in record]
-    paces = [1000 * record["seconds"] / record["maps"] for record in good]
-    thumbnails = [
-        image
-        for record, count in zip(records, counts, strict=True)
-        for image in (record.get("thumbnails") or [None] * count)
-    ]
-    return Row(
-        candidate.id,
-        candidate.name,
-        tuple(good[0]["layers"]) if good else tuple(candidate.wanted or ()),
-        candidate.kind,
-        failed[0] if failed else None,
-        maps,
-        sum(record["forward"] for record in good) / maps if maps else None,
-        sum(record["backward"] for record in good) / maps if maps else None,
-        min(paces, default=None),
-        {
-            label: _joint_values(label, records, counts) if metric.joint else _values("values", label, records, counts)
-            for label, metric in metrics.items()
-        },
-        {label: _values("statistics", label, records, counts) for label in metrics if not _is_mean(metrics[label])},
-        reasons,
-        tuple(None if image is None else base64.b64decode(image) for image in thumbnails),
-    )
-
-
-def _values(kind: str, label: str, records: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> Values:
-    """Join the values, or statistics, of the batches; NaN for images without a map or a measure."""
-    found = [record.get(kind, {}).get(label) for record in records]
-    shape = next((np.shape(values)[1:] for values in found if values is not None), ())
-    parts = [
-        np.full((count, *shape), np.nan) if values is None else np.array(values, dtype=np.float64)
-        for values, count in zip(found, counts, strict=True)
-    ]
-    return np.concatenate(parts)
-
-
-def _joint_values(label: str, records: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> Values:
-    """Put the values of groups of images where the images are; NaN for those that are in none."""
-    values = np.full(sum(counts), np.nan)
-    for record in records:
-        for index, value in record.get("joint", {}).get(label, ()):
-            values[index] = value
-    return values
-
-
-def _named_apart(rows: Sequence[Row]) -> list[Row]:
-    """Give rows of the same name a number: the automatic layer may be one that was named, too."""
-    seen: dict[str, int] = {}
-    result = []
-    for row in rows:
-        seen[row.id] = seen.get(row.id, 0) + 1
-        result.append(row if seen[row.id] == 1 else dataclasses.replace(row, id=f"{row.id} ({seen[row.id]})"))
-    return result

@@ -16,11 +16,12 @@ from pytorch_grad_cam.evaluation.candidates import CHEAP, Candidate, candidates
 from pytorch_grad_cam.evaluation.comparison import Comparison
 from pytorch_grad_cam.evaluation.families import LOCALISATION, family_of, label_of
 from pytorch_grad_cam.evaluation.groups import Groups, confidences_of, measure_groups
-from pytorch_grad_cam.evaluation.measuring import Measurement, Scoring, measure, scored_case
+from pytorch_grad_cam.evaluation.measuring import Measurement, measure, scored_case
 from pytorch_grad_cam.evaluation.records import Records
 from pytorch_grad_cam.evaluation.sanity_checks import SANITY_METRICS
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.metric import Metric
+from pytorch_grad_cam.metrics.questions import Scoring
 from pytorch_grad_cam.metrics.table import METRICS
 from pytorch_grad_cam.runs.fingerprint import model_fingerprint
 from pytorch_grad_cam.targets.classification import category_of
@@ -235,11 +236,13 @@ def _batch(
 def _about_images(case: Case, batch: ImageBatch, digest: str) -> dict[str, Any]:
     classes = [category_of(target) for target in case.explained_targets]
     scores: list[float | None] = [None] * len(batch.inputs) if case.model is None else case.scores.tolist()
+    confidences, ungrouped = confidences_of(case)
     return {
         "digest": digest,
         "ids": list(batch.ids or []),
         "classes": [each if isinstance(each, int) else None for each in classes],
-        "confidences": [0.0] * len(scores) if case.model is None else confidences_of(case),
+        "confidences": confidences,
+        "ungrouped": ungrouped,
         "scores": scores,
     }
 

@@ -25,6 +25,8 @@ JointMetric = GridPG | Focus  # put several images together
 
 _MASKING = ("average_drop", "average_increase", "average_gain", "average_drop_in_deletion", "confidence_change")
 _COMPOSITE = ("adcc", "arcc")
+# These measure the scale of a map's numbers above all, so they do not say which of two maps in [0, 1] is better.
+_OF_SCALE = ("infidelity",)
 # A metric that is computed from others says more than these; where both were measured, only it counts.
 _MADE_OF = {
     "insertion_minus_deletion": ("insertion", "deletion"),
@@ -46,7 +48,7 @@ def family_of(metric: Metric) -> str:
 
 def quality_metrics(metrics: dict[str, Metric]) -> list[str]:
     """Return the names of those that say how good a map is, without those that others are made of."""
-    parts = {part for metric in metrics.values() for part in _MADE_OF.get(metric.name, ())}
+    parts = {*_OF_SCALE} | {part for metric in metrics.values() for part in _MADE_OF.get(metric.name, ())}
     return [
         name
         for name, metric in metrics.items()

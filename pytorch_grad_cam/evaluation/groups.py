@@ -19,10 +19,9 @@ from pytorch_grad_cam.evaluation.families import JointMetric
 from pytorch_grad_cam.evaluation.measuring import Measurement
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.metric import Metric
-from pytorch_grad_cam.metrics.mosaics import Focus, focus_groups, grid_groups
+from pytorch_grad_cam.metrics.mosaics import Focus, focus_groups, grid_groups, known_classes
 from pytorch_grad_cam.metrics.references import uniform_maps
 from pytorch_grad_cam.runs.error_text import in_one_line
-from pytorch_grad_cam.targets.spec import class_scores
 
 _WAITING = 16  # images of one class that wait; of more, the first one gives up
 _PRIME = 7919  # each group has a seed of its own, or the surest image would always lie in the same cell
@@ -54,6 +53,7 @@ class Group:
             model,
             batch_size=measurement.batch_size,
             seed=measurement.seed + _PRIME * self.number,
+            score=measurement.score,
         )
 
 
@@ -114,26 +114,21 @@ class Groups:
         return ()
 
 
-def confidences_of(case: Case) -> list[float]:
-    """Return the probability of each image's class, 0 where another one has a larger one or there are no classes."""
+def confidences_of(case: Case) -> tuple[list[float], str | None]:
+    """Return how sure the network is of each image's class, and why no images can be put together, if so."""
+    if case.model is None:
+        return [0.0] * len(case.inputs), None
     try:
-        scores, _ = class_scores(case.outputs, "images are put together by class")
-    except ValueError:  # a network of another kind: nothing can be put together
-        return [0.0] * len(case.inputs)
-    shares = scores.double().softmax(1)
-    tops = scores.argmax(1).tolist()
-    classes = [getattr(target, "category", None) for target in case.explained_targets]
-    return [
-        float(shares[index, top]) if category == top else 0.0
-        for index, (top, category) in enumerate(zip(tops, classes, strict=True))
-    ]
+        return known_classes(case)[1], None
+    except ValueError as error:  # a network of another kind: the other metrics go on
+        return [0.0] * len(case.inputs), in_one_line(error)
 
 
 def measure_groups(
     row: Candidate, cases: Sequence[tuple[Group, Case]], measurement: Measurement
-) -> tuple[dict[str, list[tuple[int, float]]], dict[str, str]]:
-    """Measure a row on groups; return values by metric and image, and what failed."""
-    values: dict[str, list[tuple[int, float]]] = {}
+) -> tuple[dict[str, list[tuple[int, float, int]]], dict[str, str]]:
+    """Measure a row on groups; return by metric images, values and groups, and what failed."""
+    values: dict[str, list[tuple[int, float, int]]] = {}
     reasons: dict[str, str] = {}
     for group, case in cases:
         number = group.number
@@ -146,6 +141,6 @@ def measure_groups(
         except Exception as error:  # as of every metric: the others go on
             reasons[group.metric] = in_one_line(error)
             continue
-        pairs = [(member.index, value) for member, value in zip(group.members, found, strict=True)]
-        values.setdefault(group.metric, []).extend(pairs)
+        known = [(member.index, value, number) for member, value in zip(group.members, found, strict=True)]
+        values.setdefault(group.metric, []).extend(known)
     return values, reasons

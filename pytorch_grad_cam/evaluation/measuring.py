@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pytorch_grad_cam.evaluation.batches import ImageBatch
@@ -17,12 +16,10 @@ from pytorch_grad_cam.evaluation.candidates import Candidate
 from pytorch_grad_cam.evaluation.passes import with_cost
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.metric import DataSetMetric, Metric
+from pytorch_grad_cam.metrics.questions import SCORINGS, Scoring
 from pytorch_grad_cam.metrics.references import uniform_maps
 from pytorch_grad_cam.runs.error_text import in_one_line
-from pytorch_grad_cam.targets.classification import Target, category_of
-
-Scoring = Literal["softmax", "sigmoid", "raw"]
-SCORINGS = ("softmax", "sigmoid", "raw")
+from pytorch_grad_cam.targets.classification import Target
 
 
 @dataclass(frozen=True)
@@ -34,29 +31,16 @@ class Measurement:
     batch_size: int
     score: Scoring
     thumbnails: int  # side of the small maps that are kept; 0: none
+    networks: dict[Hashable, nn.Module] = field(default_factory=dict)  # with random weights, for all rows and batches
 
     def __post_init__(self) -> None:
         if self.score not in SCORINGS:
             raise ValueError(f"score={self.score!r} is unknown; give one of {', '.join(map(repr, SCORINGS))}")
 
 
-@dataclass(frozen=True)
-class SigmoidTarget:
-    """The probability of a yes, of a target that is a logit."""
-
-    logit: Target
-
-    @property
-    def category(self) -> Any:
-        return category_of(self.logit)
-
-    def __call__(self, model_output: Any) -> Tensor:
-        return self.logit(model_output).sigmoid()
-
-
 def scored_case(model: Any, batch: ImageBatch, measurement: Measurement) -> Case:
     """Return the case that the rows of a batch share; its own maps are nobody's."""
-    case = Case(
+    return Case(
         batch.inputs,
         uniform_maps(batch.inputs),
         batch.targets,
@@ -65,11 +49,9 @@ def scored_case(model: Any, batch: ImageBatch, measurement: Measurement) -> Case
         boxes=batch.boxes,
         batch_size=measurement.batch_size,
         seed=measurement.seed,
+        score=measurement.score,
+        networks=measurement.networks,
     )
-    if measurement.score != "softmax" and not _are_callables(batch.targets):
-        as_scored = SigmoidTarget if measurement.score == "sigmoid" else _as_it_is
-        case.targets = [as_scored(target) for target in case.explained_targets]
-    return case
 
 
 def measure(row: Candidate, case: Case, measurement: Measurement, first: int) -> dict[str, Any]:
@@ -135,12 +117,3 @@ def _thumbnail(map: Tensor, side: int) -> str | None:
     small = F.interpolate(map[None, None].float(), size, mode="area")[0, 0]
     pixels = (small.clamp(0, 1) * 255).round().byte().cpu().numpy()
     return base64.b64encode(cv2.imencode(".png", np.ascontiguousarray(pixels))[1].tobytes()).decode()
-
-
-def _as_it_is(target: Target) -> Target:
-    return target
-
-
-def _are_callables(targets: Any) -> bool:
-    listed = targets if isinstance(targets, Sequence) else [targets]
-    return all(map(callable, listed)) and not isinstance(targets, torch.Tensor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -17,11 +16,12 @@ from pytorch_grad_cam.metrics.randomisation import (
     RandomLogit,
     map_similarity,
     network_of,
-    randomised_networks,
+    random_network,
 )
 
 if TYPE_CHECKING:
-    from pytorch_grad_cam.evaluation.comparison import Comparison, Row
+    from pytorch_grad_cam.evaluation.comparison import Comparison
+    from pytorch_grad_cam.evaluation.rows import Row
     from pytorch_grad_cam.evaluation.statistics import Interval
 
 # Of the correlation of ranks of two maps. Maps of other pictures correlate too, since objects stand in the middle.
@@ -48,8 +48,8 @@ class TopDownRandomisation(Metric):
         model = network_of(case)
         layers = sum(any(True for _ in module.parameters(recurse=False)) for module in model.modules())
         count = min(layers, max(1, math.ceil(self.share * layers)))
-        name, network = next(islice(randomised_networks(model, case.seed, cascade=True), count - 1, None))
-        return map_similarity(case.explained(("cascade", name, case.seed), case.inputs, network), case.maps)
+        network = random_network(case, case.seed, count)
+        return map_similarity(case.explained(("top", count, case.seed), case.inputs, network), case.maps)
 
 
 CLASS, WEIGHTS, PICTURE = RandomLogit(), ParameterRandomisation(), PictureRandomisation()

@@ -7,12 +7,13 @@ measured, so a row's interval does not depend on its neighbours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Groups = NDArray[np.int_]
 Aggregate = Callable[[Values], float]  # from statistics of some images (n, ...) to the measure of all
 
 CONFIDENCE = 0.95
@@ -35,32 +36,62 @@ class Interval(NamedTuple):
 
 
 def intervals(
-    values: Values, *, seed: int, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
+    values: Values,
+    *,
+    seed: int,
+    groups: Groups | None = None,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
 ) -> list[Interval]:
     """Return the mean of each column without NaN, and its percentile bootstrap interval.
+
+    Images whose values depend on one another, as those of one mosaic do, stand in a group and are drawn together: drawn
+    one by one they would promise more than there is.
 
     Args:
         values: ``(n, k)``: images x what is measured of them.
         seed: of the resamples.
         confidence: share of the resampled means that lie inside.
-        resamples: how often ``n`` images are drawn, with replacement.
+        groups: number of the group of each image ``(n,)``, negative for those in none, which are not judged; None: each
+            image is drawn by itself.
+        resamples: how often as many images, or groups, are drawn as there are, with replacement.
 
     Returns:
-        ``k`` intervals. A mean of one image has no interval: its ends are NaN, as all is without an image.
+        ``k`` intervals. A mean of one image, or one group, has no interval: its ends are NaN, as all is without any.
     """
+    if groups is not None:
+        return _of_groups(values, groups, seed=seed, confidence=confidence, resamples=resamples)
     judged = np.isfinite(values)
-    known, counts = np.where(judged, values, 0.0), judged.sum(0)
+    known, counts = np.where(judged, values, 0.0), judged.astype(np.float64)
+    return _ratios(known, counts, seed=seed, confidence=confidence, resamples=resamples)
+
+
+def _ratios(sums: Values, counts: Values, *, seed: int, confidence: float, resamples: int) -> list[Interval]:
+    """Return the sum of each column by the sum of its counts, rows being drawn together: ``(n, k)`` of both."""
+    totals = counts.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = known.sum(0) / counts
+        means = sums.sum(0) / totals
         drawn = [
-            _products(weights, known) / _products(weights, judged.astype(np.float64))
-            for weights in _weights(len(values), resamples, seed, values.shape[1])
+            _products(weights, sums) / _products(weights, counts)
+            for weights in _weights(len(sums), resamples, seed, sums.shape[1])
         ]
-    low, high = _ends(np.concatenate(drawn) if drawn else np.full((1, values.shape[1]), np.nan), confidence)
+    low, high = _ends(np.concatenate(drawn) if drawn else np.full((1, sums.shape[1]), np.nan), confidence)
+    enough = (counts > 0).sum(0) > 1
     return [
-        Interval(float(mean), float(below) if count > 1 else np.nan, float(above) if count > 1 else np.nan, int(count))
-        for mean, below, above, count in zip(means, low, high, counts, strict=True)
+        Interval(float(mean), float(below) if more else np.nan, float(above) if more else np.nan, int(count))
+        for mean, below, above, more, count in zip(means, low, high, enough, totals, strict=True)
     ]
+
+
+def _of_groups(values: Values, groups: Groups, **how: Any) -> list[Interval]:
+    """Draw groups: a mean is the sum of the drawn groups' sums by that of their numbers of images."""
+    _, places = np.unique(groups[groups >= 0], return_inverse=True)
+    known = values[groups >= 0]
+    judged = np.isfinite(known)
+    sums, counts = (np.zeros((int(places.max(initial=-1)) + 1, values.shape[1])) for _ in range(2))
+    np.add.at(sums, places, np.where(judged, known, 0.0))
+    np.add.at(counts, places, judged.astype(np.float64))
+    return _ratios(sums, counts, **how)
 
 
 def interval_of(

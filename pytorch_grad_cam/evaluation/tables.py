@@ -14,7 +14,8 @@ from pytorch_grad_cam.evaluation.families import family_of, parameters_of
 from pytorch_grad_cam.evaluation.statistics import Interval
 
 if TYPE_CHECKING:
-    from pytorch_grad_cam.evaluation.comparison import Comparison, Row
+    from pytorch_grad_cam.evaluation.comparison import Comparison
+    from pytorch_grad_cam.evaluation.rows import Row
 
 FORMAT = 1
 _TITLE = 14  # characters of a line of a title

@@ -15,7 +15,8 @@ from pytorch_grad_cam.evaluation.families import quality_metrics
 from pytorch_grad_cam.evaluation.sanity_checks import sanity_verdicts
 
 if TYPE_CHECKING:
-    from pytorch_grad_cam.evaluation.comparison import Comparison, Row
+    from pytorch_grad_cam.evaluation.comparison import Comparison
+    from pytorch_grad_cam.evaluation.rows import Row
 
 CHEAP_PASSES = 6.0  # forward and backward together
 FEW = 10  # images, below which an interval of resampled images promises more than it can hold

@@ -12,17 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.engine.maps import is_constant, unit_range
 from pytorch_grad_cam.engine.scoring import on_faster_layout, scores_of
+from pytorch_grad_cam.metrics.questions import SCORINGS, Scoring, as_probability
 from pytorch_grad_cam.metrics.scores import Model, inputs_for, outputs_of, say_themselves
-from pytorch_grad_cam.targets.classification import (
-    ClassifierOutputSoftmaxTarget,
-    ClassifierOutputTarget,
-    Target,
-    Targets,
-)
+from pytorch_grad_cam.targets.classification import Target, Targets
 from pytorch_grad_cam.targets.spec import resolve_targets
 
 # From the indices of some images (n,) and of a version of each (n,) to the changed images (n, C, *S).
@@ -42,13 +39,17 @@ class Case:
         inputs: ``(B, C, *S)``, as the model takes them.
         maps: ``(B, *S)``, array or tensor, as large as the images.
         targets: what is scored: None (each image's top class), class indices, or callables from one image's output to
-            a number. A class stands for its softmax probability; ``ClassifierOutputTarget(c)`` for its logit.
+            a number. A class stands for its probability, see ``score``; ``ClassifierOutputTarget(c)`` for its logit.
         model: a network, which stays as it is, or any callable from a batch to outputs; None where nothing runs.
         masks: bool ``(B, *S)``, where the object is.
         boxes: per image the object's boxes ``(K, 4)``: x1, y1, x2, y2 in positions of the map, the last exclusive.
         explain: makes maps of other images, or of another network; see `Explain`.
         batch_size: changed images per forward pass.
         seed: of everything that is drawn: the order of equal values, noise, subsets.
+        score: what the probability of a class is, see ``metrics.questions``: "softmax" or "sigmoid" of its logit, of a
+            segmentation network the mean of it where the class is predicted in the unchanged image; or "raw", the
+            number itself.
+        networks: copies of the model with random weights, of earlier cases; None: none are known.
 
     Attributes:
         passes: how many images have gone through the model so far.
@@ -69,8 +70,12 @@ class Case:
         explain: Explain | None = None,
         batch_size: int = 32,
         seed: int = 0,
+        score: Scoring = "softmax",
+        networks: dict[Hashable, nn.Module] | None = None,
     ) -> None:
-        self.model, self.explain, self.batch_size, self.seed = model, explain, batch_size, seed
+        if score not in SCORINGS:
+            raise ValueError(f"score={score!r} is unknown; give one of {', '.join(map(repr, SCORINGS))}")
+        self.model, self.explain, self.batch_size, self.seed, self.score = model, explain, batch_size, seed, score
         self.inputs = inputs.detach() if model is None else inputs_for(model, inputs)
         self.maps = _fitting(maps, self.inputs, "maps").to(torch.float64 if _is_double(maps) else torch.float32)
         self.masks = None if masks is None else _fitting(masks, self.inputs, "masks").bool()
@@ -81,11 +86,20 @@ class Case:
         self._outputs_of = None if model is None else on_faster_layout(partial(outputs_of, model))
         self._asked = targets
         self._scores: dict[Hashable, Tensor] = {}
+        self.networks = {} if networks is None else networks
 
     def with_maps(self, maps: Any, explain: Explain | None = None) -> Case:
         """Return the case of other maps of the same images: what does not depend on the maps is not run again."""
         other = Case(
-            self.inputs, maps, self._asked, self.model, explain=explain, batch_size=self.batch_size, seed=self.seed
+            self.inputs,
+            maps,
+            self._asked,
+            self.model,
+            explain=explain,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            score=self.score,
+            networks=self.networks,
         )
         other.masks, other.boxes = self.masks, self.boxes
         if self.model is not None:
@@ -105,12 +119,10 @@ class Case:
 
     @cached_property
     def targets(self) -> list[Target]:
-        """What is scored, one callable per image: of a class that was given as an index its probability."""
+        """What is scored, one callable per image: of a class that was not given as a callable its probability."""
         given = self._asked if isinstance(self._asked, Sequence) else [self._asked] * len(self.inputs)
         return [
-            ClassifierOutputSoftmaxTarget(target.category)
-            if type(target) is ClassifierOutputTarget and target is not asked
-            else target
+            target if callable(asked) and not isinstance(asked, Tensor) else as_probability(target, self.score)
             for target, asked in zip(self.explained_targets, given, strict=True)
         ]
 
@@ -235,7 +247,8 @@ def _fitting(values: Any, inputs: Tensor, what: str) -> Tensor:
 
 
 def _box_rows(rows: Any, index: int) -> Tensor:
-    boxes = torch.as_tensor(np.asarray(rows, dtype=np.float64)).reshape(-1, 4) if np.size(rows) % 4 == 0 else None
+    table = np.asarray(to_numpy(rows), dtype=np.float64)
+    boxes = torch.as_tensor(table).reshape(-1, 4) if table.size % 4 == 0 else None
     if boxes is None or bool((boxes[:, 2:] <= boxes[:, :2]).any()):
         raise ValueError(f"the boxes of image {index} must be rows x1 < x2, y1 < y2 (x1, y1, x2, y2), not {rows!r}")
     return boxes

@@ -133,18 +133,29 @@ class SensitivityN(Metric):
 
 @dataclass(frozen=True)
 class Infidelity(Metric):
-    """The squared error of what the map predicts for a small change: ``E_I (I . map - (s(x) - s(x - I)))^2``.
+    """The squared error of what the map predicts for a change: ``E_I (I . map - (s(x) - s(x - I)))^2``.
 
-    The map stands for every channel of the image. Without ``scale_free`` the value measures above all how large the
-    map's numbers are, so it compares maps of one scale only.
+    With squares a change takes one square of positions away, and ``I . map`` is the map's sum there: the map says how
+    much each position contributes, whatever stands there (the paper's "square", for explanations of this kind). With
+    noise the map stands for the gradient of every channel, and ``I`` is Gaussian: a small change takes no place away,
+    so this cannot tell where the object is; with the best scale, maps of noise fare as well as an exact mask.
+
+    Without ``scale_free`` the value measures above all how large the map's numbers are: of a map divided by 1000 it is
+    smaller. So it compares attributions whose sum is the score, and no maps in [0, 1].
 
     Args:
-        samples: changes ``I``, Gaussian noise.
-        noise: its standard deviation, as a share of the image's range.
+        samples: changes ``I``.
+        change: "square" or "noise".
+        sides: between which shares of each axis the sides of a square lie; drawn evenly.
+        fill: what stands in a square, see ``metrics.fills``.
+        noise: standard deviation of the noise, as a share of the image's range.
         scale_free: multiply the map by the number ``E(I . map D) / E(I . map)^2`` first, ``D`` the change of the score.
     """
 
     samples: int = 50
+    change: Literal["square", "noise"] = "square"
+    sides: tuple[float, float] = (1 / 8, 3 / 8)
+    fill: str = "zero"
     noise: float = 0.1
     scale_free: bool = False
 
@@ -152,6 +163,19 @@ class Infidelity(Metric):
     source = "C.-K. Yeh et al., 2019, arXiv:1901.09392"
 
     def measure(self, case: Case) -> Tensor:
+        if self.change not in ("square", "noise"):
+            raise ValueError(f"change={self.change!r} is unknown; choose 'square' or 'noise'")
+        along, change_of_score = self._without_squares(case) if self.change == "square" else self._with_noise(case)
+        if self.scale_free:
+            squares = (along**2).sum(1, keepdim=True)
+            along = along * (along * change_of_score).sum(1, keepdim=True) / torch.where(squares > 0, squares, 1)
+        return ((along - change_of_score) ** 2).mean(1)
+
+    def _without_squares(self, case: Case) -> tuple[Tensor, Tensor]:
+        hidden = drawn_squares(tuple(case.maps.shape[1:]), self.sides, self.samples, case.seed)
+        return drops_without(case, hidden, self.fill, ("squares", self.sides, self.samples))
+
+    def _with_noise(self, case: Case) -> tuple[Tensor, Tensor]:
         noise = drawn_noise(case, self.samples)  # (K, C, *S)
         scale = self.noise * image_range(case.inputs)  # (B, 1, ...)
 
@@ -159,21 +183,42 @@ class Infidelity(Metric):
             return case.inputs[rows] - noise[versions] * scale[rows]
 
         scores = case.scores_of_versions(("noise", self.noise, self.samples, case.seed), range(self.samples), change)
-        change_of_score = case.scores[:, None] - scores  # (B, K)
         along = case.maps.flatten(1).double() @ noise.sum(1).flatten(1).double().T * scale.flatten()[:, None].double()
-        if self.scale_free:
-            squares = (along**2).sum(1, keepdim=True)
-            along = along * (along * change_of_score).sum(1, keepdim=True) / torch.where(squares > 0, squares, 1)
-        return ((along - change_of_score) ** 2).mean(1)
+        return along, case.scores[:, None] - scores
 
 
 @dataclass(frozen=True)
 class ScaleFreeInfidelity(Infidelity):
-    """`Infidelity` of the map times the number that suits it best; the arguments are the same."""
+    """`Infidelity` of the map times the number that suits it best; the arguments are the same.
+
+    A map and its negative have the same value.
+    """
 
     scale_free: bool = True
 
     name = "infidelity_scale_free"
+
+
+def drawn_squares(size: tuple[int, ...], sides: tuple[float, float], count: int, seed: int) -> Tensor:
+    """Draw squares, of signals pieces, of volumes cubes: bool ``(count, *S)``, the same for the same seed.
+
+    Raises:
+        ValueError: for shares that are not in (0, 1], the smaller first.
+    """
+    low, high = sides
+    if not 0 < low <= high <= 1:
+        raise ValueError(f"sides={sides} must be two shares of an axis in (0, 1], the smaller one first")
+    generator = torch.Generator().manual_seed(seed)
+    inside = torch.ones(count, *size, dtype=torch.bool, device="cpu")
+    shares = low + (high - low) * torch.rand(count, generator=generator, device="cpu", dtype=torch.float64)
+    for axis, length in enumerate(size, 1):
+        lengths = (shares * length).round().clamp_min(1)
+        starts = torch.rand(count, generator=generator, device="cpu", dtype=torch.float64) * (length - lengths + 1)
+        first = starts.floor()[:, None]  # (count, 1)
+        along = torch.arange(length, device="cpu")
+        between = (along >= first) & (along < first + lengths[:, None])
+        inside &= between.reshape(count, *[length if other == axis else 1 for other in range(1, len(size) + 1)])
+    return inside
 
 
 def drawn_noise(case: Case, samples: int) -> Tensor:

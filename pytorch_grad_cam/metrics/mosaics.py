@@ -99,6 +99,24 @@ def focus_groups(
     return groups
 
 
+def known_classes(case: Case) -> tuple[list[int | None], list[float]]:
+    """Return the class that is asked of each image, and its probability where no other one has a larger one, else 0.
+
+    Raises:
+        ValueError: if the network has no scores for the classes of an image, as one for segmentation or detection.
+    """
+    scores, _ = class_scores(case.outputs, "pictures are put together by the network's class of each")
+    shares = scores.double() if case.score == "raw" else scores.double().softmax(1)
+    classes = [category_of(target) for target in case.explained_targets]
+    asked = [None if category is None else category % scores.shape[1] for category in classes]
+    tops = scores.argmax(1).tolist()
+    sure = [
+        float(shares[index, top]) if category == top else 0.0
+        for index, (top, category) in enumerate(zip(tops, asked, strict=True))
+    ]
+    return asked, sure
+
+
 def mosaic_of(images: Tensor, side: int) -> Tensor:
     """Put ``side ** axes`` images ``(cells, C, *S)`` together, row by row: ``(1, C, *(side * S))``."""
     axes = images.ndim - 2
@@ -161,13 +179,11 @@ class _OfMosaics(Metric):
 
     def _known(self, case: Case) -> tuple[list[int], list[float], int]:
         """Return the pictures' classes, their probabilities, 0 where another class has a larger one, and the cells."""
-        classes = [category_of(target) for target in case.explained_targets]
-        if None in classes:
+        classes, sure = known_classes(case)
+        asked = [category for category in classes if category is not None]
+        if len(asked) < len(classes):
             raise ValueError(f"{self.name} asks for classes; give class indices as targets, or None for the top class")
-        scores, _ = class_scores(case.outputs, f"{self.name} asks for the network's class of each picture")
-        asked = torch.tensor(classes, device=scores.device) % scores.shape[1]
-        sure = scores.double().softmax(1).gather(1, asked[:, None])[:, 0] * (scores.argmax(1) == asked)
-        return asked.tolist(), sure.tolist(), self.side ** (case.inputs.ndim - 2)
+        return asked, sure, self.side ** (case.inputs.ndim - 2)
 
     def _refuse(self, case: Case, needed: str, classes: list[int], sure: list[float]) -> ValueError:
         known = [name for name, confidence in zip(classes, sure, strict=True) if confidence >= self.least]

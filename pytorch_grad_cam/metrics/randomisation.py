@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,10 @@ from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.correlate import spearman
 from pytorch_grad_cam.metrics.correlation import drawn_noise, image_range
 from pytorch_grad_cam.metrics.metric import Metric
+from pytorch_grad_cam.metrics.questions import classes_to_ask, of_other_class
 from pytorch_grad_cam.targets.classification import Target, category_of
-from pytorch_grad_cam.targets.spec import class_count, resolve_targets
+
+KEPT_BYTES = 512 * 2**20  # of random networks that are kept; more are drawn again, which gives the same
 
 
 def randomised_networks(model: nn.Module, seed: int, *, cascade: bool) -> Iterator[tuple[str, nn.Module]]:
@@ -77,6 +80,28 @@ def network_of(case: Case) -> nn.Module:
     return case.model
 
 
+def random_network(case: Case, seed: int, layers: int | None = None) -> nn.Module:
+    """Return a copy of a case's network with random weights, which is drawn once for all maps and images.
+
+    Args:
+        case: whose ``networks`` keep it, as long as they are not too large together.
+        seed: of the weights.
+        layers: how many, from the output on; None: all.
+
+    Raises:
+        ValueError: as `network_of`.
+    """
+    kept = case.networks.get((seed, layers))
+    if kept is not None:
+        return kept
+    steps = randomised_networks(network_of(case), seed, cascade=layers is not None)
+    network = next(islice(steps, (layers or 1) - 1, None))[1]
+    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    if size * (len(case.networks) + 1) <= KEPT_BYTES:
+        case.networks[seed, layers] = network
+    return network
+
+
 @dataclass(frozen=True)
 class ParameterRandomisation(Metric):
     """How alike the map is to that of the same network with random weights: Spearman's correlation, mean over seeds.
@@ -96,8 +121,8 @@ class ParameterRandomisation(Metric):
     def measure(self, case: Case) -> Tensor:
         found = []
         for seed in range(case.seed, case.seed + self.seeds):
-            for _, network in randomised_networks(network_of(case), seed, cascade=False):
-                found.append(map_similarity(case.explained(("random", seed), case.inputs, network), case.maps))
+            network = random_network(case, seed)
+            found.append(map_similarity(case.explained(("random", seed), case.inputs, network), case.maps))
         return torch.stack(found).nanmean(0)
 
     def cascade(self, case: Case) -> tuple[list[str], Tensor]:
@@ -125,7 +150,7 @@ class SmoothParameterRandomisation(Metric):
     source = "A. Hedström et al., 2023, arXiv:2401.06465"
 
     def measure(self, case: Case) -> Tensor:
-        ((_, network),) = randomised_networks(network_of(case), case.seed, cascade=False)
+        network = random_network(case, case.seed)
         return map_similarity(self._mean_map(case, "own", None), self._mean_map(case, "random", network))
 
     def _mean_map(self, case: Case, kind: str, network: nn.Module | None) -> Tensor:
@@ -152,10 +177,11 @@ class EfficientParameterRandomisation(Metric):
     source = "A. Hedström et al., 2023, arXiv:2401.06465"
 
     def measure(self, case: Case) -> Tensor:
-        ((_, network),) = randomised_networks(network_of(case), case.seed, cascade=False)
-        random = self._entropies(case.explained(("random", case.seed), case.inputs, network))
-        own = self._entropies(case.maps)
-        return torch.where(own > 0, (random - own) / torch.where(own > 0, own, 1), torch.nan)
+        network = random_network(case, case.seed)
+        found = case.explained(("random", case.seed), case.inputs, network)
+        random, own = self._entropies(found), self._entropies(case.maps)
+        judged = (own > 0) & (found.flatten(1) != 0).any(1)  # that of random weights may say nothing at all
+        return torch.where(judged, (random - own) / torch.where(own > 0, own, 1), torch.nan)
 
     def _entropies(self, maps: Tensor) -> Tensor:
         found = []
@@ -182,20 +208,20 @@ class RandomLogit(Metric):
         return map_similarity(case.explained(("class", case.seed), case.inputs, targets=others), case.maps)
 
     def _others(self, case: Case) -> list[Target]:
-        count = class_count(case.outputs)
-        if count < 2:
-            raise ValueError("random_logit asks for another class, and the model has one score only")
-        classes = []
-        for target in case.targets:
+        found: list[Target] = []
+        for index, target in enumerate(case.explained_targets):
             category = category_of(target)
-            if not isinstance(category, int):
+            if category is None:
                 raise ValueError(
                     f"random_logit asks for another class, and the target {target!r} is of none; give classes"
                 )
+            count = classes_to_ask(target, case.outputs, index, len(case.inputs))
+            if count < 2:
+                raise ValueError("random_logit asks for another class, and the model has one only")
             generator = torch.Generator().manual_seed(case.seed * count + category)
             step = int(torch.randint(1, count, (1,), generator=generator))
-            classes.append((category + step) % count)
-        return resolve_targets(classes, case.outputs, len(classes))
+            found.append(of_other_class(target, (category + step) % count, case.outputs))
+        return found
 
 
 class PictureRandomisation(Metric):

@@ -51,7 +51,7 @@ class SemanticSegmentationTarget:
     def __call__(self, model_output: Any) -> Tensor:
         scores = dense_scores(model_output)  # (M, *S)
         scores_of_class = _scores_of_class(scores, self.category)
-        return (scores_of_class * self._region(scores)).sum()
+        return (scores_of_class * self.region_of(scores)).sum()
 
     def fixed_on(self, model_output: Any) -> SemanticSegmentationTarget:
         """Return the same target with the region that is predicted now, also for changed versions of the image.
@@ -63,7 +63,7 @@ class SemanticSegmentationTarget:
             return self
         scores = dense_scores(model_output).detach()
         _scores_of_class(scores, self.category)
-        region = self._region(scores)
+        region = self.region_of(scores)
         if not region.any():
             raise ValueError(
                 f"class {self.category} is predicted at no position, so it has no region whose score could be "
@@ -72,7 +72,8 @@ class SemanticSegmentationTarget:
             )
         return SemanticSegmentationTarget(self.category, region, threshold=self.threshold)
 
-    def _region(self, scores: Tensor) -> Tensor:
+    def region_of(self, scores: Tensor) -> Tensor:
+        """Return the weight of each position ``(*S)`` of scores ``(M, *S)``."""
         if self.mask is None:
             return predicted_classes(scores, self.threshold) == self.category % max(2, len(scores))
         return _resized_mask(self.mask.to(scores.device), scores.shape[1:])

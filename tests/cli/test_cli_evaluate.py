@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pytorch_grad_cam.cli.evaluate import run as run_module
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.scenes import render_scene
 from pytorch_grad_cam.evaluation.records import Records
@@ -153,3 +154,24 @@ def test_masks_of_another_size_are_said(photos: Path, tmp_path: Path, capsys: py
     Image.fromarray(np.ones((5, 6), bool)).save(tmp_path / "s1.png")
     assert evaluate(photos, tmp_path / "out", "--masks", tmp_path) == 1
     assert "its mask has 6 x 5 pixels, the picture 128 x 128" in capsys.readouterr().err
+
+
+def test_stopped_while_it_writes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some files are there then, and the same command makes the others."""
+    write = run_module.write_bytes
+
+    def dies(path: Path, content: bytes) -> None:
+        if path.name == "scores.json":
+            raise SystemExit(137)
+        write(path, content)
+
+    monkeypatch.setattr(run_module, "write_bytes", dies)
+    with pytest.raises(SystemExit):
+        evaluate(photos, tmp_path / "one")
+    assert (tmp_path / "one" / "scores.csv").exists()
+    monkeypatch.undo()
+    assert evaluate(photos, tmp_path / "one") == 0
+    assert evaluate(photos, tmp_path / "two") == 0
+    for name in ("scores.csv", "scores.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert evaluate(photos, tmp_path / "one") != 0  # finished: now it would overwrite

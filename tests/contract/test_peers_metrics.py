@@ -6,6 +6,7 @@ with `pytest -m peers`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import missing
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import networks, peers
@@ -32,6 +33,7 @@ from pytorch_grad_cam.metrics.correlation import (
 )
 from pytorch_grad_cam.metrics.curves import Deletion, Insertion, curve
 from pytorch_grad_cam.metrics.imputation import RoadMoRF
+from pytorch_grad_cam.metrics.randomisation import ParameterRandomisation
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from pytorch_grad_cam.metrics.superpixels import IROF
 
@@ -107,6 +109,22 @@ def test_insertion_and_deletion_are_torchcams_with_its_fill(peer: RemoteProcess)
     assert abs(blurred.aggregate(blurred.of(case)) - other) > 1e-3  # the authors of RISE start from a blurred image
 
 
+def saliency(inputs: Tensor, targets: Any, model: Any) -> Tensor:
+    """Maps that every peer can make: the gradient's absolute values, summed over the channels."""
+    with torch.enable_grad():
+        x = inputs.detach().requires_grad_()
+        scores = model(x).softmax(1)[range(len(x)), [getattr(target, "category", target) for target in targets]]
+        (gradient,) = torch.autograd.grad(scores.sum(), x)
+    return gradient.abs().sum(1)
+
+
+def explained(channels: int, **more: Any) -> tuple[dict[str, Any], Case]:
+    """A request of Quantus for a metric that explains again, and the case of the same maps."""
+    request = asked(channels, metric="quantus_again", **more)
+    request["maps"] = saliency(request["input"], CLASSES, networks.build(request["network"]))
+    return request, case_of(request, explain=saliency)
+
+
 # --- captum ----------------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +132,7 @@ def test_infidelity_is_captums_for_the_same_changes(peer: RemoteProcess) -> None
     request, samples = asked(3, metric="infidelity"), 12
     case = case_of(request)
     changes = 0.1 * image_range(case.inputs) * drawn_noise(case, samples)[:, None]
-    for metric, normalize in ((Infidelity(samples), False), (ScaleFreeInfidelity(samples), True)):
+    for metric, normalize in ((Infidelity(samples, "noise"), False), (ScaleFreeInfidelity(samples, "noise"), True)):
         found = theirs(peer, request | {"changes": changes, "normalize": normalize})
         torch.testing.assert_close(metric.of(case), found.float(), rtol=1e-3, atol=1e-7)
 
@@ -122,18 +140,9 @@ def test_infidelity_is_captums_for_the_same_changes(peer: RemoteProcess) -> None
 def test_sensitivity_is_captums_for_the_same_changes(peer: RemoteProcess) -> None:
     request, samples = asked(1, metric="sensitivity"), 10
 
-    def saliency(inputs: Tensor, targets: Any, model: Any) -> Tensor:
-        with torch.enable_grad():
-            x = inputs.detach().requires_grad_()
-            scores = model(x).softmax(1)[range(len(x)), CLASSES]
-            (gradient,) = torch.autograd.grad(scores.sum(), x)
-        return gradient.abs().sum(1)
-
-    request["maps"] = saliency(request["input"], None, networks.build("gray"))
+    request["maps"] = saliency(request["input"], CLASSES, networks.build("gray"))
     case = case_of(request, explain=saliency)
-    generator = torch.Generator().manual_seed(case.seed)
-    noise = [2 * torch.rand(case.inputs.shape[1:], generator=generator) - 1 for _ in range(samples)]
-    changes = 0.02 * image_range(case.inputs) * torch.stack(noise)[:, None]
+    changes = uniform_changes(case, samples)
     found = theirs(peer, request | {"changes": changes})
     torch.testing.assert_close(METRICS["max_sensitivity"].of(case), found.float(), rtol=1e-3, atol=1e-6)
 
@@ -225,3 +234,77 @@ def test_complexities_are_those_of_quantus(peer: RemoteProcess) -> None:
     ):
         found = theirs(peer, request | {"name": name, "options": options})["found"]
         np.testing.assert_allclose(ours.of(case).numpy(), found.numpy(), rtol=1e-4, err_msg=name)
+
+
+def uniform_changes(case: Case, samples: int) -> Tensor:
+    """What our metrics of robustness add to the images ``(samples, B, C, H, W)``."""
+    generator = torch.Generator().manual_seed(case.seed)
+    noise = [2 * torch.rand(case.inputs.shape[1:], generator=generator) - 1 for _ in range(samples)]
+    return 0.02 * image_range(case.inputs) * torch.stack(noise)[:, None]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "theirs_is"),
+    [
+        ("max_sensitivity", "MaxSensitivity"),
+        ("average_sensitivity", "AvgSensitivity"),
+        ("local_lipschitz", "LocalLipschitzEstimate"),
+    ],
+)
+def test_robustness_is_that_of_quantus_for_the_same_changes(
+    peer: RemoteProcess, name: str, theirs_is: str, channels: int
+) -> None:
+    """Its normalisation by the batch's maximum and its NaN where the prediction changes are off."""
+    samples = 10
+    options = {"nr_samples": samples, "return_nan_when_prediction_changes": False}
+    request, case = explained(channels, name=theirs_is, options=options)
+    found = theirs(peer, request | {"changes": uniform_changes(case, samples)})
+    torch.testing.assert_close(METRICS[name].of(case).double(), found, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_random_logit_is_that_of_quantus_for_the_same_classes(peer: RemoteProcess, channels: int) -> None:
+    """By the correlation of ranks; its own similarity is SSIM of the flattened maps."""
+    picked: list[int] = []
+
+    def watched(inputs: Tensor, targets: Any, model: Any) -> Tensor:
+        picked.extend(target.category for target in targets)
+        return saliency(inputs, targets, model)
+
+    request, _ = explained(channels)
+    ours = METRICS["random_logit"].of(case_of(request, explain=watched))
+    count = networks.build(request["network"])(request["input"]).shape[1]
+    places = [other - (other > own) for other, own in zip(picked, CLASSES, strict=True)]  # among the other classes
+    request |= {"name": "RandomLogit", "others": places, "options": {"num_classes": count, "by_ranks": True}}
+    torch.testing.assert_close(ours.double(), theirs(peer, request), rtol=1e-3, atol=1e-4)
+
+
+def drawn_as_quantus_does(model: nn.Module) -> nn.Module:
+    """All layers drawn by one seed, which is what it does; ours have a seed each."""
+    network = copy.deepcopy(model)
+    drawn = [module for module in network.modules() if hasattr(module, "reset_parameters")]
+    assert len(drawn) == sum(any(True for _ in module.parameters(recurse=False)) for module in network.modules())
+    for module in drawn:
+        torch.manual_seed(43)
+        module.reset_parameters()  # type: ignore[operator]
+    return network
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("metric", "theirs_is", "options"),
+    [
+        (ParameterRandomisation(1), "MPRT", {"return_last_correlation": True, "by_ranks": True}),
+        (METRICS["efficient_parameter_randomisation"], "EfficientMPRT", {"complexity_func_kwargs": {"n_bins": 100}}),
+    ],
+)
+def test_randomisation_is_that_of_quantus_for_the_same_weights(
+    peer: RemoteProcess, metric: Any, theirs_is: str, options: dict[str, Any], channels: int
+) -> None:
+    """At the end, where all layers are random. Its smooth variant explains by an explainer of its own, not by ours."""
+    request, case = explained(channels, name=theirs_is, options=options)
+    case.networks[case.seed, None] = drawn_as_quantus_does(networks.build(request["network"]))
+    found = theirs(peer, request)
+    assert found.abs().min() > 1e-3
+    torch.testing.assert_close(metric.of(case).double(), found, rtol=1e-3, atol=1e-4)

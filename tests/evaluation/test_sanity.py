@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.evaluation import sanity
 from pytorch_grad_cam.evaluation.sanity_checks import TopDownRandomisation
-from pytorch_grad_cam.metrics import METRICS
+from pytorch_grad_cam.metrics import METRICS, randomisation
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.randomisation import ParameterRandomisation
 
@@ -87,3 +87,32 @@ def test_a_shuffled_picture_has_the_same_values(net: nn.Module) -> None:
     single = metric(images[1:], images[1:].abs().sum(1), None, net, explain=explain)
     assert torch.equal(found[1:], single)
     assert bool((found.abs() < 0.5).all())
+
+
+METHODS = ["gradcam", "layercam", "eigencam"]
+
+
+def numbers(net: nn.Module, methods: Any, batch_size: int = 2) -> dict[str, dict[str, list[float]]]:
+    found = sanity(net, inputs(batch=4, size=(12, 8)), methods, progress=False, batch_size=batch_size)
+    return {row.id: {name: values.tolist() for name, values in row.values.items()} for row in found.methods}
+
+
+def test_random_networks_are_drawn_once_for_all_methods_and_batches(
+    net: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    draw = randomisation._draw
+    monkeypatch.setattr(randomisation, "_draw", lambda layer: (drawn.append(layer), draw(layer)))
+    numbers(net, METHODS[:1], batch_size=4)
+    alone = len(drawn)
+    drawn.clear()
+    numbers(net, METHODS, batch_size=2)
+    assert len(drawn) == alone > 0
+
+
+def test_the_order_of_methods_changes_no_random_network(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = numbers(net, METHODS)
+    assert repr(numbers(net, METHODS[::-1])[next(reversed(first))]) == repr(first[next(reversed(first))])
+    assert repr(sorted(numbers(net, METHODS[::-1]).items())) == repr(sorted(first.items()))
+    monkeypatch.setattr(randomisation, "KEPT_BYTES", 0)  # as of a network that is too large to be kept
+    assert repr(numbers(net, METHODS)) == repr(first)

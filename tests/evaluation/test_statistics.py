@@ -55,3 +55,30 @@ def test_a_measure_that_is_no_mean() -> None:
     assert found.value == pytest.approx(2 / 3)
     assert found.judged == 3
     assert found.low <= found.value <= found.high <= 1
+
+
+def test_images_of_one_group_are_drawn_together() -> None:
+    """Against a float64 text of its own: whole groups are drawn, and a mean is that of all images in them."""
+    groups = np.array([2, 0, 2, 0, -1, 5, 5, 5])
+    values = np.array([1.0, 4.0, 3.0, np.nan, 99.0, 7.0, 8.0, 9.0])
+    (found,) = intervals(values[:, None], seed=1, groups=groups, resamples=4000)
+    assert found.value == np.mean([1, 4, 3, 7, 8, 9])
+    assert found.judged == 6
+    parts = [np.array([4.0]), np.array([1.0, 3.0]), np.array([7.0, 8.0, 9.0])]
+    draws = np.random.default_rng(7).integers(3, size=(20_000, 3))
+    means = [np.concatenate([parts[place] for place in row]).mean() for row in draws]
+    assert np.allclose([found.low, found.high], np.quantile(means, [0.025, 0.975]), atol=0.05)
+    (alone,) = intervals(values[:, None], seed=1, groups=np.zeros(8, dtype=np.int_))
+    assert np.isnan(alone.low)  # one group has no interval
+    each = np.arange(8)
+    assert intervals(values[:, None], seed=1, groups=each) == intervals(values[:, None], seed=1)
+
+
+def test_values_that_sum_to_one_in_each_group_have_no_spread() -> None:
+    """As those of a map that ignores the class in mosaics: image by image they would seem uncertain."""
+    shares = np.random.default_rng(0).dirichlet(np.ones(4), size=10).ravel()
+    groups = np.repeat(np.arange(10), 4)
+    (found,) = intervals(shares[:, None], seed=0, groups=groups)
+    assert np.allclose([found.value, found.low, found.high], 0.25)
+    (apart,) = intervals(shares[:, None], seed=0)
+    assert apart.high - apart.low > 0.05

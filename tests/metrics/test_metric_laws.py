@@ -17,7 +17,7 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.metrics import METRICS
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.correlate import average_ranks, pearson, spearman
-from pytorch_grad_cam.metrics.correlation import Infidelity, ScaleFreeInfidelity
+from pytorch_grad_cam.metrics.correlation import Infidelity, ScaleFreeInfidelity, drawn_squares
 from pytorch_grad_cam.metrics.curves import AOPC, Deletion, Insertion
 from pytorch_grad_cam.metrics.metric import DataSetMetric
 from pytorch_grad_cam.metrics.randomisation import randomised_networks
@@ -304,10 +304,12 @@ def test_a_perfect_attribution_of_a_linear_network() -> None:
     with torch.no_grad():
         net.weight[1, 1] = net.weight[1, 0]  # the same gradient in both channels, as a map can say it
     gradient = net.weight[1, 0].detach().expand(3, -1, -1)
-    torch.testing.assert_close(METRICS["infidelity"](x, gradient, logits, net), torch.zeros(3), atol=1e-6, rtol=0)
-    scaled = METRICS["infidelity_scale_free"](x, gradient * 50, logits, net)
-    torch.testing.assert_close(scaled, torch.zeros(3), atol=1e-6, rtol=0)
-    assert (METRICS["infidelity"](x, gradient * 50, logits, net) > 1).all()
+    contributions = gradient * x.sum(1)
+    for change, exact in (("noise", gradient), ("square", contributions)):
+        plain, scaled = Infidelity(change=change), ScaleFreeInfidelity(change=change)  # type: ignore[arg-type]
+        torch.testing.assert_close(plain(x, exact, logits, net), torch.zeros(3), atol=1e-6, rtol=0)
+        torch.testing.assert_close(scaled(x, exact * 50, logits, net), torch.zeros(3), atol=1e-6, rtol=0)
+        assert (plain(x, exact * 50, logits, net) > 1).all()
 
 
 def test_infidelity_by_definition() -> None:
@@ -320,9 +322,43 @@ def test_infidelity_by_definition() -> None:
         drops = np.array([probability(net, image, 1) - probability(net, image - change, 1) for change in changes])
         along = np.array([(change * map).sum() for change in changes])
         best = (along * drops).mean() / (along**2).mean()
-        for metric, factor in ((Infidelity(samples), 1), (ScaleFreeInfidelity(samples), best)):
+        for metric, factor in ((Infidelity(samples, "noise"), 1), (ScaleFreeInfidelity(samples, "noise"), best)):
             found = metric(x, maps, 1, net)[row]
             assert float(found) == pytest.approx(((factor * along - drops) ** 2).mean(), rel=1e-3)
+
+
+def test_infidelity_of_squares_by_definition() -> None:
+    net, x = build(Softened), images()
+    maps, samples = maps_for(x), 9
+    hidden = drawn_squares((11, 14), (0.2, 0.5), samples, 0).numpy()
+    for row in range(3):
+        image, map = x[row].double().numpy(), maps[row].double().numpy()
+        before = probability(net, image, 1)
+        drops = np.array([before - probability(net, np.where(square, 0, image), 1) for square in hidden])
+        along = np.array([map[square].sum() for square in hidden])
+        best = (along * drops).mean() / (along**2).mean()
+        for metric, factor in ((Infidelity, 1), (ScaleFreeInfidelity, best)):
+            found = metric(samples, sides=(0.2, 0.5))(x, maps, 1, net)[row]
+            assert float(found) == pytest.approx(((factor * along - drops) ** 2).mean(), rel=1e-3)
+    with pytest.raises(ValueError, match="choose 'square' or 'noise'"):
+        Infidelity(change="circle")(x, maps, 1, net)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(40,), (20, 32), (10, 12, 14)])
+def test_drawn_squares(size: tuple[int, ...]) -> None:
+    """Each is one block with sides of the asked share, inside, and every position is in some."""
+    found = drawn_squares(size, (0.25, 0.5), 9000, 1)
+    assert torch.equal(found, drawn_squares(size, (0.25, 0.5), 9000, 1))
+    for block in found[:100]:
+        places = block.nonzero()
+        sides = places.amax(0) - places.amin(0) + 1
+        assert int(sides.prod()) == len(places)
+        shares = sides / torch.tensor(size)
+        assert bool((shares > 0.25 - 0.06).all())
+        assert bool((shares < 0.5 + 0.06).all())
+    assert found.any(0).all()
+    with pytest.raises(ValueError, match="smaller one first"):
+        drawn_squares(size, (0.5, 0.25), 3, 0)
 
 
 def test_metrics_that_explain_again() -> None:

@@ -22,7 +22,13 @@ from pytorch_grad_cam.data.scenes import TEST_SEEDS, render_scene
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.metrics import METRICS
 from pytorch_grad_cam.metrics.case import Case
-from pytorch_grad_cam.metrics.correlation import FaithfulnessCorrelation, Infidelity, MuFidelity, SensitivityN
+from pytorch_grad_cam.metrics.correlation import (
+    FaithfulnessCorrelation,
+    Infidelity,
+    MuFidelity,
+    ScaleFreeInfidelity,
+    SensitivityN,
+)
 from pytorch_grad_cam.metrics.references import REFERENCES
 from pytorch_grad_cam.metrics.thresholds import MaxBoxAcc, MaxBoxAccV2
 from pytorch_grad_cam.models.shapes import load_shapes, preprocess
@@ -41,17 +47,16 @@ FEWER = {
     )
 }
 LOCAL = [FEWER.get(metric.name, metric) for metric in METRICS.values() if "masks" in metric.needs]
-# Infidelity adds Gaussian noise, which takes no place away: with the best scale all maps, noise too, have the same
-# value here (0.15), without it the value is the map's scale.
+# The unscaled infidelity is that of a map's numbers: see the test at the end.
 FAITHFUL = [
     FEWER.get(metric.name, metric)
     for metric in METRICS.values()
-    if metric.needs == ("model",) and not isinstance(metric, Infidelity)
+    if metric.needs == ("model",) and metric.name != "infidelity"
 ]
 # No mask says which places of the object count most; methods do, and by so much may be better than the mask.
 FINER_THAN_THE_OBJECT = 0.03
 FINER = {"pixel_flipping_morf", "pixel_flipping_lerf", "symmetric_relevance_gain", "aopc", "insertion"}
-FINER |= {"road_morf", "road_combined"}
+FINER |= {"road_morf", "road_combined", "infidelity_scale_free"}
 # Noise that multiplies the picture destroys all of it; its scattered holes are filled as if there were none.
 NOISE_IS_NO_WORSE = {"average_drop_in_deletion", "road_lerf"}
 
@@ -153,3 +158,26 @@ def test_faithfulness(metric: Any) -> None:
         assert min(found[name] for name in WIDE) > found["random"], found
     assert found["not soft"] <= min(found[name] for name in (*WIDE, "random")), found
     assert found["not soft"] < found[best], found
+
+
+@pytest.mark.slow
+def test_infidelity_without_a_scale_prefers_small_numbers() -> None:
+    """Why it is not among those above: noise of a thousandth beats the mask, which beats itself times a hundredth."""
+    case, maps = known()
+    measured_of = lambda map: float(Infidelity().of(case.with_maps(map)).mean())  # noqa: E731
+    mask, noise = torch.as_tensor(maps["narrow"]), maps["random"]
+    assert measured_of(noise / 1000) < measured_of(mask)
+    assert measured_of(mask / 100) < measured_of(mask)
+
+
+@pytest.mark.slow
+def test_noise_cannot_tell_where_the_object_is() -> None:
+    """Why squares are the default: with the best scale all maps, noise too, have nearly the same value."""
+    case, maps = known()
+    noise, square = ScaleFreeInfidelity(change="noise"), ScaleFreeInfidelity()
+    values = {
+        name: [float(metric.of(case.with_maps(maps[name])).mean()) for metric in (noise, square)]
+        for name in ("narrow", "random")
+    }
+    assert values["narrow"][0] == pytest.approx(values["random"][0], rel=0.05)
+    assert values["narrow"][1] < values["random"][1] / 2

@@ -22,10 +22,10 @@ from pytorch_grad_cam.data.images import encoded_image, read_image
 from pytorch_grad_cam.data.samples import Sample, find_samples
 from pytorch_grad_cam.evaluation.comparison import Comparison
 from pytorch_grad_cam.evaluation.experiment import DEFAULT_METRICS, WITH_OBJECTS, compare
-from pytorch_grad_cam.evaluation.measuring import Scoring
 from pytorch_grad_cam.evaluation.page import page
 from pytorch_grad_cam.evaluation.records import JournalError
 from pytorch_grad_cam.evaluation.sanity_checks import SANITY_METRICS
+from pytorch_grad_cam.metrics.questions import Scoring
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.lock import folder_lock
 from pytorch_grad_cam.runs.picture_targets import read_scores
@@ -51,7 +51,7 @@ def run(options: EvaluateOptions) -> int:
         raise FileNotFoundError("; ".join(problems))
     folder = Path(options.output_dir)
     check_writable(folder)
-    if not options.overwrite:
+    if not (options.overwrite or (folder / JOURNAL).exists()):  # stopped while it wrote, a run has left some of them
         refuse_existing(folder, [CSV, JSON, TIMING, PAGE])
     loaded, device = load_network(options)
     pictures = Pictures(samples, loaded, options, device, list(problems))
