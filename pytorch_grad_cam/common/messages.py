@@ -14,6 +14,7 @@ _PACKAGE = __name__.partition(".")[0]
 NONFINITE = "nonfinite"  # NaN or infinity, counted as 0
 ZERO_GRADIENT = "zero gradient"
 ZERO_ATTRIBUTION = "zero attribution"
+SURE = "sure"  # a probability so near 1 that its gradient is lost in rounding
 CANCELLED = "cancelled"  # the channels cancel, what is left is rounding
 ONE_POSITION = "one position"
 OWN_TARGET = "own target"  # the layer is read by the target itself

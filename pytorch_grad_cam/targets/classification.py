@@ -9,9 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import scores_inside
+from pytorch_grad_cam.engine.scoring import is_softmax
+
+_ROUNDED = 5e-3  # off 1, of probabilities in half precision
 
 Target = Callable[[Any], Tensor]
 Targets = None | int | str | Tensor | NDArray[np.integer] | Target | Sequence[int | str | Tensor | Target]
@@ -30,11 +34,16 @@ class ClassifierOutputTarget:
 
     def __call__(self, model_output: Any) -> Tensor:
         scores = image_scores(model_output)
-        return scores[..., self._checked_category(scores)]
+        category = self._checked_category(scores)
+        if ends_in_softmax(scores):
+            return probability(scores.clamp_min(torch.finfo(scores.dtype).tiny).log(), category)
+        return scores[..., category]
 
     @staticmethod
     def of_batch(outputs: Tensor, targets: Sequence[ClassifierOutputTarget]) -> Tensor:
         """Return the scores ``(B,)`` of ``B`` images' outputs ``(B, M)`` at once, which saves time per image."""
+        if ends_in_softmax(outputs):
+            return torch.stack([target(row) for target, row in zip(targets, outputs, strict=True)])
         count = outputs.shape[1]
         classes = torch.tensor([target._checked_category(outputs) % count for target in targets], device=outputs.device)
         return outputs.gather(1, classes[:, None])[:, 0]
@@ -47,11 +56,14 @@ class ClassifierOutputTarget:
 
 
 class ClassifierOutputSoftmaxTarget(ClassifierOutputTarget):
-    """Scores an image by the softmax probability of one class, whose gradient vanishes for confident predictions."""
+    """Scores an image by the softmax probability of one class.
+
+    Its gradient gets small where the network is sure, but keeps its direction: it is taken through the log odds.
+    """
 
     def __call__(self, model_output: Any) -> Tensor:
         scores = image_scores(model_output)
-        return torch.softmax(scores, dim=-1)[..., self._checked_category(scores)]
+        return probability(scores, self._checked_category(scores))
 
 
 class ClassifierOutputReST(ClassifierOutputTarget):
@@ -124,6 +136,40 @@ class FinerWeightedTarget:
         others = scores[..., list(self.comparison_categories)]
         weights = others.detach().softmax(-1)  # p_d / sum_d p_d: what is left out of the softmax cancels
         return score - self.alpha * (weights * others).sum(-1)
+
+
+def probability(scores: Tensor, category: int) -> Tensor:
+    """Return the softmax probability of a class, ``p = sigmoid(y_c - logsumexp of the others)``.
+
+    The value is that of ``torch.softmax``. Its gradient there has a term ``1 - p``, which is rounding where ``p`` is
+    near 1, also by 1e-4, so that evidence for the class is lost and all seems to speak against it; here it is exact.
+
+    Args:
+        scores: ``(..., M)``; the logarithms of probabilities are scores too.
+        category: index ``c`` of the class.
+    """
+    count = scores.shape[-1]
+    if count == 1:
+        return torch.softmax(scores, dim=-1)[..., category]
+    category %= count
+    others = torch.cat([scores[..., :category], scores[..., category + 1 :]], -1)
+    return functional.logsigmoid(scores[..., category] - others.logsumexp(-1)).exp()
+
+
+def ends_in_softmax(scores: Tensor) -> bool:
+    """Say whether a graph makes ``(M,)`` or ``(B, M)`` by a softmax of the classes, behind what only selects."""
+    return is_softmax(scores.grad_fn) and sum_to_one(scores)
+
+
+def sum_to_one(scores: Tensor) -> bool:
+    """Say whether scores ``(M,)`` or ``(B, M)`` of several classes are probabilities, by their values."""
+    values = scores.detach().float()
+    return (
+        0 < values.ndim < 3
+        and values.shape[-1] > 1
+        and bool((values >= 0).all())
+        and bool(((values.sum(-1) - 1).abs() < _ROUNDED).all())
+    )
 
 
 def image_scores(model_output: Any) -> Tensor:
