@@ -15,6 +15,7 @@ NONFINITE = "nonfinite"  # NaN or infinity, counted as 0
 ZERO_GRADIENT = "zero gradient"
 ZERO_ATTRIBUTION = "zero attribution"
 SURE = "sure"  # a probability so near 1 that its gradient is lost in rounding
+EQUAL_WEIGHTS = "equal weights"  # all channels count about the same, so the class does not matter
 CANCELLED = "cancelled"  # the channels cancel, what is left is rounding
 ONE_POSITION = "one position"
 OWN_TARGET = "own target"  # the layer is read by the target itself

@@ -14,6 +14,7 @@ from torch.nn import functional
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import scores_inside
 from pytorch_grad_cam.engine.scoring import is_softmax
+from pytorch_grad_cam.engine.trees import one_image
 
 _ROUNDED = 5e-3  # off 1, of probabilities in half precision
 
@@ -163,13 +164,19 @@ def ends_in_softmax(scores: Tensor) -> bool:
 
 def sum_to_one(scores: Tensor) -> bool:
     """Say whether scores ``(M,)`` or ``(B, M)`` of several classes are probabilities, by their values."""
-    values = scores.detach().float()
-    return (
-        0 < values.ndim < 3
-        and values.shape[-1] > 1
-        and bool((values >= 0).all())
-        and bool(((values.sum(-1) - 1).abs() < _ROUNDED).all())
-    )
+    if not 0 < scores.ndim < 3 or scores.shape[-1] < 2:
+        return False
+    values = scores.detach().tolist()
+    rows = values if scores.ndim == 2 else [values]
+    return all(min(row) >= 0 and abs(sum(row) - 1) < _ROUNDED for row in rows)
+
+
+def returns_probabilities(outputs: Any, index: int, batch: int) -> bool:
+    """Say by their values whether a model's outputs for ``batch`` images are probabilities of classes, of one image."""
+    try:
+        return sum_to_one(image_scores(one_image(outputs, index, batch)))
+    except ValueError:  # outputs without scores of classes, or of another batch
+        return False
 
 
 def image_scores(model_output: Any) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from pytorch_grad_cam.engine.image_model import OutputSelector, select_output
 from pytorch_grad_cam.targets.classification import (
     BinaryClassifierOutputTarget,
+    ClassifierOutputSoftmaxTarget,
     ClassifierOutputTarget,
     Target,
     category_of,
@@ -77,6 +78,37 @@ class ContrastTarget:
 
     def __call__(self, model_output: Tensor) -> Tensor:
         return model_output[self.category] - model_output[self.other]
+
+
+@dataclass(frozen=True)
+class SigmoidTarget:
+    """The probability of what a target with logits of its own asks."""
+
+    target: Target
+
+    @property
+    def category(self) -> int | None:
+        return category_of(self.target)
+
+    def __call__(self, model_output: Any) -> Tensor:
+        return self.target(model_output).sigmoid()
+
+
+def as_probability(target: Target, of_probabilities: bool) -> Target | None:
+    """Return the target that scores a class by its probability; None where nothing is known of one, as of a callable.
+
+    Args:
+        target: what is asked.
+        of_probabilities: whether the network returns the probabilities of its classes itself.
+    """
+    if isinstance(target, SelectedTarget):
+        inner = as_probability(target.target, of_probabilities)
+        return None if inner is None else SelectedTarget(target.selector, inner)
+    if isinstance(target, ClassifierOutputSoftmaxTarget):
+        return target
+    if type(target) is ClassifierOutputTarget:
+        return target if of_probabilities else ClassifierOutputSoftmaxTarget(target.category)
+    return SigmoidTarget(target) if isinstance(target, BinaryClassifierOutputTarget) else None
 
 
 def selected(target: Target, selector: OutputSelector | None) -> Target:

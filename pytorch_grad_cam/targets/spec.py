@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -61,6 +61,13 @@ class TargetSpec:
     against: bool = False
     contrast: tuple[int | str, int | str] | None = None
     class_target: ClassTarget | None = None
+
+    @classmethod
+    def asked(cls, targets: Any, options: Mapping[str, Any]) -> TargetSpec:
+        """Return what is asked, with the options of a call, as one value; a method may have made it already."""
+        if isinstance(targets, TargetSpec):
+            return targets
+        return cls(targets, options.get("against", False), options.get("contrast"))
 
     def resolve(self, outputs: Any, batch: int, class_target: ClassTarget | None = None) -> list[Target]:
         """Return one callable per image.
