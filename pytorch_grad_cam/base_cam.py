@@ -170,14 +170,9 @@ class BaseCAM(older_steps.OlderSteps):
         if names := older_steps.taken(self):
             older_steps.refuse(self, names, options)
             return older_steps.run(self, input_tensor, targets, aug_smooth, eigen_smooth)
-        return pipeline.explain(
-            self,
-            input_tensor,
-            TargetSpec.asked(targets, options),
-            aug_smooth=aug_smooth,
-            eigen_smooth=eigen_smooth,
-            **options,
-        ).numpy()
+        spec = TargetSpec.asked(targets, options)
+        smooth = {"aug_smooth": aug_smooth, "eigen_smooth": eigen_smooth}
+        return pipeline.explain(self, input_tensor, spec, **smooth, **options).numpy()
 
     def explain(
         self,
@@ -220,14 +215,8 @@ class BaseCAM(older_steps.OlderSteps):
         """
         if names := older_steps.taken(self):
             return older_steps.explain(self, input_tensor, targets, aug_smooth, eigen_smooth, names, options)
-        return pipeline.explain(
-            self,
-            input_tensor,
-            TargetSpec.asked(targets, options),
-            aug_smooth=aug_smooth,
-            eigen_smooth=eigen_smooth,
-            **options,
-        )
+        spec = TargetSpec.asked(targets, options)
+        return pipeline.explain(self, input_tensor, spec, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options)
 
     def explain_each(
         self,
@@ -295,9 +284,8 @@ class BaseCAM(older_steps.OlderSteps):
         from pytorch_grad_cam.core.several import layer_sweep  # not needed for one layer
 
         chosen = None if layers is None else resolve_layers(self.model, layers)
-        explanations = layer_sweep(
-            self, input_tensor, TargetSpec.asked(targets, options), chosen, eigen_smooth, **options
-        )
+        spec = TargetSpec.asked(targets, options)
+        explanations = layer_sweep(self, input_tensor, spec, chosen, eigen_smooth, **options)
         return {explanation.layers[-1]: explanation for explanation in explanations}
 
     # What a method overrides: the first two everybody's, the others those of this package.
