@@ -200,6 +200,7 @@ class BaseCAM(older_steps.OlderSteps):
                 allow_nonfinite: count NaN and infinity as 0 and say so in ``notes``, instead of raising.
                 against: explain what speaks against the target.
                 contrast: two classes; explain what speaks for the first rather than the second. Signed by default.
+                Or "rest": what speaks for the class of ``targets`` rather than for all others together, its log odds.
                 differentiable: the maps carry a graph down to the input and the parameters (gradient methods).
                 forward_kwargs: further keyword arguments of the model.
                 image: index or name of the input, of several, that the map is drawn for; default: the first that

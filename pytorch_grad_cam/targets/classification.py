@@ -37,7 +37,7 @@ class ClassifierOutputTarget:
         scores = image_scores(model_output)
         category = self._checked_category(scores)
         if ends_in_softmax(scores):
-            return probability(scores.clamp_min(torch.finfo(scores.dtype).tiny).log(), category)
+            return probability(log_of(scores), category)
         return scores[..., category]
 
     @staticmethod
@@ -149,12 +149,21 @@ def probability(scores: Tensor, category: int) -> Tensor:
         scores: ``(..., M)``; the logarithms of probabilities are scores too.
         category: index ``c`` of the class.
     """
-    count = scores.shape[-1]
-    if count == 1:
+    if scores.shape[-1] == 1:
         return torch.softmax(scores, dim=-1)[..., category]
-    category %= count
+    return functional.logsigmoid(log_odds(scores, category)).exp()
+
+
+def log_odds(scores: Tensor, category: int) -> Tensor:
+    """Return the logarithm of a class's odds, ``y_c - logsumexp of the others``, from scores ``(..., M)``, M > 1."""
+    category %= scores.shape[-1]
     others = torch.cat([scores[..., :category], scores[..., category + 1 :]], -1)
-    return functional.logsigmoid(scores[..., category] - others.logsumexp(-1)).exp()
+    return scores[..., category] - others.logsumexp(-1)
+
+
+def log_of(probabilities: Tensor) -> Tensor:
+    """Return the logarithm, of a probability that is 0 that of the smallest number, so that gradients stay finite."""
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 def ends_in_softmax(scores: Tensor) -> bool:

@@ -14,6 +14,10 @@ from pytorch_grad_cam.targets.classification import (
     ClassifierOutputTarget,
     Target,
     category_of,
+    image_scores,
+    log_odds,
+    log_of,
+    sum_to_one,
 )
 
 
@@ -81,6 +85,28 @@ class ContrastTarget:
 
 
 @dataclass(frozen=True)
+class LogOddsTarget:
+    """What makes it a class rather than any other: the logarithm of its odds, ``y_c - logsumexp of all others``.
+
+    Attributes:
+        category: the class.
+        of_probabilities: whether the output holds probabilities instead of logits.
+    """
+
+    category: int
+    of_probabilities: bool = False
+
+    def __call__(self, model_output: Any) -> Tensor:
+        scores = image_scores(model_output)
+        return log_odds(log_of(scores) if self.of_probabilities else scores, self.category)
+
+
+def rather_than_rest(category: int, scores: Tensor) -> Target:
+    """Return the target of a class against all others, by one image's scores ``(M,)``."""
+    return LogOddsTarget(category, sum_to_one(scores))
+
+
+@dataclass(frozen=True)
 class SigmoidTarget:
     """The probability of what a target with logits of its own asks."""
 
@@ -106,8 +132,9 @@ def as_probability(target: Target, of_probabilities: bool) -> Target | None:
         return None if inner is None else SelectedTarget(target.selector, inner)
     if isinstance(target, ClassifierOutputSoftmaxTarget):
         return target
-    if type(target) is ClassifierOutputTarget:
-        return target if of_probabilities else ClassifierOutputSoftmaxTarget(target.category)
+    if type(target) in (ClassifierOutputTarget, LogOddsTarget):
+        category: int = target.category  # type: ignore[attr-defined]
+        return ClassifierOutputTarget(category) if of_probabilities else ClassifierOutputSoftmaxTarget(category)
     return SigmoidTarget(target) if isinstance(target, BinaryClassifierOutputTarget) else None
 
 
