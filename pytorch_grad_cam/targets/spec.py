@@ -36,7 +36,7 @@ from pytorch_grad_cam.targets.derived import (
 
 log = logging.getLogger(__name__)
 
-REST = "rest"
+REST: Literal["rest"] = "rest"
 Contrast = tuple[int | str, int | str] | Literal["rest"] | None
 # From a class and one image's scores ``(M,)`` to the target that a method puts in the place of the class's score.
 ClassTarget = Callable[[int, Tensor], Target]
