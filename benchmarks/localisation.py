@@ -44,8 +44,6 @@ ONE_PASS = (
 MADE_OF_GRADCAM = ("sess",)  # said to find several objects better than the method inside
 HIT_NOISE, ENERGY_NOISE = 2, 0.02  # differences up to here are chance
 REASONS = {
-    "gradcam++": "ours is the paper's equation; the other's epsilon of 1e-6 outweighs G^2, so its weights are about "
-    "sum relu(G)^3, which favours the strongest gradients. With that epsilon ours has the same figures.",
     "eigencam": "it looks at no class, so which of the things in a picture it marks is arbitrary.",
 }
 log = logging.getLogger(__name__)

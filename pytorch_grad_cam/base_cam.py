@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
+from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.core import older_steps, pipeline
 from pytorch_grad_cam.core.call import Call, CallResult, MapOptions, refuse_older_names
 from pytorch_grad_cam.core.explanation import Explanation
@@ -169,9 +170,9 @@ class BaseCAM(older_steps.OlderSteps):
         if names := older_steps.taken(self):
             older_steps.refuse(self, names, options)
             return older_steps.run(self, input_tensor, targets, aug_smooth, eigen_smooth)
-        return pipeline.explain(
-            self, input_tensor, _spec(targets, options), aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options
-        ).numpy()
+        spec = TargetSpec.asked(targets, options)
+        smooth = {"aug_smooth": aug_smooth, "eigen_smooth": eigen_smooth}
+        return pipeline.explain(self, input_tensor, spec, **smooth, **options).numpy()
 
     def explain(
         self,
@@ -199,6 +200,7 @@ class BaseCAM(older_steps.OlderSteps):
                 allow_nonfinite: count NaN and infinity as 0 and say so in ``notes``, instead of raising.
                 against: explain what speaks against the target.
                 contrast: two classes; explain what speaks for the first rather than the second. Signed by default.
+                Or "rest": what speaks for the class of ``targets`` rather than for all others together, its log odds.
                 differentiable: the maps carry a graph down to the input and the parameters (gradient methods).
                 forward_kwargs: further keyword arguments of the model.
                 image: index or name of the input, of several, that the map is drawn for; default: the first that
@@ -214,9 +216,8 @@ class BaseCAM(older_steps.OlderSteps):
         """
         if names := older_steps.taken(self):
             return older_steps.explain(self, input_tensor, targets, aug_smooth, eigen_smooth, names, options)
-        return pipeline.explain(
-            self, input_tensor, _spec(targets, options), aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options
-        )
+        spec = TargetSpec.asked(targets, options)
+        return pipeline.explain(self, input_tensor, spec, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options)
 
     def explain_each(
         self,
@@ -250,7 +251,7 @@ class BaseCAM(older_steps.OlderSteps):
             return older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
         from pytorch_grad_cam.core.several import explain_each  # not needed for one target
 
-        specs = None if targets is None else [_spec(target, options) for target in targets]
+        specs = None if targets is None else [TargetSpec.asked(target, options) for target in targets]
         return explain_each(self, input_tensor, specs, eigen_smooth, **options)
 
     def layer_sweep(
@@ -284,7 +285,8 @@ class BaseCAM(older_steps.OlderSteps):
         from pytorch_grad_cam.core.several import layer_sweep  # not needed for one layer
 
         chosen = None if layers is None else resolve_layers(self.model, layers)
-        explanations = layer_sweep(self, input_tensor, _spec(targets, options), chosen, eigen_smooth, **options)
+        spec = TargetSpec.asked(targets, options)
+        explanations = layer_sweep(self, input_tensor, spec, chosen, eigen_smooth, **options)
         return {explanation.layers[-1]: explanation for explanation in explanations}
 
     # What a method overrides: the first two everybody's, the others those of this package.
@@ -374,6 +376,10 @@ class BaseCAM(older_steps.OlderSteps):
         """Return the weights ``(B, C)`` or ``(B, C, *s)`` of one layer's channels."""
         return self._override(self.get_cam_weights, call.inputs, layer.module, targets, layer.activations, layer.grads)
 
+    def notes_on_weights(self, weights: Tensor | None) -> Sequence[Note | None]:
+        """Say per image what is wrong with one layer's weights, if anything; empty where they say nothing."""
+        return ()
+
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor:
         """Make one map ``(B, *S)`` per image of the layers' maps ``(B, *s)``."""
         return pipeline.resize_and_aggregate(raws, call.options)
@@ -387,10 +393,3 @@ class BaseCAM(older_steps.OlderSteps):
                 for index, item in enumerate(arguments)
             )
         return torch.as_tensor(override(*arguments), dtype=activations.dtype, device=activations.device)
-
-
-def _spec(targets: Any, options: Any) -> TargetSpec:
-    """Return what is asked as one value; a method may have made it already."""
-    if isinstance(targets, TargetSpec):
-        return targets
-    return TargetSpec(targets, options.get("against", False), options.get("contrast"))

@@ -14,6 +14,7 @@ class ISCAM(ScoreCAM):
 
     ``d_k = mean_i s(i / N * x * H_k)`` for ``i = 1 ... N``; ``w = softmax_k(d)``; ``L = relu(sum_k w_k A_k)``; ``H_k``
     as in ScoreCAM. No gradient.
+    Asked about a probability, ``w_k = d_k``: see ``weighting`` of ``ScoreCAM``.
 
     Args:
         num_samples: ``N``, the steps from nothing to the whole masked image. All other arguments as for ``ScoreCAM``.

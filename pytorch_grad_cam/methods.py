@@ -66,7 +66,7 @@ _ROWS = (
     Method(
         "gradcam++",
         "pytorch_grad_cam.grad_cam_plusplus:GradCAMPlusPlus",
-        "positive gradients, every object of a class counted alike",
+        "positive gradients, the strongest most; much the same for every class",
         "F + Bt",
         "Chattopadhay et al. 2018, arXiv:1710.11063",
         ("gradcamplusplus", "gradcampp"),

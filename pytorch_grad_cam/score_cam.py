@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import tqdm  # code for grad-cam patches it here
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
+from pytorch_grad_cam.common.messages import EQUAL_WEIGHTS, Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
@@ -24,18 +26,28 @@ from pytorch_grad_cam.engine.scoring import (
     replaced_bar,
     scores_of_variants,
 )
-from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.classification import Target, returns_probabilities
+from pytorch_grad_cam.targets.derived import as_probability
 
 Change = Callable[[Tensor, Tensor], Tensor]
+Weighting = Literal["auto", "softmax", "probability"]
+
+NEARLY_EQUAL = 1.1  # the largest weight by the smallest
+_EQUAL = "the channels have nearly equal weights (the largest is {:.2f} times the smallest), whatever the class"
+_WEIGH = "weighting='probability' weighs them by the probability of the class"
 
 
 class ScoreCAM(PerturbationCAM):
     """Highlights the channels that, used as a mask on the image, keep the score up. No gradient.
 
     ``H_k = minmax(U(A_k))``; ``w = softmax_k(s(x * H_k))``; ``L = relu(sum_k w_k A_k)``. The score of the baseline
-    image cancels in the softmax.
+    image cancels in the softmax. Asked about a probability ``p``, ``w_k = p(x * H_k)``, as in the authors' code.
 
     Args:
+        weighting: "softmax" as above, whatever is asked; "probability": ``w_k`` is the probability of the class asked
+            about, which for a class index is the authors' result; a callable is taken as one. "auto" (default):
+            "probability" for ``ClassifierOutputSoftmaxTarget`` and the classes of a network whose outputs sum to 1,
+            "softmax" for all else.
         batch_size: masked images per forward pass, at most.
         channels: try only this many channels, those with the largest mean absolute activation; the others get
             weight 0. None tries all.
@@ -45,15 +57,25 @@ class ScoreCAM(PerturbationCAM):
     Source: H. Wang et al., 2020, "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks",
     arXiv:1910.01279.
     Note: masks are resized with aligned corners and stretched afterwards, as in the package ``grad-cam``. The softmax
-    ties the result to the scale of the logits: a spread far below 1 gives every channel the same weight. Masking a
-    normalised input with 0 means masking with the mean colour.
+    ties the result to the scale of the logits: a spread far below 1, as of probabilities, gives every channel the same
+    weight, whatever the class, which a note says. ``grad-cam`` takes it of probabilities, too. Masking a normalised
+    input with 0 means masking with the mean colour.
     """
 
     def __init__(
-        self, *args: Any, batch_size: int = 16, channels: int | None = None, progress: Progress = False, **kwargs: Any
+        self,
+        *args: Any,
+        batch_size: int = 16,
+        channels: int | None = None,
+        progress: Progress = False,
+        weighting: Weighting = "auto",
+        **kwargs: Any,
     ) -> None:
+        if weighting not in get_args(Weighting):
+            raise ValueError(f"weighting={weighting!r} is unknown; choose 'auto', 'softmax' or 'probability'")
         super().__init__(*args, **kwargs)
         self.batch_size, self.channels, self.progress = batch_size, channels, progress
+        self.weighting = weighting
 
     @property
     def versions(self) -> int:
@@ -70,18 +92,47 @@ class ScoreCAM(PerturbationCAM):
             for row, (masks, same) in enumerate(tried):
                 image = call.inputs[row : row + 1]
                 run = call.run.of_row(row)
+                probability = self._probability(targets[row], row, len(targets))
                 by_variant = scores_of_variants(
                     len(masks) * self.versions,
                     partial(_masked, image.shape[2:], activations[row, masks], self.versions, self.change(image)),
                     on_faster_layout(run) if image.device.type == "cpu" else run,
-                    targets[row],
+                    probability or targets[row],
                     chunk_size(self.batch_size, image),
                     advance,
                 ).to(scores)
                 means = by_variant.reshape(len(masks), self.versions).mean(1)
-                scores[row, same] = means[-1]
-                scores[row, masks] = means
-        return scores.softmax(1)
+                if probability is None:
+                    scores[row, same] = means[-1]
+                    scores[row, masks] = means
+                    scores[row] = scores[row].softmax(0)
+                else:  # a constant channel says nothing of a place, and has no mask
+                    scores[row] = 0
+                    scores[row, masks] = means
+                    scores[row, same] = 0
+        return scores
+
+    def _probability(self, target: Target, row: int, batch: int) -> Target | None:
+        """Return what scores one image's class by its probability, where that weighs the channels; else None."""
+        if self.weighting == "softmax":
+            return None
+        outputs = getattr(self, "outputs", None)  # None: asked for weights outside of a call
+        of_probabilities = outputs is not None and returns_probabilities(outputs, row, batch)
+        found = as_probability(target, of_probabilities)
+        if self.weighting == "probability":
+            return found or target
+        return found if found == target else None
+
+    def notes_on_weights(self, weights: Tensor | None) -> list[Note | None]:
+        if weights is None or weights.ndim != 2:
+            return []
+        notes: list[Note | None] = []
+        for row in weights.tolist():
+            counting = [weight for weight in row if weight > 0]
+            ratio = max(counting) / min(counting) if len(counting) > 1 else math.inf
+            advice = _WEIGH if abs(sum(row) - 1) < 1e-3 else ""  # those of a softmax, not probabilities
+            notes.append(Note(EQUAL_WEIGHTS, _EQUAL.format(ratio), advice) if ratio < NEARLY_EQUAL else None)
+        return notes
 
     def channels_to_try(self, layer: LayerRecord) -> list[Tensor]:
         """Return per image the channels to try; the others get weight 0."""

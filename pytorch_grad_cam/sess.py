@@ -26,6 +26,7 @@ from pytorch_grad_cam.engine.windows import (
 )
 from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.targets.classification import Target
+from pytorch_grad_cam.targets.derived import as_probability
 from pytorch_grad_cam.targets.spec import TargetSpec, class_scores
 
 Pool = Literal["mean", "max"]
@@ -166,7 +167,8 @@ class SESS(WrapperCAM):
             if classes.shape[1] == 1:  # yes or no: the probability of what was asked
                 return maps.working_precision(scores_of(outputs, [target] * count)).sigmoid()
             likely = map_tensors(outputs, lambda tensor: tensor.softmax(1) if tensor is classes else tensor)
-            return maps.working_precision(scores_of(likely, [target] * count)).clamp_min(0)
+            seen = as_probability(target, of_probabilities=True) or target  # of log odds the probability, too
+            return maps.working_precision(scores_of(likely, [seen] * count)).clamp_min(0)
 
     def _window(self, image: Tensor) -> tuple[int, ...]:
         return self._window_of(tuple(image.shape[2:]))

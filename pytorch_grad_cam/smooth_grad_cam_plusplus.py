@@ -34,8 +34,9 @@ class SmoothGradCAMPlusPlus(PerturbationCAM):
 
     Source: D. Omeiza, S. Speakman, C. Cintas and K. Weldemariam, 2019, "Smooth Grad-CAM++: An Enhanced Inference Level
     Visualization Technique for Deep Convolutional Neural Network Models", arXiv:1908.01224.
-    Note: the paper prints ``D_1`` in the numerator; with ``D_2`` one sample without noise is GradCAM++. ``D_2`` is
-    cancelled and the denominator kept at 0.1 or more, as there. ``torchcam`` takes the last noisy pass's activations.
+    Note: the paper prints ``D_1`` in the numerator; with ``D_2`` one sample without noise is GradCAM++ of the paper
+    (``epsilon=0``). ``D_2`` is cancelled and the denominator kept at 0.1 or more, as there. ``torchcam`` takes the last
+    noisy pass's activations. The map depends little on the class, so do not contrast classes with it.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ class SSCAM(ScoreCAM):
 
     ``d_k = mean_i s(x * (H_k + e_i))`` over ``N`` noises, or ``mean_i s(x * H_k + e_i)``; ``w = softmax_k(d)``;
     ``L = relu(sum_k w_k A_k)``; ``H_k`` as in ScoreCAM.
+    Asked about a probability, ``w_k = d_k``: see ``weighting`` of ``ScoreCAM``.
 
     Args:
         num_samples: ``N``.

@@ -18,7 +18,7 @@ from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.image_model import ImageModel
 from pytorch_grad_cam.engine.pass_record import ReshapeTransform
 from pytorch_grad_cam.targets.classification import Target
-from pytorch_grad_cam.targets.spec import TargetSpec
+from pytorch_grad_cam.targets.spec import REST, Contrast, TargetSpec
 
 NORMALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": Tensor.clone,
@@ -43,7 +43,7 @@ class MapOptions(TypedDict, total=False):
     allow_nonfinite: bool
     differentiable: bool
     against: bool
-    contrast: tuple[int | str, int | str] | None
+    contrast: Contrast
     forward_kwargs: Mapping[str, Any] | None
     image: int | str | None
     samples: int | None
@@ -90,7 +90,7 @@ class CallOptions:
         """Fill in the defaults for an input ``(B, C, *S)``.
 
         Args:
-            contrast: two classes are compared, so evidence for either of them is wanted.
+            contrast: of two classes that are compared, evidence for either is wanted.
             **elsewhere: the options that are no matter of maps.
 
         Raises:
@@ -105,7 +105,7 @@ class CallOptions:
             raise TypeError(f"there is no option {min(unknown)!r}; {hint}")
         if relu not in (None, True, False):
             raise TypeError(f"relu={relu!r} is neither True nor False; None takes the default")
-        relu = contrast is None if relu is None else relu
+        relu = contrast in (None, REST) if relu is None else relu
         scale = normalize or ("minmax" if relu else "max")
         if scale not in NORMALIZERS:
             raise ValueError(f"normalize={normalize!r} is unknown; choose one of {', '.join(map(repr, NORMALIZERS))}")

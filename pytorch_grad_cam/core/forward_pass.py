@@ -26,7 +26,7 @@ from pytorch_grad_cam.engine.diagnosis import (
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.pass_record import PassRecord
-from pytorch_grad_cam.engine.scoring import scores_of
+from pytorch_grad_cam.engine.scoring import lost_in_rounding, scores_of
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
@@ -144,8 +144,9 @@ class ForwardPass:
         grads: list[Tensor | None] = [None] * len(activations)
         if self._uses_gradients and scores is not None:
             grads = self._differentiated(scores, again)
+        sure = lost_in_rounding(scores) if self._uses_gradients and scores is not None else []
         layers = tuple(
-            self._layer(index, values, grad, targets, scores)
+            self._layer(index, values, grad, targets, scores, sure)
             for index, (values, grad) in enumerate(zip(activations, grads, strict=True))
         )
         if scores is not None and record.detach:
@@ -174,7 +175,13 @@ class ForwardPass:
         return grads
 
     def _layer(
-        self, index: int, values: Tensor, grad: Tensor | None, targets: list[Target], scores: Tensor | None
+        self,
+        index: int,
+        values: Tensor,
+        grad: Tensor | None,
+        targets: list[Target],
+        scores: Tensor | None,
+        sure: list[bool],
     ) -> LayerRecord:
         name, module = self._names[index], self._record.target_layers[index]
 
@@ -194,7 +201,7 @@ class ForwardPass:
         own: list[bool] = []
         if self._uses_targets and has_places(self.outputs):
             own = is_own_target(values, grads, self.outputs)
-        facts = LayerFacts(name, nonfinite, zero, why_zero, own)
+        facts = LayerFacts(name, nonfinite, zero, why_zero, own, sure)
         return LayerRecord(module, name, values, grads, facts, self.recorded.get(module))
 
 

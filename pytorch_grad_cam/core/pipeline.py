@@ -77,6 +77,7 @@ class CamMethod(Protocol):
     def explain_call(self, call: Call) -> CallResult: ...
     def choose_layers(self, call: Call) -> list[nn.Module]: ...
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> WeightsAndMap: ...
+    def notes_on_weights(self, weights: Tensor | None) -> Sequence[Note | None]: ...
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor: ...
 
 
@@ -188,7 +189,7 @@ def weigh_and_combine(method: CamMethod, call: Call, inputs: Tensor, scored: Sco
         outputs=scored.outputs,
         scores=scored.scores,
         layers=tuple(layer.name for layer in scored.layers),
-        notes=_notes(call, scored.layers, weights_and_maps, method.layers_are_scales),
+        notes=_notes(method, call, scored.layers, weights_and_maps),
         **(_handed_out(scored.layers) if call.options.activations else {}),
     )
 
@@ -365,7 +366,7 @@ def _recordings(method: CamMethod, call: Call) -> Iterator[dict[nn.Module, Recor
 
 
 def _notes(
-    call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap], are_scales: bool
+    method: CamMethod, call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap]
 ) -> tuple[tuple[Note, ...], ...]:
     """Say per image what is wrong with its maps; of several scales, of which a target needs one, the others are not."""
     by_layer = []
@@ -373,9 +374,11 @@ def _notes(
         terms = None
         if weights is not None and not call.options.eigen_smooth:
             terms = maps.channel_sum(weights.abs(), layer.activations.abs())
-        by_layer.append(diagnosis.notes_on(layer.facts, raw, call.options.relu, terms))
+        of_layer = diagnosis.notes_on(layer.facts, raw, call.options.relu, terms)
+        of_weights = method.notes_on_weights(weights) or [None] * len(of_layer)
+        by_layer.append([of_map or ((one,) if one else ()) for of_map, one in zip(of_layer, of_weights, strict=True)])
     notes = []
     for of_image in zip(*by_layer, strict=True):
-        one_is_enough = are_scales and not all(of_image)
+        one_is_enough = method.layers_are_scales and not all(of_image)
         notes.append(tuple(note for note in sum(of_image, ()) if not one_is_enough or note.code == NONFINITE))
     return tuple(notes)

@@ -17,6 +17,7 @@ from pytorch_grad_cam.common.messages import (
     NEGATIVE,
     ONE_POSITION,
     OWN_TARGET,
+    SURE,
     ZERO_GRADIENT,
     Note,
 )
@@ -38,6 +39,8 @@ UNUSED_TOKENS = (
     "here; choose an earlier layer, e.g. the first norm of the last block"
 )
 _OWN = "the map can only show where the target is, and not why; choose an earlier layer"
+_SURE = "and its gradient, which has a factor of what it lacks to 1, is lost in that"
+_ASK = "ask about the class by its index, or by ClassifierOutputSoftmaxTarget, whose gradient is exact"
 ZERO = "the target does not react to the layer there (saturated output, or units that are off)"
 
 # A sum below this share of the summed magnitudes is rounding.
@@ -132,6 +135,8 @@ class LayerFacts:
         why_zero: finds the reason for a gradient that is zero; may run the model once more.
         own: per image whether the target reads the layer itself, see `is_own_target`; empty where the model's outputs
             have no places.
+        sure: per image whether the score is a probability whose gradient is rounding, see `scoring.lost_in_rounding`;
+            empty where none is.
     """
 
     name: str
@@ -139,6 +144,7 @@ class LayerFacts:
     zero: Sequence[bool]
     why_zero: Callable[[], str] = str
     own: Sequence[bool] = ()
+    sure: Sequence[bool] = ()
 
     @classmethod
     def without_gradients(cls, name: str, nonfinite: Sequence[Note | None]) -> Self:
@@ -168,7 +174,9 @@ def notes_on(facts: LayerFacts, raw: Tensor, relu: bool, terms: Tensor | None = 
     notes: list[tuple[Note, ...]] = []
     for image, (is_cancelled, is_negative, is_flat) in enumerate(flags):
         note: Note | None = None
-        if facts.zero[image]:
+        if facts.sure and facts.sure[image]:
+            note = Note(SURE, f"the probability asked about is 1 but for rounding, {_SURE}", _ASK)
+        elif facts.zero[image]:
             note = Note(ZERO_GRADIENT, f"zero gradient at layer {facts.name!r}: {reason}")
         elif is_cancelled and flat[image].any():
             note = Note(CANCELLED, f"the channels at layer {facts.name!r} cancel everywhere; what is left is rounding")

@@ -9,11 +9,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from pytorch_grad_cam.engine.trees import one_image
 
 # Chunks of more values are slower on a CPU: they fall out of its caches. 8 pictures of 224 x 224 pixels.
 _CPU_VALUES = 8 * 3 * 224 * 224
+
+# Steps of a graph that take numbers out of others as they are.
+_SELECTING = (
+    "SelectBackward0",
+    "SqueezeBackward0",
+    "SqueezeBackward1",
+    "UnbindBackward0",
+    "ViewBackward0",
+    "ReshapeAliasBackward0",
+)
+_ROUNDING = 16  # of a type's epsilon: nearer to 1, a sixteenth and more of a gradient is rounding
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +68,26 @@ def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
             )
         scores.append(score.reshape(()))
     return torch.stack(scores)  # (B,)
+
+
+def is_softmax(node: Node | None) -> bool:
+    """Say whether a step of a graph is a softmax, seen through those behind it that only select."""
+    while node is not None and node.name() in _SELECTING:
+        node = node.next_functions[0][0]
+    return node is not None and node.name() == "SoftmaxBackward0"
+
+
+def lost_in_rounding(scores: Tensor) -> list[bool]:
+    """Say of each of ``(B,)`` scores whether it is a probability so near 1 that its gradient is mostly rounding.
+
+    That of a softmax has a term ``1 - p``, and what is left of the evidence for the class after it, is its error.
+    """
+    made_by = scores.grad_fn
+    each = [node for node, _ in made_by.next_functions] if made_by and made_by.name() == "StackBackward0" else []
+    if not any(map(is_softmax, each)):
+        return []
+    near = (scores.detach() > 1 - _ROUNDING * torch.finfo(scores.dtype).eps).tolist()
+    return [is_near and is_softmax(node) for is_near, node in zip(near, each, strict=True)]
 
 
 def scores_of_variants(

@@ -9,9 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from pytorch_grad_cam.common.messages import NoScoresError
 from pytorch_grad_cam.engine.image_model import scores_inside
+from pytorch_grad_cam.engine.scoring import is_softmax
+from pytorch_grad_cam.engine.trees import one_image
+
+_ROUNDED = 5e-3  # off 1, of probabilities in half precision
 
 Target = Callable[[Any], Tensor]
 Targets = None | int | str | Tensor | NDArray[np.integer] | Target | Sequence[int | str | Tensor | Target]
@@ -30,11 +35,16 @@ class ClassifierOutputTarget:
 
     def __call__(self, model_output: Any) -> Tensor:
         scores = image_scores(model_output)
-        return scores[..., self._checked_category(scores)]
+        category = self._checked_category(scores)
+        if ends_in_softmax(scores):
+            return probability(log_of(scores), category)
+        return scores[..., category]
 
     @staticmethod
     def of_batch(outputs: Tensor, targets: Sequence[ClassifierOutputTarget]) -> Tensor:
         """Return the scores ``(B,)`` of ``B`` images' outputs ``(B, M)`` at once, which saves time per image."""
+        if ends_in_softmax(outputs):
+            return torch.stack([target(row) for target, row in zip(targets, outputs, strict=True)])
         count = outputs.shape[1]
         classes = torch.tensor([target._checked_category(outputs) % count for target in targets], device=outputs.device)
         return outputs.gather(1, classes[:, None])[:, 0]
@@ -47,11 +57,14 @@ class ClassifierOutputTarget:
 
 
 class ClassifierOutputSoftmaxTarget(ClassifierOutputTarget):
-    """Scores an image by the softmax probability of one class, whose gradient vanishes for confident predictions."""
+    """Scores an image by the softmax probability of one class.
+
+    Its gradient gets small where the network is sure, but keeps its direction: it is taken through the log odds.
+    """
 
     def __call__(self, model_output: Any) -> Tensor:
         scores = image_scores(model_output)
-        return torch.softmax(scores, dim=-1)[..., self._checked_category(scores)]
+        return probability(scores, self._checked_category(scores))
 
 
 class ClassifierOutputReST(ClassifierOutputTarget):
@@ -124,6 +137,55 @@ class FinerWeightedTarget:
         others = scores[..., list(self.comparison_categories)]
         weights = others.detach().softmax(-1)  # p_d / sum_d p_d: what is left out of the softmax cancels
         return score - self.alpha * (weights * others).sum(-1)
+
+
+def probability(scores: Tensor, category: int) -> Tensor:
+    """Return the softmax probability of a class, ``p = sigmoid(y_c - logsumexp of the others)``.
+
+    The value is that of ``torch.softmax``. Its gradient there has a term ``1 - p``, which is rounding where ``p`` is
+    near 1, also by 1e-4, so that evidence for the class is lost and all seems to speak against it; here it is exact.
+
+    Args:
+        scores: ``(..., M)``; the logarithms of probabilities are scores too.
+        category: index ``c`` of the class.
+    """
+    if scores.shape[-1] == 1:
+        return torch.softmax(scores, dim=-1)[..., category]
+    return functional.logsigmoid(log_odds(scores, category)).exp()
+
+
+def log_odds(scores: Tensor, category: int) -> Tensor:
+    """Return the logarithm of a class's odds, ``y_c - logsumexp of the others``, from scores ``(..., M)``, M > 1."""
+    category %= scores.shape[-1]
+    others = torch.cat([scores[..., :category], scores[..., category + 1 :]], -1)
+    return scores[..., category] - others.logsumexp(-1)
+
+
+def log_of(probabilities: Tensor) -> Tensor:
+    """Return the logarithm, of a probability that is 0 that of the smallest number, so that gradients stay finite."""
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+
+
+def ends_in_softmax(scores: Tensor) -> bool:
+    """Say whether a graph makes ``(M,)`` or ``(B, M)`` by a softmax of the classes, behind what only selects."""
+    return is_softmax(scores.grad_fn) and sum_to_one(scores)
+
+
+def sum_to_one(scores: Tensor) -> bool:
+    """Say whether scores ``(M,)`` or ``(B, M)`` of several classes are probabilities, by their values."""
+    if not 0 < scores.ndim < 3 or scores.shape[-1] < 2:
+        return False
+    values = scores.detach().tolist()
+    rows = values if scores.ndim == 2 else [values]
+    return all(min(row) >= 0 and abs(sum(row) - 1) < _ROUNDED for row in rows)
+
+
+def returns_probabilities(outputs: Any, index: int, batch: int) -> bool:
+    """Say by their values whether a model's outputs for ``batch`` images are probabilities of classes, of one image."""
+    try:
+        return sum_to_one(image_scores(one_image(outputs, index, batch)))
+    except ValueError:  # outputs without scores of classes, or of another batch
+        return False
 
 
 def image_scores(model_output: Any) -> Tensor:

@@ -10,9 +10,14 @@ from torch import Tensor
 from pytorch_grad_cam.engine.image_model import OutputSelector, select_output
 from pytorch_grad_cam.targets.classification import (
     BinaryClassifierOutputTarget,
+    ClassifierOutputSoftmaxTarget,
     ClassifierOutputTarget,
     Target,
     category_of,
+    image_scores,
+    log_odds,
+    log_of,
+    sum_to_one,
 )
 
 
@@ -77,6 +82,60 @@ class ContrastTarget:
 
     def __call__(self, model_output: Tensor) -> Tensor:
         return model_output[self.category] - model_output[self.other]
+
+
+@dataclass(frozen=True)
+class LogOddsTarget:
+    """What makes it a class rather than any other: the logarithm of its odds, ``y_c - logsumexp of all others``.
+
+    Attributes:
+        category: the class.
+        of_probabilities: whether the output holds probabilities instead of logits.
+    """
+
+    category: int
+    of_probabilities: bool = False
+
+    def __call__(self, model_output: Any) -> Tensor:
+        scores = image_scores(model_output)
+        return log_odds(log_of(scores) if self.of_probabilities else scores, self.category)
+
+
+def rather_than_rest(category: int, scores: Tensor) -> Target:
+    """Return the target of a class against all others, by one image's scores ``(M,)``."""
+    return LogOddsTarget(category, sum_to_one(scores))
+
+
+@dataclass(frozen=True)
+class SigmoidTarget:
+    """The probability of what a target with logits of its own asks."""
+
+    target: Target
+
+    @property
+    def category(self) -> int | None:
+        return category_of(self.target)
+
+    def __call__(self, model_output: Any) -> Tensor:
+        return self.target(model_output).sigmoid()
+
+
+def as_probability(target: Target, of_probabilities: bool) -> Target | None:
+    """Return the target that scores a class by its probability; None where nothing is known of one, as of a callable.
+
+    Args:
+        target: what is asked.
+        of_probabilities: whether the network returns the probabilities of its classes itself.
+    """
+    if isinstance(target, SelectedTarget):
+        inner = as_probability(target.target, of_probabilities)
+        return None if inner is None else SelectedTarget(target.selector, inner)
+    if isinstance(target, ClassifierOutputSoftmaxTarget):
+        return target
+    if type(target) in (ClassifierOutputTarget, LogOddsTarget):
+        category: int = target.category  # type: ignore[attr-defined]
+        return ClassifierOutputTarget(category) if of_probabilities else ClassifierOutputSoftmaxTarget(category)
+    return SigmoidTarget(target) if isinstance(target, BinaryClassifierOutputTarget) else None
 
 
 def selected(target: Target, selector: OutputSelector | None) -> Target:

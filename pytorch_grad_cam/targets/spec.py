@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
@@ -29,11 +29,15 @@ from pytorch_grad_cam.targets.derived import (
     LabelTarget,
     NegatedTarget,
     YesOrNoLabelTarget,
+    as_class,
+    rather_than_rest,
     selected,
 )
 
 log = logging.getLogger(__name__)
 
+REST: Literal["rest"] = "rest"
+Contrast = tuple[int | str, int | str] | Literal["rest"] | None
 # From a class and one image's scores ``(M,)`` to the target that a method puts in the place of the class's score.
 ClassTarget = Callable[[int, Tensor], Target]
 
@@ -51,7 +55,8 @@ class TargetSpec:
             predicted, and None the class with the largest region, where possible not class 0, the background. Of a
             detector like torchvision's, a class is the surest detection of it, and None the surest of all.
         against: explain what speaks against the targets.
-        contrast: two classes, instead of targets: what speaks for the first rather than the second.
+        contrast: two classes, instead of targets: what speaks for the first rather than the second; or "rest": what
+            speaks for the class that ``targets`` says rather than for all others together, its log odds.
         class_target: how the method scores a class where it does not take the class's own score.
         rank: which class of a classifier None stands for: 0, that with the highest score, 1, the one after it ...
 
@@ -60,9 +65,19 @@ class TargetSpec:
 
     targets: Targets = None
     against: bool = False
-    contrast: tuple[int | str, int | str] | None = None
+    contrast: Contrast = None
     class_target: ClassTarget | None = None
     rank: int = 0
+
+    @classmethod
+    def asked(cls, targets: Any, options: Mapping[str, Any]) -> TargetSpec:
+        """Return what is asked, with the options of a call, as one value; a method may have made it already."""
+        if isinstance(targets, TargetSpec):
+            return targets
+        contrast = options.get("contrast")
+        if isinstance(contrast, str) and contrast != REST:
+            raise _no_contrast(contrast)
+        return cls(targets, options.get("against", False), contrast)
 
     def resolve(self, outputs: Any, batch: int, class_target: ClassTarget | None = None) -> list[Target]:
         """Return one callable per image.
@@ -79,7 +94,10 @@ class TargetSpec:
                 segmentation network or detector does not find in an image.
             IndexError: for a class that the model does not have.
         """
-        targets = self._contrasted(outputs, batch) if self.contrast else self._plain(outputs, batch, class_target)
+        if self.contrast == REST:
+            targets = self._rather_than_rest(outputs, batch)
+        else:
+            targets = self._contrasted(outputs, batch) if self.contrast else self._plain(outputs, batch, class_target)
         return [NegatedTarget(target) for target in targets] if self.against else targets
 
     def select_rows(self, rows: Tensor, batch: int) -> Self:
@@ -100,7 +118,8 @@ class TargetSpec:
     @property
     def has_names(self) -> bool:
         """Whether a class is asked for by its name."""
-        return any(isinstance(item, str) for asked in (self.targets, self.contrast) for item in _items(asked))
+        contrast = None if self.contrast == REST else self.contrast
+        return any(isinstance(item, str) for asked in (self.targets, contrast) for item in _items(asked))
 
     def without_names(self, index_of: Callable[[str], int]) -> Self:
         """Return the same question with indices in the place of names."""
@@ -113,7 +132,7 @@ class TargetSpec:
         changes: dict[str, Any] = {
             name: indexed(asked)
             for name, asked in (("targets", self.targets), ("contrast", self.contrast))
-            if any(isinstance(item, str) for item in _items(asked))
+            if asked != REST and any(isinstance(item, str) for item in _items(asked))
         }
         return dataclasses.replace(self, **changes)
 
@@ -144,12 +163,24 @@ class TargetSpec:
             resolved.append(_fixed(_checked_callable(target), outputs, index, batch))
         return resolved
 
+    def _rather_than_rest(self, outputs: Any, batch: int) -> list[Target]:
+        class_scores(outputs, 'contrast="rest" sets a class against all others')
+        given: Any = self.targets
+        listed = isinstance(given, Sequence) and not isinstance(given, str)
+        asked = [as_class(target) for target in given] if listed else as_class(given) if callable(given) else given
+        if any(callable(target) for target in _items(asked)) or getattr(asked, "ndim", 0) == 2:
+            raise ValueError(
+                'contrast="rest" sets a class against all others, and a target that was given says no class: give '
+                "indices, names or None"
+            )
+        return dataclasses.replace(self, targets=asked, class_target=rather_than_rest)._plain(outputs, batch, None)
+
     def _contrasted(self, outputs: Any, batch: int) -> list[Target]:
         if self.targets is not None:
             raise ValueError("contrast compares two classes and takes the place of targets; give one of the two")
         pair = self.contrast
         if not isinstance(pair, (tuple, list)) or len(pair) != 2 or pair[0] == pair[1]:
-            raise ValueError(f"contrast={pair!r} must be two different class indices: what speaks for (a, b) a, not b")
+            raise _no_contrast(pair)
         targets = kind_of(outputs).contrast(int(pair[0]), int(pair[1]), batch)
         if targets is None:
             class_scores(outputs, "contrast compares two classes")  # says what the outputs are instead
@@ -247,6 +278,13 @@ def class_scores(outputs: Any, wish: str) -> tuple[Tensor, OutputSelector | None
         f"{wish}, but the model returns {form}, not one score per class (B, M)",
         "give a target: a callable from one image's output to a scalar (see pytorch_grad_cam.utils.model_targets, "
         "segmentation_targets, detection_targets and embedding_targets), or pick the scores with output=",
+    )
+
+
+def _no_contrast(given: Any) -> ValueError:
+    return ValueError(
+        f"contrast={given!r} must be two different class indices: what speaks for (a, b) a, not b; or 'rest': for the "
+        "class of targets, not for any other"
     )
 
 

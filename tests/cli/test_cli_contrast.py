@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.colour_net import NET, red_and_blue
+import torch
+from helpers.colour_net import NET, described, red_and_blue
 from helpers.paths import ROOT
 
 from pytorch_grad_cam.cli.main import main
@@ -105,7 +106,7 @@ def test_many_pictures_are_contrasted(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--contrast", "red"], 2, "--contrast: expected 2 arguments"),
+        (["--contrast", "red"], 2, "--contrast takes two classes, or the word rest"),
         (["--contrast", "red", "nothing", "--target", "red"], 2, "--contrast takes the place of --target"),
         (["--contrast", "red", "nothing", "--against"], 2, "exchange its two classes"),
         (["--contrast", "red", "nothing", "--save", "guided"], 2, "--save guided shows what speaks for one class"),
@@ -129,3 +130,31 @@ def test_a_class_with_nothing_for_it_is_better_asked_what_speaks_against_it(caps
     assert main(asked) == 1
     assert capsys.readouterr().err.endswith("all evidence at layer 'stage4' is negative (--against shows it)\n")
     assert main([*asked, "--against"]) == 0
+
+
+def test_a_class_rather_than_any_other(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = ["--save", "overlay", "npy", "json", "figure"]
+    assert run("--contrast", "rest", "--target", "red", "dark blue", *kinds, "--output-dir", "out") == 0
+    captured = capsys.readouterr()
+    assert not captured.err
+    assert "explained:  0 red rather than any other" in captured.out
+    record = json.loads(Path("out/gradcam_rest_0_red.json").read_text())
+    assert (record["class"]["name"], record["rather_than"], record["rather_than_rest"]) == ("red", None, True)
+    loaded = described()
+    scores = loaded.model(loaded.preprocessing(read_image("both.png"))[None])[0].detach().double()
+    for category, name in ((0, "0_red"), (1, "1_dark_blue")):
+        others = torch.cat([scores[:category], scores[category + 1 :]])
+        record = json.loads(Path(f"out/gradcam_rest_{name}.json").read_text())
+        assert record["score"] == pytest.approx(float(scores[category] - others.logsumexp(0)), rel=1e-3)
+        assert np.nanmin(np.load(f"out/gradcam_rest_{name}_cam.npy")) >= 0  # for the class: rectified
+
+
+@pytest.mark.parametrize("command", [[], ["video"], ["signal"], ["volume"]])
+@pytest.mark.parametrize("words", [["red"], ["rest", "red", "0"], ["rest", "rest", "rest"]])
+def test_neither_two_classes_nor_the_rest(
+    command: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--image-path", "both.png", *NET, "--contrast", *words]) == 2
+    assert f"--contrast takes two classes, or the word rest (--target names the class), not {' '.join(words)!r}" in (
+        capsys.readouterr().err
+    )

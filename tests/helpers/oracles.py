@@ -54,18 +54,35 @@ def elementwise_weights(A: Array, G: Array) -> Array:
     return np.where(G * A > 0, G, 0.0)
 
 
-def gradcamplusplus_weights(A: Array, G: Array, most: float = 10.0) -> Array:
+def gradcamplusplus_weights(A: Array, G: Array, epsilon: float = 1e-6) -> Array:
+    """alpha = G^2 / (2 G^2 + S_k G^3 + epsilon); w_k = sum_p alpha relu(G): the package grad-cam's."""
+    alpha = G**2 / (2 * G**2 + _like(A.sum(axis=_over_space(A)), A) * G**3 + epsilon)
+    return (alpha * np.maximum(G, 0)).sum(axis=_over_space(G))
+
+
+def gradcamplusplus_paper_weights(A: Array, G: Array, most: float = 10.0) -> Array:
     """alpha = G^2 / (2 G^2 + S_k G^3), 0 where G = 0; w_k = sum_p alpha relu(G). With its powers.
 
     For A >= 0 alpha is at most 1/2. For signed A it has a pole: the package promises to keep it at `most` 10.
     """
+    return (_paper_alpha(A, G, most) * np.maximum(G, 0)).sum(axis=_over_space(G))
+
+
+def gradcamplusplus_authors_weights(A: Array, G: Array, most: float = 10.0) -> Array:
+    """As the paper's, but alpha is divided by its sum over the positions of a channel where G > 0."""
+    alpha = np.where(G > 0, _paper_alpha(A, G, most), 0.0)
+    sums = alpha.sum(axis=_over_space(G))
+    alpha = alpha / _like(np.where(sums == 0, 1.0, sums), G)
+    return (alpha * np.maximum(G, 0)).sum(axis=_over_space(G))
+
+
+def _paper_alpha(A: Array, G: Array, most: float) -> Array:
     scale = np.abs(G).max() or 1.0
     g = G / scale  # the powers of a tiny G would underflow; G^2 = scale^2 g^2 and scale^2 cancels
     total = _like(A.sum(axis=_over_space(A)), A)
     bottom = 2 * g**2 + total * scale * g**3
     regular = bottom > g**2 / most
-    alpha = np.divide(g**2, bottom, out=np.full_like(G, most), where=regular)  # GradCAM++ Eq. 19
-    return (alpha * np.maximum(G, 0)).sum(axis=_over_space(G))
+    return np.divide(g**2, bottom, out=np.full_like(G, most), where=regular)  # GradCAM++ Eq. 19
 
 
 def xgradcam_weights(A: Array, G: Array) -> Array:

@@ -39,29 +39,38 @@ def test_the_scale_of_the_scores_does_not_matter(method: str, factor: float, smo
     close(got, want, 1e-4)
 
 
-def test_tiny_scores_bring_gradcamplusplus_to_its_limit() -> None:
-    """exp(s) sets a scale for GradCAM++: as s -> 0 the weights tend to sum_p relu(G) / 2, not to noise."""
+@pytest.mark.parametrize("epsilon", [0, 1e-6])
+def test_tiny_scores_bring_gradcamplusplus_to_its_limit(epsilon: float) -> None:
+    """exp(s) sets a scale for GradCAM++: as s -> 0 the weights tend to sum_p relu(G) / 2, not to noise.
+
+    With epsilon they tend to sum_p relu(G)^3 / epsilon.
+    """
     net, x = build(ConvNet), inputs()
     G = explain("hirescam", net, "act2", x, 1).weights[0]
-    got = explain("gradcam++", Rescored(net, 1e-8), "net.act2", x, 1)
-    close(got.weights[0] * 1e8, G.relu().flatten(2).sum(dim=2) / 2, 1e-4)
-    again = explain("gradcam++", Rescored(net, 1e-10), "net.act2", x, 1)
+    got = package.GradCAMPlusPlus(Rescored(net, 1e-8), "net.act2", epsilon=epsilon).explain(x, 1)
+    positive = G.relu().flatten(2).double()
+    limit = (positive * 1e-8) ** 3 / epsilon if epsilon else positive * 1e-8 / 2
+    close(got.weights[0], limit.sum(dim=2), 1e-4)
+    again = package.GradCAMPlusPlus(Rescored(net, 1e-10), "net.act2", epsilon=epsilon).explain(x, 1)
     close(again.maps, got.maps, 1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["f32", "f16"])
 @pytest.mark.parametrize("factor", [1e-3, 2.0, 1e3])
 def test_gradcamplusplus_is_never_nan(dtype: torch.dtype, factor: float) -> None:
-    """G^2 underflows in float16 below 1.7e-4: the cancelled form has no such square."""
+    """G^2 underflows in float16 below 1.7e-4: half precision is for networks, not for sums."""
     net, x = build(GapLinear, seed=3), inputs()
     net.head.weight.data *= factor
-    got = explain("gradcam++", net.to(dtype), "features", x.to(dtype), 1)
-    assert got.maps.isfinite().all()
-    assert got.weights[0].isfinite().all()
+    net, x = net.to(dtype), x.to(dtype)
     with torch.no_grad():
-        A, W = net.features(x.to(dtype)).double(), net.head.weight[1].double()
-    want = W.relu() / (2 + W * A.flatten(2).mean(dim=2))
-    close(got.weights[0], want, 0.01 if dtype == torch.float16 else 1e-5)
+        A, W = net.features(x).double(), net.head.weight[1].double()
+    n = A[0, 0].numel()
+    for epsilon in (0, 1e-6):
+        got = package.GradCAMPlusPlus(net, "features", epsilon=epsilon).explain(x, 1)
+        assert got.maps.isfinite().all()
+        assert got.weights[0].isfinite().all()
+        want = W.relu() / (2 + W * A.flatten(2).mean(dim=2) + epsilon * n**2 / W**2)
+        close(got.weights[0], want, 0.01 if dtype == torch.float16 else 1e-5)
 
 
 def first_score(outputs: Tensor) -> Tensor:
@@ -225,7 +234,15 @@ def test_poles_stay_finite(method: str) -> None:
         np.testing.assert_allclose(got.weights[0][0], [0, 1 / 20, 1 / 20], rtol=1e-4)
     else:  # G = 1/20 at 20 positions; alpha = 1/2 at S = 0, kept at 10 at the pole, 1/(2 + Abar) for the last
         last = 1 / (2 + x[0, 2].mean().item())
-        np.testing.assert_allclose(got.weights[0][0], [1 / 2, 10, last], rtol=1e-4)
+        np.testing.assert_allclose(got.weights[0][0][[0, 2]], [1 / 2, last], rtol=1e-3)  # the epsilon is 1/2500 of G^2
+        paper = package.GradCAMPlusPlus(Same(torch.ones(3)), "here", epsilon=0).explain(x)
+        np.testing.assert_allclose(paper.weights[0][0], [1 / 2, 10, last], rtol=1e-4)
+        # -1 and 1/2 of it: 2 G^2 + S G^3 + epsilon is exactly 0 with G = 1, S = -3, epsilon = 1
+        pole = package.GradCAMPlusPlus.get_cam_weights(
+            package.GradCAMPlusPlus(Same(torch.ones(3)), "here", epsilon=1.0), x, None, [],
+            torch.full((1, 1, 3), -1.0), torch.ones(1, 1, 3),
+        )  # fmt: skip
+        assert pole.tolist() == [[0.0]]
 
 
 def test_random_weights_are_uniform() -> None:

@@ -12,6 +12,8 @@ from helpers.shortcuts import close, explain, spread
 from helpers.tiny_nets import CLASSES, SIZES, ConvNet, FlatLinear, GapLinear, build, inputs
 from torch import Tensor
 
+from pytorch_grad_cam import GradCAMPlusPlus
+
 
 class Head:
     """A GapLinear network, its A (B, C, *S), W (C,) and n for one class, in float64."""
@@ -55,13 +57,20 @@ def test_gap_linear_elementwise(head: Head) -> None:
 
 
 def test_gap_linear_gradcamplusplus(head: Head) -> None:
-    """w_k = relu(W_ck) / (2 + W_ck Abar_k)."""
+    """w_k = relu(W_ck) / (2 + W_ck Abar_k); with epsilon 2 + W_ck Abar_k + epsilon n^2 / W_ck^2 below; G = W / n."""
     bottom = 2 + head.W * head.mean
     assert (bottom > 0.5).all(), "the closed form needs a denominator away from its pole: change the seed"
-    weights = head.W.relu() / bottom
-    got = explain("gradcam++", head.net, "features", head.x, head.label)
-    close(got.weights[0], weights)
-    close(got.raw[0], (spread(weights, head.ndim) * head.A).sum(dim=1))
+    for options, added in (({"epsilon": 0}, 0), ({}, 1e-6), ({"epsilon": 0.1}, 0.1)):
+        weights = head.W.relu() / (bottom + added * head.n**2 / head.W**2)
+        got = GradCAMPlusPlus(head.net, "features", **options).explain(head.x, head.label)
+        close(got.weights[0], weights)
+        close(got.raw[0], (spread(weights, head.ndim) * head.A).sum(dim=1))
+
+
+def test_gap_linear_gradcamplusplus_of_the_authors(head: Head) -> None:
+    """The same G at all n positions: alpha is the same there, and divided by its sum 1/n."""
+    got = GradCAMPlusPlus(head.net, "features", normalized=True).explain(head.x, head.label)
+    close(got.weights[0], (head.W.relu() / head.n).expand(len(head.x), -1))
 
 
 @pytest.mark.parametrize("method", ["gradcam", "hirescam"])

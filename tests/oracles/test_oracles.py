@@ -230,6 +230,37 @@ def test_eigencam_of_the_paper_is_not_centred(name: str, method: str) -> None:
         assert np.abs(got.maps[i].numpy() - oracles.picture([raw], case.x.shape[2:])).max() <= 1e-4
 
 
+PLUS_PLUS = {
+    "paper": ({"epsilon": 0}, oracles.gradcamplusplus_paper_weights),
+    "authors": ({"normalized": True}, oracles.gradcamplusplus_authors_weights),
+    "another epsilon": ({"epsilon": 1e-3}, functools.partial(oracles.gradcamplusplus_weights, epsilon=1e-3)),
+}
+
+
+@pytest.mark.parametrize("form", PLUS_PLUS)
+@pytest.mark.parametrize("name", ["1d-relu-top", "2d-signed-int", "2d-inplace-callables", "3d-gap", "vit-tokens"])
+def test_gradcamplusplus_in_its_other_forms(name: str, form: str) -> None:
+    case, want, (options, weights) = CASES[name], reference(name), PLUS_PLUS[form]
+    model = case.model(torch.float64)
+    layers = [model.get_submodule(name) for name in case.layers]
+    found, default = (
+        package.GradCAMPlusPlus(model, layers, case.reshape, **given).explain(case.x.double(), case.targets)
+        for given in (options, {})
+    )
+    assert found.weights[0] is not None
+    for i in range(len(case.x)):
+        wanted = weights(want.A[0][i], want.G[0][i])
+        assert error(found.weights[0][i], wanted) <= 1e-10
+        assert error(found.raw[0][i], oracles.raw_map("gradcam", want.A[0][i], want.G[0][i], weights=wanted)) <= 1e-10
+        assert error(default.weights[0][i], wanted) > 1e-6  # type: ignore[index]
+
+
+@pytest.mark.parametrize("epsilon", [-1e-6, float("nan"), float("inf")])
+def test_an_epsilon_that_cannot_be(epsilon: float) -> None:
+    with pytest.raises(ValueError, match=r"epsilon=.*the paper's equation"):
+        package.GradCAMPlusPlus(build(ConvNet, 2), "act2", epsilon=epsilon)
+
+
 @pytest.mark.parametrize("normalize", [None, "minmax", "max", "none"])
 @pytest.mark.parametrize("relu", [True, False], ids=["relu", "signed"])
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "xgradcam", "eigengradcam"])

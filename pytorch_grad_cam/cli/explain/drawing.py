@@ -162,7 +162,8 @@ def _title(result: MapResult, loaded: LoadedModel) -> str:
     share = _share(result.category, result.outputs, result.kind, loaded)
     name = isolated(class_label(result.category, loaded.categories))
     sure = f", {100 * share:.1f} %" if share is not None else ""
-    return f"{'what speaks against ' if result.against else ''}{name}{sure}"
+    rest = " rather than any other" if result.rest else ""
+    return f"{'what speaks against ' if result.against else ''}{name}{rest}{sure}"
 
 
 def _share(category: int, outputs: Any, kind: ScoreKind | None, loaded: LoadedModel) -> float | None:

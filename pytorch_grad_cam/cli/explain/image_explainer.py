@@ -38,7 +38,7 @@ from pytorch_grad_cam.runs.picture_targets import (
 )
 from pytorch_grad_cam.targets.class_choices import NO_AND_YES, check_categories, parse_classes
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
-from pytorch_grad_cam.targets.spec import TargetSpec
+from pytorch_grad_cam.targets.spec import REST, TargetSpec
 from pytorch_grad_cam.vanilla_gradient import VanillaGradient
 
 
@@ -57,6 +57,7 @@ class MapResult:
     outputs: Any  # the network's
     kind: ScoreKind | None  # what its scores are; None for a network that is no classifier
     against: bool  # whether the map shows what speaks against the class
+    rest: bool  # whether it is the class's log odds: what speaks for it and for no other
     signed: bool  # whether it shows both: what speaks for and what against, or for another class
     fine_grained: bool  # whether it has a value of its own for every pixel
     passes: float | None  # that it took, see `cli.explain.cost`; None where nobody counted
@@ -81,6 +82,8 @@ class ImageExplainer:
         if options.prompt and not self.choices and not options.contrast:
             self.choices = list(range(len(options.prompt)))  # who names texts wants a map for each
         self.contrast = parse_contrast(options.contrast, loaded.categories, loaded.task)
+        if options.rest and loaded.task != "classification":
+            raise ValueError(f"--contrast {REST} sets a class against all others; it does not go with {loaded.task}")
         if options.aug_smooth and loaded.task == "detection":
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
         self.layers = options.target_layers or loaded.target_layers
@@ -180,8 +183,8 @@ class ImageExplainer:
             self._shared_inputs, self._shared = inputs, {}
         shares = len(targets) > 1 and target in targets and cam.shares_pass and not self.options.aug_smooth
         if shares and (name, target) not in self._shared:
-            specs = [TargetSpec(method_target(each), self.options.against) for each in targets]
             options: MapOptions = self._map_options(cam, None)
+            specs = [TargetSpec.asked(method_target(each), options) for each in targets]
             options.pop("against")
             with advising(self.loaded, self.options, inputs):
                 found = explain_apart(cam, inputs, specs, self.options.eigen_smooth, **options)
@@ -230,6 +233,8 @@ class ImageExplainer:
             options["forward_kwargs"] = self.loaded.forward_kwargs
         if isinstance(target, ClassContrast):
             options["contrast"] = (target.first, target.second)
+        elif self.options.rest and cam.uses_targets:
+            options["contrast"] = REST
         if self.options.signed:
             options["relu"] = False
         return options
@@ -253,6 +258,7 @@ class ImageExplainer:
             outputs=explanation.outputs,
             kind=self.kind,
             against=against,
+            rest=self.options.rest and cam.uses_targets,
             signed=self.options.signed or isinstance(target, ClassContrast),
             fine_grained=cam.fine_grained,
             passes=cost.passes,
@@ -261,7 +267,8 @@ class ImageExplainer:
 
     def _warn_of_ignored_options(self) -> None:
         classless = [name for name, cam in self.cams.items() if not cam.uses_targets]
-        values = {"--target": self.choices, "--contrast": self.contrast, "--against": self.options.against}
+        contrast = self.contrast or self.options.rest
+        values = {"--target": self.choices, "--contrast": contrast, "--against": self.options.against}
         ignored = " and ".join(name for name, value in values.items() if value)
         if classless and ignored:
             verb = "are" if " " in ignored else "is"

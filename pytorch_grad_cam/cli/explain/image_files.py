@@ -124,8 +124,9 @@ class ImageFiles:
 
     def _stem(self, method: str, target: ImageTarget) -> str:
         """Return what the files of one map begin with."""
-        if self.drawing.options.against and method != GUIDED and method_class(method).uses_targets:
-            method += "_against"
+        if method != GUIDED and method_class(method).uses_targets:
+            options = self.drawing.options
+            method += ("_rest" if options.rest else "") + ("_against" if options.against else "")
         if target is None or not (self.several or isinstance(target, ClassContrast)):
             return method
         return f"{method}_{target_slug(target, self.drawing.loaded.categories)}"
@@ -162,6 +163,7 @@ def _map_record(drawing: ImageDrawing, result: MapResult) -> dict[str, Any]:
         "method": result.method,
         "class": None if result.category is None else named_class(result.category),
         "rather_than": named_class(result.target.second) if isinstance(result.target, ClassContrast) else None,
+        "rather_than_rest": result.rest,
         "against": result.against,
         "score": result.score if result.score is not None and math.isfinite(result.score) else None,
         "object": None if box is None else {side: getattr(box, side) for side in ("left", "top", "right", "bottom")},

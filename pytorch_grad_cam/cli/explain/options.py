@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ class ExplainOptions(NetworkOptions):
     method: list[str]
     target: list[str]
     contrast: list[str] | None
+    rest: bool
     against: bool
     signed: bool
     task: str | None
@@ -104,8 +105,7 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
     """Read the options; on a mistake, print one line and exit with 2, as argparse does."""
     parser = _parser(program)
     options = vars(parser.parse_args(arguments))
-    if options["contrast"] and options["target"]:
-        parser.error("--contrast takes the place of --target; give one of the two")
+    options |= contrast_options(parser, options)
     if options["contrast"] and options["against"]:
         parser.error("--contrast with --against is the contrast the other way round; exchange its two classes")
     if options["signed"] and (options["contrast"] or options["against"]):
@@ -113,6 +113,20 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
     if "guided" in (options["save"] or []) and (options["contrast"] or options["against"]):
         parser.error("--save guided shows what speaks for one class; it goes with neither --contrast nor --against")
     return ExplainOptions(**options | {"method": chosen_methods(options["method"])})
+
+
+def contrast_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the two classes that --contrast names, or that a class is set against the rest."""
+    words = options["contrast"]
+    if words is not None and [word.lower() for word in words] == ["rest"]:
+        return {"contrast": None, "rest": True}
+    if words and len(words) != 2:
+        parser.error(
+            f"--contrast takes two classes, or the word rest (--target names the class), not {' '.join(words)!r}"
+        )
+    if words and options["target"]:
+        parser.error("--contrast takes the place of --target; give one of the two")
+    return {"contrast": words, "rest": False}
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -149,8 +163,8 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS",
         help="index or name, or top-3; several, too (default: the top class)",
     )
-    what = "what speaks for A (red) rather than B (blue); no --target"
-    add("--contrast", nargs=2, metavar=("A", "B"), help=what)
+    what = "A B: what speaks for A (red) rather than B (blue), no --target; rest: for the class and for no other"
+    add("--contrast", nargs="+", metavar="CLASS", help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
     what = "what speaks for (red) and against the class (blue) in one map"
     add("--signed", action="store_true", help=what)

@@ -117,7 +117,8 @@ def _explained(maps: Sequence[MapResult], loaded: LoadedModel) -> Iterator[str]:
     names = names or [class_label(index, loaded.categories) for index in classes]
     against = "what speaks against " if any(result.against for result in maps) else ""
     top = _why_this_one(maps[0], loaded) if list(named) == [None] else ""
-    yield from headed_lines("explained", [against + name + top for name in names])
+    rest = " rather than any other" if any(result.rest for result in maps) else ""
+    yield from headed_lines("explained", [against + name + rest + top for name in names])
     for target in targets:
         if isinstance(target, ClassContrast):
             first, second = (class_label(index, loaded.categories) for index in (target.first, target.second))

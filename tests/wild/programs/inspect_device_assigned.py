@@ -8,8 +8,6 @@ from pytorch_grad_cam import GradCAMPlusPlus, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from wild.networks import Small, images, seeded
 
-DIFFERENCES = {"plus plus": 1}
-
 
 def main() -> dict[str, Any]:
     net, x = seeded(Small()), images(1)

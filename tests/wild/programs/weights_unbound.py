@@ -7,8 +7,6 @@ import numpy as np
 from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, XGradCAM
 from wild.networks import images
 
-DIFFERENCES = {"plus plus": 1}
-
 
 def main() -> dict[str, Any]:
     values = np.abs(images(2, (4, 5), 6, seed=3).numpy())

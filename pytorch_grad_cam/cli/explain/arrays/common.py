@@ -173,7 +173,7 @@ def map_stem(source: str, result: MapResult, several: bool, loaded: LoadedModel)
     """Return what the files of one map begin with: the input's name, the method and, of several, the class."""
     name = Path(source).name or Path(source).absolute().name
     stem = name.split(".")[0] or name
-    method = f"{result.method}_against" if result.against else result.method
+    method = result.method + ("_rest" if result.rest else "") + ("_against" if result.against else "")
     slug = target_slug(result.target, loaded.categories) if several or result.signed else ""
     return "_".join(filter(None, (stem, method, slug)))
 

@@ -8,7 +8,12 @@ from typing import Any, TypeVar
 
 from pytorch_grad_cam.cli.arguments import CommandParser, add_network_arguments
 from pytorch_grad_cam.cli.commands import COMMANDS
-from pytorch_grad_cam.cli.explain.options import add_explanation_arguments, add_output_arguments, add_sweep_arguments
+from pytorch_grad_cam.cli.explain.options import (
+    add_explanation_arguments,
+    add_output_arguments,
+    add_sweep_arguments,
+    contrast_options,
+)
 from pytorch_grad_cam.cli.method_names import chosen_methods
 
 T = TypeVar("T")
@@ -73,8 +78,7 @@ def parse_options(
     given = [option for option in hidden if options[known[option].dest] != known[option].default]
     if given:
         parser.error(f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for pictures, not for a {name}")
-    if options["contrast"] and options["target"]:
-        parser.error("--contrast takes the place of --target; give one of the two")
+    options |= contrast_options(parser, options)
     return kind(**options | {"method": chosen_methods(options["method"])})
 
 

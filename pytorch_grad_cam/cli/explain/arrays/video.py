@@ -26,6 +26,7 @@ from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.picture_targets import read_scores
 from pytorch_grad_cam.targets.class_choices import TopClasses, class_label
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
+from pytorch_grad_cam.targets.spec import REST
 from pytorch_grad_cam.visualization.colormaps import colormap_number
 from pytorch_grad_cam.visualization.video import save_gif, show_cam_on_video
 
@@ -110,6 +111,8 @@ def _maps(cam: BaseCAM, inputs: Tensor, category: int, explainer: ImageExplainer
     asked["against"] = options.against and cam.uses_targets
     if contrast is not None:
         asked["contrast"] = (contrast.first, contrast.second)
+    elif options.rest and cam.uses_targets:
+        asked["contrast"] = REST
     parts = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MeaninglessMapWarning)  # a frame without the class has no map, and shows none
@@ -138,7 +141,7 @@ def _write(
         image_weight=options.image_weight,
     )
     ending = options.format or ("gif" if Path(path).suffix.lower() in ANIMATED else "mp4")
-    against = "_against" if options.against else ""
+    against = ("_rest" if options.rest else "") + ("_against" if options.against else "")
     which = "" if category is None else f"_{category}"
     target = Path(options.output_dir) / f"{Path(path).stem}_{method}{against}{which}.{ending}"
     rate = options.rate or video.rate
