@@ -21,7 +21,7 @@ from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.targets.classification import Targets
 from pytorch_grad_cam.targets.score_kinds import MULTI_LABEL, class_shares
 from pytorch_grad_cam.visualization.colormaps import clip_outliers
-from pytorch_grad_cam.visualization.figure import class_title
+from pytorch_grad_cam.visualization.explained import class_title
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signed_cam_on_image
 from pytorch_grad_cam.visualization.sheet import contact_sheet, scaled_picture
 from pytorch_grad_cam.visualization.text import isolated

@@ -48,6 +48,7 @@ class MapOptions(TypedDict, total=False):
     image: int | str | None
     samples: int | None
     activations: bool
+    images: Any
 
 
 @dataclass(frozen=True)

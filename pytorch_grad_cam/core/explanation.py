@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,15 @@ from pytorch_grad_cam.common.lazy import named
 from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.engine.trees import concatenate, select_rows
 
+_DRAWING = "pytorch_grad_cam.visualization.explained"  # loaded when something is drawn
+_LONGEST = 800  # characters of a text
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The maps of one call and everything needed to judge them.
+
+    Where the pictures are known (``images``) it shows itself in a notebook.
 
     Attributes:
         maps: ``(B, *S)`` float32, on the model's device. Range [0, 1] by default; see ``BaseCAM.explain``.
@@ -39,6 +45,7 @@ class Explanation:
             for them, since they take memory as long as the explanation is kept: of a ResNet-50's last layer 0.4 MB an
             image, and the gradients as much.
         gradients: per target layer those of the scores by the activations, likewise; None of a method that takes none.
+        images: the pictures, as they were given to ``cam.explain(..., images=...)``; None if they were not.
 
     For several targets per image (``BaseCAM.explain_each``) maps, raw, weights, scores and gradients have an axis of
     length ``K`` after the first, and classes are ``K`` per image.
@@ -56,15 +63,103 @@ class Explanation:
     variance: Tensor | None = None
     activations: tuple[Tensor, ...] = ()
     gradients: tuple[Tensor | None, ...] = ()
+    images: Any = None
 
     def numpy(self) -> NDArray[np.float32]:
         """Return the maps as a float32 array ``(B, *S)``."""
         array: NDArray[np.float32] = self.maps.detach().cpu().numpy()
         return array
 
+    def of_pictures(self, images: Any) -> Explanation:
+        """Return the same with the pictures that the images were made of; None: without.
+
+        Raises:
+            ValueError: for another number of pictures than images.
+        """
+        if images is None:
+            return self
+        pictures = named(_DRAWING, "pictures_of")(images, len(self.maps))
+        return dataclasses.replace(self, images=pictures)
+
+    def overlay(
+        self,
+        index: int = 0,
+        *,
+        target: int | None = None,
+        picture: Any = None,
+        preprocessing: Any = None,
+        colormap: int | str | None = None,
+        image_weight: float = 0.5,
+        blend: str = "classic",
+    ) -> NDArray[np.uint8]:
+        """Draw one image's map over its picture.
+
+        Args:
+            index: of the image in the batch.
+            target: which of several targets, for ``explain_each``.
+            picture: of any kind that ``show_cam_on_image`` takes; None: that of ``images``.
+            preprocessing: as for `figure`.
+            colormap: name or number; None: jet, or blue, white, red for a signed map.
+            image_weight, blend: as for ``show_cam_on_image``.
+
+        Returns:
+            uint8 RGB ``(H, W, 3)``.
+
+        Raises:
+            ValueError: if the picture is not known, or the map is none of a picture.
+        """
+        draw = named(_DRAWING, "explained_overlay")
+        drawn: NDArray[np.uint8] = draw(
+            self,
+            index,
+            target=target,
+            picture=picture,
+            preprocessing=preprocessing,
+            colormap=colormap,
+            image_weight=image_weight,
+            blend=blend,
+        )
+        return drawn
+
+    def grid(self, categories: Sequence[str] | None = None) -> NDArray[np.uint8]:
+        """Draw all maps, each over its picture, with what they explain: uint8 RGB; at most thirty.
+
+        Raises:
+            ValueError: if the pictures are not known.
+        """
+        drawn: NDArray[np.uint8] = named(_DRAWING, "explained_grid")(self, categories)
+        return drawn
+
+    def show(self) -> None:
+        """Show `grid`: in the notebook that runs, or in the system's viewer of pictures."""
+        named("pytorch_grad_cam.visualization.shown", "show")(self.grid())
+
+    def save(self, path: str | Path) -> None:
+        """Write `grid` as a file; the name ends in .png, .jpg or .jpeg.
+
+        Raises:
+            ValueError: if the pictures are not known, or for another ending.
+            OSError: if it cannot be written; then nothing is left behind.
+        """
+        named("pytorch_grad_cam.visualization.shown", "save")(path, self.grid())
+
+    def _repr_html_(self) -> str | None:
+        card: str | None = named(_DRAWING, "explained_card")(self)
+        return card
+
+    def __repr__(self) -> str:
+        """Say what was found in a few lines, without the numbers."""
+        notes = [f"image {index}: {'; '.join(of_image)}" for index, of_image in enumerate(self.notes) if of_image]
+        scores = None if self.scores is None else [round(score, 4) for score in self.scores.flatten().tolist()[:6]]
+        text = (
+            f"Explanation(method={self.method!r}, maps={tuple(self.maps.shape)} on {self.maps.device}, "
+            f"classes={self.classes[:6]}, scores={scores}, layers={self.layers[:3]}, notes={notes[:3]})"
+        )
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]}...)"
+
     def figure(
         self,
-        picture: Any,
+        picture: Any = None,
         index: int = 0,
         *,
         target: int | None = None,
@@ -77,7 +172,8 @@ class Explanation:
         """Draw one image's map as a figure: picture, overlay, map with a colour bar, title, method and layer.
 
         Args:
-            picture: the picture that the image was made of, of any kind that ``show_cam_on_image`` takes.
+            picture: the picture that the image was made of, of any kind that ``show_cam_on_image`` takes; None: that
+                of ``images``.
             index: of the image in the batch.
             target: which of several targets, for ``explain_each``.
             title: None writes the class and its share; of an output that is no classification, the score.
@@ -95,7 +191,7 @@ class Explanation:
         Raises:
             ValueError: if the map is none of a picture, or a picture, target or option is not as described.
         """
-        draw = named("pytorch_grad_cam.visualization.figure", "explained_figure")
+        draw = named(_DRAWING, "explained_figure")
         drawn: NDArray[np.uint8] = draw(
             self,
             picture,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,11 @@ from pytorch_grad_cam.common.drawing_names import Blend
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.engine.arrays import to_numpy
 from pytorch_grad_cam.engine.boxes import Box
-from pytorch_grad_cam.targets.score_kinds import MULTI_LABEL, class_shares
 from pytorch_grad_cam.visualization.blending import blended
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, apply_colormap, colormap_number, lowest_value
 from pytorch_grad_cam.visualization.overlay import check_image_weight, draw_boxes, fitted_mask
 from pytorch_grad_cam.visualization.sheet import blank_sheet, colour_bar, paste_pixels, scaled_picture
-from pytorch_grad_cam.visualization.text import isolated, line_height, wrapped, write_text
+from pytorch_grad_cam.visualization.text import line_height, wrapped, write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,28 +42,6 @@ class Theme:
 
 LIGHT = Theme((255, 255, 255), (20, 20, 20), (90, 90, 90), (215, 215, 215))
 DARK = Theme((22, 22, 26), (240, 240, 240), (170, 170, 170), (70, 70, 74))
-
-
-class PlacesMaps(Protocol):
-    """What puts a map onto the picture's pixels, as `data.preprocessing.Preprocessing` does."""
-
-    def to_picture(self, map: Any, size: tuple[int, int]) -> NDArray[np.float32]: ...
-
-
-class Explained(Protocol):
-    """What is drawn of an ``Explanation``."""
-
-    @property
-    def outputs(self) -> Any: ...
-    @property
-    def scores(self) -> Any: ...
-    @property
-    def classes(self) -> tuple[Any, ...]: ...
-    @property
-    def layers(self) -> tuple[str, ...]: ...
-    @property
-    def method(self) -> str: ...
-    def numpy(self) -> NDArray[np.float32]: ...
 
 
 def figure(
@@ -125,54 +102,6 @@ def figure(
         panels = [_framed(panel, unseen) for panel in panels]
         lines = [*lines, f"the network saw {100 * seen:.0f} % of the picture; the rest is dimmed"]
     return _laid_out(panels, number, signed, title, lines, theme)
-
-
-def explained_figure(
-    found: Explained,
-    picture: Any,
-    index: int = 0,
-    *,
-    target: int | None = None,
-    title: str | None = None,
-    categories: Sequence[str] | None = None,
-    preprocessing: PlacesMaps | None = None,
-    multi_label: bool = False,
-    **options: Any,
-) -> NDArray[np.uint8]:
-    """Draw the figure of an ``Explanation``; its method ``figure`` says what the arguments mean."""
-    maps = found.numpy()
-    several = isinstance(found.classes[index], tuple)
-    if several != (target is not None):
-        need = "say which target's with target=0" if several else "there is one target only; leave target out"
-        raise ValueError(f"the maps have the shape {maps.shape}; {need}")
-    map = maps[index] if target is None else maps[index, target]
-    if map.ndim != 2:
-        raise ValueError(
-            f"a figure shows a map of a picture (h, w), not {map.shape}; see docs/volumes_signals_video.md"
-        )
-    image = unit_picture(picture)
-    category = found.classes[index] if target is None else found.classes[index][target]
-    if title is None:
-        score = None if found.scores is None else float(found.scores[(index,) if target is None else (index, target)])
-        title = class_title(
-            category, score, class_shares(found.outputs, MULTI_LABEL if multi_label else None), index, categories
-        )
-    signed = bool(map.min() < 0)
-    placed = map if preprocessing is None else preprocessing.to_picture(map, image.shape[:2])
-    layers = ", ".join(found.layers[:3]) + (", ..." if len(found.layers) > 3 else "")
-    about = [f"{found.method} at {layers}" if layers else found.method]
-    return figure(image, placed, title, about, **{"signed": signed} | options)
-
-
-def class_title(category: Any, score: float | None, shares: Any, index: int, categories: Sequence[str] | None) -> str:
-    """Write what a map explains: the class by name, or by index, and its share; without a class, the score."""
-    if not isinstance(category, int):
-        return "" if score is None else f"score {score:.4g}"
-    known = categories is not None and 0 <= category < len(categories)
-    name = isolated(categories[category]) if categories is not None and known else f"class {category}"
-    if shares is not None and category < shares.shape[1]:
-        return f"{name}, {100 * float(shares[index, category]):.1f} %"
-    return name if score is None else f"{name}, score {score:.4g}"
 
 
 def _panel_size(height: int, width: int, side: int | None) -> tuple[int, int]:

@@ -220,5 +220,5 @@ def test_a_signal_is_no_picture() -> None:
 
     net = nn.Sequential(nn.Conv1d(3, 4, 3), Mean())
     found = GradCAM(net, "0").explain(torch.linspace(0, 1, 60).reshape(1, 3, 20), 1, relu=False)
-    with pytest.raises(ValueError, match=r"a figure shows a map of a picture \(h, w\), not \(20,\)"):
+    with pytest.raises(ValueError, match=r"the map is none of a picture \(h, w\), but \(20,\)"):
         found.figure(picture(9, 9))
