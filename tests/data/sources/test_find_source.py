@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers.small_pictures import MAX_PIXELS, check_items, encoded, number_of, write_pictures
+from helpers.paths import ROOT
+from helpers.small_pictures import MAX_PIXELS, check_items, encoded, number_of, picture, write_pictures
 
 from pytorch_grad_cam.data.sources.dataset import DatasetSource
 from pytorch_grad_cam.data.sources.files import FilesSource
@@ -95,6 +98,18 @@ def test_what_is_not_there(text: str, kind: type[Exception], message: str, here:
     Path("shards", "a.tar").touch()
     with pytest.raises(kind, match=message):
         find_source([text])
+
+
+def test_the_page_shows_what_runs(here: Path) -> None:
+    """docs/data_sets.md."""
+    page = (ROOT / "docs" / "data_sets.md").read_text(encoding="utf-8").partition("## Where the pictures come from")[2]
+    block = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert block
+    Path("photos.csv").rename("more.csv")
+    names: dict[str, Any] = {"my_dataset": [(picture(1), "cat")]}
+    exec(block[1], names)
+    assert len(names["source"]) == 1
+    assert names["image"].shape == (4, 6, 3)
 
 
 def test_nothing_is_no_source() -> None:

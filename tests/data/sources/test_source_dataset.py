@@ -152,15 +152,28 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_factory_is_called_once_in_each_process(here: Path) -> None:
-    source = DatasetSource("own_pictures:make")
-    items = check_items(source, here, smaller_than=300)
+def test_a_factory(here: Path) -> None:
+    items = list(DatasetSource("own_pictures:make"))
     assert [(each.id, each.label) for each in items] == [("00000000", 7), ("00000001", "cat"), ("00000002", "cat")]
     assert items[1].origin == "item 1 of own_pictures:make"
     assert (here / "made.txt").read_text() == "made\n"
-    assert (here / "elsewhere" / "made.txt").read_text() == "made\n"
+    assert all(len(pickle.dumps(each)) < 300 for each in items)
+    assert pickle.loads(pickle.dumps(items[1])).label == "cat"
+    again = pickle.dumps(items)
+    assert (here / "made.txt").read_text() == "made\n"
+    del items
+    assert [number_of(each.read(MAX_PIXELS)) for each in pickle.loads(again)] == [0, 1, 2]
+    assert number_of(pickle.loads(again)[2].read(MAX_PIXELS)) == 2
+    assert (here / "made.txt").read_text() == "made\nmade\n"  # once more, when nobody here had it any more
     assert len(DatasetSource("own_pictures:ready")) == 1
     assert len(DatasetSource("torchvision.datasets:FakeData")) == len(FakeData())
+
+
+@pytest.mark.slow  # another process loads torch
+def test_a_factory_is_called_once_in_another_process(here: Path) -> None:
+    check_items(DatasetSource("own_pictures:make"), here, smaller_than=300)
+    assert (here / "made.txt").read_text() == "made\n"
+    assert (here / "elsewhere" / "made.txt").read_text() == "made\n"
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_items_of_a_table(here: Path) -> None:
 def test_pictures_elsewhere_and_ids(here: Path) -> None:
     write_pictures(here, ["apart/5.png", "data/cat/1.jpg"])
     whole = (here / "apart" / "5.png").as_posix()
-    source = table(f"path\n{whole}\ncat/1.png\n./cat/../cat/1.jpg\n../apart/5.png\n".replace(f"{whole}\n", "", 1))
+    source = table("path\ncat/1.png\n./cat/../cat/1.jpg\n../apart/5.png\n")
     assert [each.id for each in source] == ["cat/1.png", "cat/1.jpg", whole[1:].removesuffix(".png")]
     assert [number_of(each.read(MAX_PIXELS)) for each in source] == [0, 1, 0]
     assert [each.id for each in table(f"{whole}\n")] == [whole[1:].removesuffix(".png")]
