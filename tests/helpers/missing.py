@@ -13,6 +13,8 @@ SHARED = (
 )
 PACKAGES = {
     "lightning": "pip install lightning",
+    "pyarrow": 'pip install ".[parquet]"',
+    "datasets": 'pip install ".[datasets]"',
     **dict.fromkeys(("grad-cam", "torchcam", "captum", "quantus"), "python -m benchmarks.peers"),
 }
 

@@ -69,6 +69,8 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "TRAIN_SEEDS",
         "render_scene",
     ),
+    "pytorch_grad_cam.data.sources.dataset": ("DatasetSource",),
+    "pytorch_grad_cam.data.sources.find": ("find_source",),
     "pytorch_grad_cam.eigen_cam": ("EigenCAM",),
     "pytorch_grad_cam.eigen_grad_cam": ("EigenGradCAM",),
     "pytorch_grad_cam.evaluation": (

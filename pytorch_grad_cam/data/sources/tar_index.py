@@ -73,9 +73,9 @@ def _members(file: BufferedReader) -> Iterator[Member]:
     archive = tarfile.TarFile(fileobj=file, encoding="utf-8")
     last = -1
     while (member := archive.next()) is not None:
-        archive.members = []  # which it would keep
-        if member.offset_data <= last:
-            raise ValueError("a file in it lies before the one that it follows")
+        archive.members = []  # type: ignore[attr-defined]  # which it would keep
+        if member.size < 0 or member.offset_data <= last:
+            raise ValueError(f"the file at byte {member.offset} claims to have {member.size} bytes")
         last = member.offset_data
         if member.isreg() and not member.issparse():
             yield Member(member.name, member.offset_data, member.size)
