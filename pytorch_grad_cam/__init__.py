@@ -20,8 +20,11 @@ _HOME = {
     "BaseCAM": "base_cam",
     "DeepFeatureFactorization": "feature_factorization.deep_feature_factorization",
     "EpochMaps": "epoch_maps",
+    "Explainer": "runs.explainer",
     "Explanation": "core.explanation",
     "GuidedBackpropReLUModel": "guided_backprop",
+    "load_explainer": "runs.load_explainer",
+    "open_run": "runs.opened_run",
     "run_dff_on_image": "feature_factorization.deep_feature_factorization",
 }
 

@@ -35,6 +35,9 @@ from pytorch_grad_cam.random_cam import RandomCAM as RandomCAM
 from pytorch_grad_cam.recipro_cam import ReciproCAM as ReciproCAM
 from pytorch_grad_cam.refine_cam import RefineCAM as RefineCAM
 from pytorch_grad_cam.rise import RISE as RISE
+from pytorch_grad_cam.runs.explainer import Explainer as Explainer
+from pytorch_grad_cam.runs.load_explainer import load_explainer as load_explainer
+from pytorch_grad_cam.runs.opened_run import open_run as open_run
 from pytorch_grad_cam.score_cam import ScoreCAM as ScoreCAM
 from pytorch_grad_cam.seg_eigen_cam import SegEigenCAM as SegEigenCAM
 from pytorch_grad_cam.sess import SESS as SESS

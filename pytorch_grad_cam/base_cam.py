@@ -165,10 +165,8 @@ class BaseCAM(older_steps.OlderSteps):
         Returns:
             float32 ``(B, *S)``, in [0, 1] unless the options ask for something else.
         """
-        if options.get("differentiable"):
-            raise ValueError("an array cannot be differentiated; call cam.explain(..., differentiable=True).maps")
-        if options.get("images") is not None:
-            raise ValueError("an array keeps no pictures; call cam.explain(..., images=...)")
+        if options.get("differentiable") or "images" in options:
+            raise ValueError("an array has no graph and keeps no pictures; call cam.explain(...), with the same arguments")
         if names := older_steps.taken(self):
             older_steps.refuse(self, names, options)
             return older_steps.run(self, input_tensor, targets, aug_smooth, eigen_smooth)
@@ -211,21 +209,18 @@ class BaseCAM(older_steps.OlderSteps):
                 differ; for networks that draw (``keep_mode=True``, Monte Carlo dropout). One more pass, in evaluation
                 mode, decides what is explained; everything but the maps is of that pass.
                 activations: hand out the layers' ``activations`` and ``gradients`` too.
-                images: the pictures that the images were made of, one for each: a list of arrays ``(H, W, 3)``, PIL
-                images or tensors, or all as one array or tensor. The explanation keeps them, draws its maps over them
-                (``overlay``, ``grid``, ``show``, ``save``), and shows itself in a notebook.
+                images: the pictures that the images were made of, one for each, of any kind: the explanation keeps
+                them, draws its maps over them (``overlay``, ``grid``, ``save``), and shows itself in a notebook.
 
         Raises:
             TypeError, ValueError, IndexError: for inputs, targets or options that cannot be; the message says why.
             RuntimeError: if a target layer does not run, or runs in inference mode.
         """
-        images = options.pop("images", None)
         if names := older_steps.taken(self):
-            found = older_steps.explain(self, input_tensor, targets, aug_smooth, eigen_smooth, names, options)
-            return found.of_pictures(images)
-        spec = TargetSpec.asked(targets, options)
-        found = pipeline.explain(self, input_tensor, spec, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth, **options)
-        return found.of_pictures(images)
+            return older_steps.explain(self, input_tensor, targets, aug_smooth, eigen_smooth, names, options)
+        spec, images = TargetSpec.asked(targets, options), options.pop("images", None)
+        smooth = {"aug_smooth": aug_smooth, "eigen_smooth": eigen_smooth}
+        return pipeline.explain(self, input_tensor, spec, **smooth, **options).of_pictures(images)
 
     def explain_each(
         self,
@@ -255,13 +250,12 @@ class BaseCAM(older_steps.OlderSteps):
                 f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "
                 "classes"
             )
-        images = options.pop("images", None)
         if names := older_steps.taken(self):
-            found = older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
-            return found.of_pictures(images)
+            return older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
         from pytorch_grad_cam.core.several import explain_each  # not needed for one target
 
         specs = None if targets is None else [TargetSpec.asked(target, options) for target in targets]
+        images = options.pop("images", None)
         return explain_each(self, input_tensor, specs, eigen_smooth, **options).of_pictures(images)
 
     def layer_sweep(
