@@ -11,7 +11,8 @@ import argparse
 import logging
 import math
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,9 @@ ROOT = Path(__file__).resolve().parents[1]
 ANCHOR = "gradcam"  # whom the others are compared with in pairs
 log = logging.getLogger(__name__)
 
+_SAID_EVERY = 60.0  # seconds
+_KEPT_SECONDS = 0.001  # a map that took less was in the journal, or is a reference map that says little
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -51,16 +55,45 @@ class Measured:
         return max(self.comparison.interval(row.id, metric).judged for row in self.rows)
 
 
+class Remaining:
+    """Says once a minute how far a comparison is and how long it will still take; what a journal had does not count.
+
+    Args:
+        name: of the comparison.
+        clock: seconds from some moment on.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name, self.clock = name, clock
+        self.last = self.said = clock()
+        self.done = self.measured = 0
+        self.seconds = 0.0
+        log.info("%s", name)
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Take the number of maps that are done, and of all."""
+        now = self.clock()
+        took, count = now - self.last, done - self.done
+        self.last, self.done = now, done
+        if took / count > _KEPT_SECONDS:
+            self.measured, self.seconds = self.measured + count, self.seconds + took
+        if total is None or not self.measured or now - self.said < _SAID_EVERY:
+            return
+        self.said = now
+        minutes = (total - done) * self.seconds / self.measured / 60
+        log.info("%s: %d of %d maps, about %.0f minutes left", self.name, done, total, minutes)
+
+
 def measure(board: Board, work: Path, seed: int) -> list[Measured]:
     """Measure the parts of a table, or what is missing of them."""
     model, found = board.network(), []
     for part in board.parts:
         if not part.methods or not part.metrics:
             continue
-        log.info("%s: %s", board.name, part.name)
+        batches = part.images()
         comparison = compare(
             model,
-            part.images(),
+            batches,
             methods=list(part.methods),
             metrics=list(part.metrics),
             score=part.score,  # type: ignore[arg-type]
@@ -69,6 +102,8 @@ def measure(board: Board, work: Path, seed: int) -> list[Measured]:
             journal=work / f"{board.name}_{part.name}.journal",
             name=board.title,
             categories=board.categories,
+            progress=Remaining(f"{board.name}: {part.name}"),
+            total=sum(len(batch.inputs) for batch in batches),
         )
         found.append(Measured(part, comparison))
     return found

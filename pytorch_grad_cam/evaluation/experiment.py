@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from pytorch_grad_cam.targets.classification import category_of
 DEFAULT_METRICS = ("insertion_minus_deletion", "insertion", "deletion", "gridpg", "average_drop", "entropy")
 WITH_OBJECTS = ("energy_to_chance", "pointing_game")  # beside these, where masks or boxes are known
 
+# Whether a bar is shown; or what is told how many maps were measured, and of how many.
+Progress = bool | Callable[[int, int | None], None]
+
 
 def compare(
     model: Any,
@@ -45,7 +48,7 @@ def compare(
     batch_size: int = 16,
     seed: int = 0,
     journal: str | Path | None = None,
-    progress: bool = True,
+    progress: Progress = True,
     reshape_transform: Any = None,
     thumbnails: int = 0,
     name: str | None = None,
@@ -77,7 +80,8 @@ def compare(
         seed: of everything that is drawn.
         journal: a file that keeps what was measured, so that a call that was stopped, or killed, goes on where it was
             when it is repeated with the same arguments. One process at a time.
-        progress: show a bar, where somebody watches.
+        progress: show a bar, where somebody watches; or a function that is called with the number of maps that were
+            measured and that of all, None where it is not known.
         reshape_transform: for methods that are made here, see ``BaseCAM``.
         thumbnails: side of the small copies of the maps that are kept, in pixels; 0: none.
         name: what the network is called; None: its class.
@@ -248,8 +252,17 @@ def _about_images(case: Case, batch: ImageBatch, digest: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _bar(show: bool, total: int | None) -> Iterator[Any]:
-    """Show a bar where somebody watches, and yield what advances it."""
+def _bar(show: Progress, total: int | None) -> Iterator[Any]:
+    """Show a bar where somebody watches, or tell a function, and yield what advances it."""
+    if callable(show):
+        done = [0]
+
+        def tell(count: int) -> None:
+            done[0] += count
+            show(done[0], total)
+
+        yield tell
+        return
     if not show:
         yield lambda count: None
         return

@@ -321,3 +321,14 @@ def test_every_metric_has_a_family() -> None:
     ]
     both = ("insertion", "insertion_minus_deletion", "deletion")
     assert quality_metrics({name: METRICS[name] for name in both}) == ["insertion_minus_deletion"]
+
+
+def test_a_function_is_told_how_far_it_is(net: nn.Module, images: Tensor) -> None:
+    told: list[tuple[int, int | None]] = []
+    options = {**FAST, "progress": lambda done, total: told.append((done, total))}
+    compare(net, images, ["gradcam"], **options, batch_size=3)
+    rows = 1 + len(REFERENCES)
+    assert told == [(done, 5 * rows) for done in [*range(3, 3 * rows + 1, 3), *range(3 * rows + 2, 5 * rows + 1, 2)]]
+    told.clear()
+    compare(net, iter(images.split(3)), ["gradcam"], **options)
+    assert told[-1] == (5 * rows, None)

@@ -104,3 +104,20 @@ def test_a_second_run_writes_the_same_bytes(tmp_path: Path) -> None:
     names = ["scoreboard.md", "scoreboard/shapes_passes.svg", "scoreboard/shapes_localisation.svg"]
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_it_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the maps that were measured in this run; those of the journal came at once."""
+    said: list[str] = []
+    monkeypatch.setattr(scoreboard.log, "info", lambda text, *values: said.append(text % values))
+    now = [0.0]
+    remaining = scoreboard.Remaining("tiny: all", lambda: now[0])
+    remaining(500, 1000)  # of the journal
+    for done in range(510, 560, 10):
+        now[0] += 30  # three seconds for each map
+        remaining(done, 1000)
+    assert said[0] == "tiny: all"
+    assert said[1:] == [
+        "tiny: all: 520 of 1000 maps, about 24 minutes left",
+        "tiny: all: 540 of 1000 maps, about 23 minutes left",
+    ]
