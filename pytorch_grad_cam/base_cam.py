@@ -166,7 +166,9 @@ class BaseCAM(older_steps.OlderSteps):
             float32 ``(B, *S)``, in [0, 1] unless the options ask for something else.
         """
         if options.get("differentiable") or "images" in options:
-            raise ValueError("an array has no graph and keeps no pictures; call cam.explain(...), with the same arguments")
+            raise ValueError(
+                "an array has no graph and keeps no pictures; call cam.explain(...), with the same arguments"
+            )
         if names := older_steps.taken(self):
             older_steps.refuse(self, names, options)
             return older_steps.run(self, input_tensor, targets, aug_smooth, eigen_smooth)
