@@ -172,9 +172,8 @@ class BaseCAM(older_steps.OlderSteps):
         if names := older_steps.taken(self):
             older_steps.refuse(self, names, options)
             return older_steps.run(self, input_tensor, targets, aug_smooth, eigen_smooth)
-        spec = TargetSpec.asked(targets, options)
         smooth = {"aug_smooth": aug_smooth, "eigen_smooth": eigen_smooth}
-        return pipeline.explain(self, input_tensor, spec, **smooth, **options).numpy()
+        return pipeline.explain(self, input_tensor, TargetSpec.asked(targets, options), **smooth, **options).numpy()
 
     def explain(
         self,
