@@ -90,6 +90,9 @@ COMMANDS = {
             "evaluate.run",
         ),
         Command(
+            "doctor", "say what is installed and missing here, and try whether maps come out right", "doctor", "doctor"
+        ),
+        Command(
             "nnc",
             "the four XAI plug-ins of Neural Network Console: gradcam, gradcam-batch, smoothgrad, smoothgrad-batch",
             "nnc.options",
