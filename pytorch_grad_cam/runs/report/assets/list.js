@@ -4,7 +4,7 @@ const PADDING = 8; // of a card
 const BETWEEN = 4; // maps of a card
 const CAPTION = 18; // below a map, where a picture has several
 const WORDS = 68; // below the maps: name, prediction, label
-const TALLEST = 12_000_000; // pixels; browsers make nothing much taller
+let tallest = 12_000_000; // pixels; browsers make nothing much taller
 const PRINTED = 200;
 
 const list = byId("list");
@@ -127,7 +127,7 @@ const totalHeight = () => Math.max(0, Math.ceil(order.length / shape.columns) * 
 // Where the list is scrolled to, in pixels of all its cards; more than the browser's where these are too many for it.
 const stretch = () => {
   const [all, view] = [totalHeight(), window.innerHeight];
-  return all <= TALLEST ? 1 : (all - view) / (TALLEST - view);
+  return all <= tallest ? 1 : (all - view) / (tallest - view);
 };
 const scrolled = () => Math.max(0, window.scrollY - list.offsetTop + stickyHeight()) * stretch();
 const stickyHeight = () => (getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0);
@@ -160,10 +160,11 @@ const draw = () => {
 
 // Draw all cards anew.
 const redraw = (state) => {
+  if (list.classList.contains("printing")) return;
   for (const made of cards.values()) made.remove();
   cards.clear();
   measure(state);
-  list.style.height = `${Math.min(totalHeight(), TALLEST)}px`;
+  list.style.height = `${Math.min(totalHeight(), tallest)}px`;
   draw();
 };
 
