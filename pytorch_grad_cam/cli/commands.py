@@ -57,6 +57,7 @@ COMMANDS = {
             "run.options",
             "run.run",
         ),
+        Command("report", "write a page that shows what a run found, to sort, filter and pass on", "report", "report"),
         Command("methods", "list the methods: what each highlights, its cost and source", "methods", "methods"),
         Command("layers", "list the layers of a network, and which can be looked at", "layers", "layers"),
         Command(

@@ -15,6 +15,7 @@ from pytorch_grad_cam.runs.shards import Shard
 
 FORMAT = 1
 MANIFEST, INDEX, TIMES, SHARDS, REPORT = "manifest.json", "index.jsonl", "times.jsonl", "shards", "report"
+PAGE = "index.html"  # of the report
 
 
 class ChangedManifestError(ValueError):
@@ -125,6 +126,7 @@ class RunFolder:
                 (self.of_shard(shard) / name).unlink(missing_ok=True)
             if shard is not None:
                 self.of_shard(shard).rmdir()
+        (self.path / REPORT / PAGE).unlink(missing_ok=True)  # it would show what is not there any more
         self._write({"format": FORMAT, **settings})
         return None
 
