@@ -19,7 +19,8 @@ MANIFEST, INDEX, TIMES, SHARDS, REPORT = "manifest.json", "index.jsonl", "times.
 # Where the files of pictures are, and how they end; `picture_files` says which is which.
 PICTURES = ("overlays", "heatmaps", "maps", "boxes", "records", "thumbs")
 _ENDINGS = (".jpg", ".png", ".npy", ".json", ".part")
-_MOMENT = 2.0  # seconds within which whoever only looks whether a lock is free has given it back
+_MOMENT = 5.0  # seconds within which whoever only looks whether a lock is free has given it back
+_CLAIMING = 120.0  # likewise, seconds for all shares that begin at the same moment to write or read the manifest
 
 
 class ChangedManifestError(ValueError):
@@ -65,7 +66,7 @@ class RunFolder:
             FileExistsError: if the folder holds files that a run would write, but no run.
         """
         now = json.loads(json.dumps({"format": FORMAT, **settings}))
-        with folder_lock(self.path / SHARDS, _MOMENT) if (self.path / SHARDS).is_dir() else nullcontext():
+        with folder_lock(self.path / SHARDS, _CLAIMING) if (self.path / SHARDS).is_dir() else nullcontext():
             before = self.manifest()  # shares that begin at the same moment come here one after the other
             if before is None:
                 self._refuse_files_of_others()

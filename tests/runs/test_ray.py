@@ -57,12 +57,11 @@ def ray_run(folder: str, report: Any, **options: Any) -> list[int]:
     return came
 
 
-def ray_actors() -> list[dict[str, Any]]:
-    """The workers that hold a network and are alive."""
-    from ray.util.state import list_actors
+def workers() -> list[dict[str, Any]]:
+    """The actors that hold a network and are alive, as the cluster knows them; its public list needs a dashboard."""
+    from ray._private.state import actors
 
-    found = list_actors(detail=True, filters=[("state", "=", "ALIVE")])
-    return [dict(each) for each in found if "_Actor" in each["class_name"]]
+    return [each for each in actors().values() if each["State"] == "ALIVE" and "_Actor" in each["ActorClassName"]]
 
 
 def test_the_command_in_a_program_of_its_own(whole: dict[str, str]) -> None:
@@ -101,7 +100,7 @@ def test_a_worker_is_killed(ray: Any, whole: dict[str, str]) -> None:
 
     def kill(came: list[int]) -> None:
         if not killed:
-            killed.append(ray_actors()[0]["pid"])
+            killed.append(workers()[0]["Pid"])
             os.kill(killed[0], signal.SIGKILL)
 
     came = ray_run("worker", kill)
@@ -117,7 +116,7 @@ def test_a_machine_is_lost(ray: Any, whole: dict[str, str]) -> None:
 
     def lose(came: list[int]) -> None:
         if len(there) < 2 and not any(each == "lost" for each in there):
-            on_node = [each for each in ray_actors() if each["node_id"] == node.node_id]
+            on_node = [each for each in workers() if each["Address"]["NodeID"] == node.node_id]
             if on_node or len(came) >= MANY // 2:
                 there.extend([len(on_node), "lost"])
                 ray.cluster.remove_node(node, allow_graceful=False)
