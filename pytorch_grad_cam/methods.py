@@ -168,7 +168,7 @@ _ROWS = (
     Method(
         "refinecam",
         "pytorch_grad_cam.refine_cam:RefineCAM",
-        "what all layers agree on; GradCAM++ inside",
+        "what layers of several resolutions agree on; HiResCAM inside, or GradCAM++ where layers are given",
         "F + Bt",
         "Domeniconi et al. 2026, arXiv:2605.14641",
         ("refine",),
