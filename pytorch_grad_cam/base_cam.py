@@ -74,6 +74,7 @@ class BaseCAM(older_steps.OlderSteps):
 
     uses_gradients: bool = True  # whether get_cam_weights needs grads
     uses_targets: bool = True  # whether the map depends on what is asked for
+    tells_classes: bool = True  # whether maps of different classes differ much, where the method uses targets
     uses_layers: bool = True  # whether target_layers and reshape_transform matter
     tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
     rectifies: bool = True  # whether a map shows evidence for the target only, unless relu=False says otherwise

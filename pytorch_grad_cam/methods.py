@@ -235,7 +235,7 @@ _ROWS = (
     Method(
         "smoothgradcam++",
         "pytorch_grad_cam.smooth_grad_cam_plusplus:SmoothGradCAMPlusPlus",
-        "what GradCAM++ shows, from gradients of N noisy copies (N = 8)",
+        "what GradCAM++ shows, from gradients of N noisy copies (N = 8); much the same for every class",
         "F + N (F + Bt)",
         "Omeiza et al. 2019, arXiv:1908.01224",
         ("smoothgradcamplusplus", "smoothgradcampp"),

@@ -275,6 +275,11 @@ class ImageExplainer:
             *names, last = classless
             methods = f"{', '.join(names)} and {last} look" if names else f"{last} looks"
             print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
+        alike = [name for name, cam in self.cams.items() if cam.uses_targets and not cam.tells_classes]
+        if alike and contrast:
+            names_alike = " and ".join(alike)
+            what = "are much the same for every class; --contrast says little of it"
+            print(f"warning: maps of {names_alike} {what}", file=sys.stderr)
 
 
 def _names_no_or_yes(options: ExplainOptions) -> bool:
