@@ -41,6 +41,7 @@ class GradCAMPlusPlus(BaseCAM):
     gradient; with it, as in ``grad-cam``, it is not, but a place exactly there counts nothing.
     """
 
+    tells_classes = False
     epsilon: float = EPSILON
     normalized: bool = False
 

@@ -181,7 +181,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     what = "of the network's forward, e.g. interpolate_pos_encoding=true"
     add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
     add_scores(group)
-    what = "e.g. layer4 or features.-1; several are averaged"
+    what = "e.g. layer4 or features.-1, several are averaged; or stages: the last of each of the last 3 resolutions"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
