@@ -149,7 +149,9 @@ def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
     folder = RunFolder(generated_run(tmp_path / "run"))
     for page, allowed in ((write_report(folder).path, "data: 'self' file:"), (write_single_file(folder).path, "data:")):
         parsed = Parsed(page)
-        named = [attributes.get(name) for _, attributes in parsed.elements for name in ("src", "href", "srcset", "data")]
+        named = [
+            attributes.get(name) for _, attributes in parsed.elements for name in ("src", "href", "srcset", "data")
+        ]
         assert {address for address in named if address} == {"data:,"}
         policy = next(attributes["content"] or "" for _, attributes in parsed.elements if "http-equiv" in attributes)
         assert policy.startswith(f"default-src 'none'; img-src {allowed}; script-src 'sha256-")

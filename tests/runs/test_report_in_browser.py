@@ -133,7 +133,7 @@ def test_filters_by_numbers(show: Open, run: Path) -> None:
     tab.get_by_label("Confidence to").fill("70.2")
     assert count(tab) == len(photos(lambda place: not failed(place) and 600 <= place * 37 % 1000 <= 702))
     tab.get_by_label("Confidence to").fill("")
-    assert count(tab) == len(photos(lambda place: not failed(place) and 600 <= place * 37 % 1000))
+    assert count(tab) == len(photos(lambda place: not failed(place) and place * 37 % 1000 >= 600))
     tab.get_by_label("Confidence from").fill("")
     tab.get_by_label("Energy from").fill("0.3")
 
@@ -158,7 +158,10 @@ def test_searches(show: Open, run: Path) -> None:
     tab.get_by_label("Search").fill("no such thing")
     assert count(tab) == 0
     assert ids(tab) == []
-    assert tab.evaluate("getComputedStyle(document.getElementById('list'), '::after').content") == '"No picture is like that."'
+    assert (
+        tab.evaluate("getComputedStyle(document.getElementById('list'), '::after').content")
+        == '"No picture is like that."'
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,11 +183,11 @@ def test_sorts(show: Open, run: Path, order: str, key: Callable[[int], int | Non
     values = {place: key(place) for place in range(ROWS)}
     known = [place for place in values if values[place] is not None]
     for sign in (1, -1):
-        in_order = sorted(known, key=lambda place: (sign * values[place], place))  # type: ignore[operator] # noqa: B023
+        in_order = sorted(known, key=lambda place: (sign * values[place], place))  # type: ignore[operator]
         shown = ids(tab)
         assert shown == [f"photo{place:05d}" for place in in_order[: len(shown)]]
+        tab.locator("h1").click()
         tab.keyboard.press("End")
-        tab.wait_for_function("() => scrollY > 1000")
         missing = sorted(set(values) - set(known))
         assert ids(tab)[-1] == f"photo{(missing or in_order)[-1]:05d}"  # what has no value comes last, either way
         tab.keyboard.press("Home")
@@ -200,7 +203,9 @@ def test_confused_pairs(show: Open, run: Path) -> None:
             pairs[pair] = pairs.get(pair, 0) + 1
     assert tab.locator(".pair").count() == 8
     tab.get_by_role("button", name=f"More of {len(pairs)} pairs").click()
-    listed = [re.fullmatch(r"class (\d+) → class (\d+)\s+(\d+)", text) for text in tab.locator(".pair").all_inner_texts()]
+    listed = [
+        re.fullmatch(r"class (\d+) → class (\d+)\s+(\d+)", text) for text in tab.locator(".pair").all_inner_texts()
+    ]
     assert {(int(found[1]), int(found[2])): int(found[3]) for found in listed if found} == pairs
     counts = [int(found[3]) for found in listed if found]
     assert counts == sorted(counts, reverse=True)
@@ -284,7 +289,7 @@ def test_sizes(show: Open, run: Path) -> None:
     widths = []
     for size in ("small", "medium", "large"):
         tab.locator("#size").select_option(size)
-        widths.append(tab.locator(".stage").first.bounding_box()["width"])
+        widths.append(tab.evaluate("document.querySelector('.stage').getBoundingClientRect().width"))
     assert widths == sorted(set(widths))
 
 
@@ -293,7 +298,7 @@ def test_cards_say_what_they_are(show: Open, run: Path) -> None:
     cards = {name: tab.get_by_role("button", name=name) for name in ("photo00006", "photo00010", "photo00022")}
     assert cards["photo00006"].get_attribute("aria-label") == "photo00006, wrong, seen as class 7 22.2 %, label class 6"
     assert "the gradient is zero" in cards["photo00010"].inner_text()
-    cards["photo00022"].scroll_into_view_if_needed()
+    tab.get_by_label("Search").fill("photo00022")
     assert "is not a picture" in cards["photo00022"].inner_text()
 
 
@@ -383,7 +388,9 @@ def test_5000_rows(show: Open, tmp_path: Path) -> None:
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     tab.evaluate("scrollTo(0, document.documentElement.scrollHeight / 2)")
-    tab.wait_for_function("() => [...document.querySelectorAll('.name')].some((name) => /photo02[45]/.test(name.textContent))")
+    tab.wait_for_function(
+        "() => [...document.querySelectorAll('.name')].some((name) => /photo02[45]/.test(name.textContent))"
+    )
     assert tab.locator(".card").count() <= few + 8
     assert 0 < len(asked) <= 4 * (few + 8)
     assert natural_widths(tab, ".card img") != []
@@ -403,8 +410,12 @@ def test_more_rows_than_a_browser_can_be_high(show: Open, run: Path) -> None:
     assert tab.evaluate("list.clientHeight") == 5000
     seen = set()
     for part in range(0, 101, 2):
-        tab.evaluate("async (part) => { scrollTo(0, part * document.documentElement.scrollHeight / 100); draw(); }", part)
-        assert tab.evaluate("() => [...cards.values()].some((card) => {const b = card.getBoundingClientRect(); return b.top >= 0 && b.top < innerHeight;})")
+        tab.evaluate(
+            "async (part) => { scrollTo(0, part * document.documentElement.scrollHeight / 100); draw(); }", part
+        )
+        assert tab.evaluate(
+            "() => [...cards.values()].some((card) => {const b = card.getBoundingClientRect(); return b.top >= 0 && b.top < innerHeight;})"
+        )
         seen |= set(ids(tab))
     assert {"photo00000", "photo00200", "photo00399"} <= seen
     tab.locator("h1").click()
@@ -519,7 +530,11 @@ def test_hostile_names_are_text(show: Open, tmp_path: Path, single: bool) -> Non
     assert natural_widths(tab, ".card:first-child img") == [160] * 4
     for place in range(10):
         tab.get_by_role("button", name=re.compile(f"#{place},")).first.click()
-        shown = tab.get_by_role("dialog").locator("h2").evaluate("node => [...node.textContent].map((sign) => sign.codePointAt(0))")
+        shown = (
+            tab.get_by_role("dialog")
+            .locator("h2")
+            .evaluate("node => [...node.textContent].map((sign) => sign.codePointAt(0))")
+        )
         assert shown == [ord(sign) for sign in expected[place]]
         assert tab.get_by_role("dialog").evaluate("node => node.scrollWidth <= node.clientWidth")
         tab.keyboard.press("Escape")

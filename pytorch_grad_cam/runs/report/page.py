@@ -75,7 +75,11 @@ def unfinished(manifest: Mapping[str, Any], rows: int) -> str:
 
 
 def _lead(manifest: Mapping[str, Any], rows: int) -> str:
-    sentences = (f"Seen by {manifest['model']}.", f"Maps: {', '.join(manifest['methods'])}.", unfinished(manifest, rows))
+    sentences = (
+        f"Seen by {manifest['model']}.",
+        f"Maps: {', '.join(manifest['methods'])}.",
+        unfinished(manifest, rows),
+    )
     return " ".join(filter(None, sentences))
 
 
