@@ -22,7 +22,8 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Any]  # from a run's folder to its report in the browser
 DESK = {"width": 1400, "height": 900}
 ROWS = 400
-SHOWN_IDS = "() => [...document.querySelectorAll('.card')].map((card) => [+card.ariaPosInSet, card.querySelector('.name bdi').textContent]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1])"
+SHOWN_IDS = """() => [...cards.keys()].sort((a, b) => a - b)
+    .map((place) => cards.get(place).querySelector('.name bdi').textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -414,7 +415,8 @@ def test_more_rows_than_a_browser_can_be_high(show: Open, run: Path) -> None:
             "async (part) => { scrollTo(0, part * document.documentElement.scrollHeight / 100); draw(); }", part
         )
         assert tab.evaluate(
-            "() => [...cards.values()].some((card) => {const b = card.getBoundingClientRect(); return b.top >= 0 && b.top < innerHeight;})"
+            "() => [...cards.values()].some((card) => { "
+            "const { top } = card.getBoundingClientRect(); return top >= 0 && top < innerHeight;})"
         )
         seen |= set(ids(tab))
     assert {"photo00000", "photo00200", "photo00399"} <= seen
@@ -444,7 +446,8 @@ CONTRAST = """() => {
         const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
         if (!own || !node.checkVisibility() || node.disabled || node.closest("svg, script, noscript")) continue;
         const [a, b] = [light(getComputedStyle(node).color), light(back(node))];
-        found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), node.tagName, node.className, node.textContent.slice(0, 30)]);
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        found.push([contrast, node.tagName, node.className, node.textContent.slice(0, 30)]);
     }
     return found;
 }"""
