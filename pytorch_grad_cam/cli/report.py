@@ -9,9 +9,9 @@ from pytorch_grad_cam.cli.arguments import CommandParser
 from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.output import headed_lines
 
-EPILOG = """RUN/report/index.html opens in any browser, from disk: pictures under their maps, sorted and filtered by class, label,
-right or wrong, confidence, energy, note and text; confused pairs; methods side by side. It asks nobody for anything.
-A run that goes on afterwards is reported anew by the same command.
+EPILOG = """RUN/report/index.html opens in any browser, from disk: pictures under their maps, sorted and filtered by
+class, label, right or wrong, confidence, energy, note and text; confused pairs; methods side by side. It asks nobody
+for anything. A run that goes on afterwards is reported anew by the same command.
 """
 _EXAMPLES = ("RUN", "RUN --single-file --output report.html     (to mail)")
 

@@ -31,8 +31,8 @@ HOSTILE = (
 def generated_run(folder: Path, rows: int = 60, *, to_come: int = 0, files: bool = True, hostile: bool = False) -> Path:
     """Write a run with two methods and 40 classes.
 
-    Every 7th picture is seen as the next class, every 11th has a note and no map, every 23rd failed, every 29th was not
-    asked for. The confidence of picture i is ``(i * 37 % 1000) / 1000``, its energy with the first method a half of that.
+    Every 7th picture is seen as the next class, every 11th has a note and no map, every 23rd failed, every 29th was
+    not asked for. Picture i has the confidence ``(i * 37 % 1000) / 1000``, and half of that as energy with gradcam.
 
     Args:
         folder: of the run.

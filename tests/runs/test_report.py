@@ -203,7 +203,7 @@ def test_a_report_that_cannot_be_written_leaves_the_former_whole(
 
 def test_two_reports_at_once_are_refused(tmp_path: Path) -> None:
     folder = generated_run(tmp_path / "run", rows=3, files=False)
-    with folder_lock(folder / "report"), pytest.raises(RuntimeError, match="is writing into .*report"):
+    with folder_lock(folder / "report"), pytest.raises(RuntimeError, match=r"is writing into .*report"):
         write_report(RunFolder(folder))
 
 

@@ -53,7 +53,8 @@ def write_report(folder: RunFolder) -> WrittenReport:
         RuntimeError: if another process writes the report just now.
         OSError: if it cannot be written.
     """
-    manifest, compact, chunks, count = _manifest(folder), Compact(), [], 0
+    manifest, compact, count = _manifest(folder), Compact(), 0
+    chunks: list[str] = []
     place = folder.path / REPORT
     with folder_lock(place):
         rows = _rows(folder)

@@ -156,25 +156,32 @@ for (const button of viewer.querySelectorAll("[data-step]"))
   button.addEventListener("click", () => open(active + Number(button.dataset.step)));
 byId("close").addEventListener("click", () => viewer.close());
 viewer.addEventListener("click", (event) => event.target === viewer && viewer.close());
-viewer.addEventListener("close", () => activate(active));
+viewer.addEventListener("close", () => activate(opened));
 byId("show-keys").addEventListener("click", () => byId("keys").showModal());
 byId("close-keys").addEventListener("click", () => byId("keys").close());
 darkness.addEventListener("change", showLook);
 
 // --- keys: those of the list where nothing else has them
-const inList = (step) => (event) => {
-  if (viewer.open) return Math.abs(step(0)) === 1 && !event.target.matches("input[type=range]") ? (open(active + step(active) - active), true) : false;
-  activate(document.activeElement?.closest?.(".open") ? step(active) : firstInSight());
+const firstInSight = () => Math.min(order.length - 1, Math.ceil(scrolled() / (shape.height + GAP)) * shape.columns);
+// Of a picture that is open the next one; else to another card, from that with the focus or, without one, to the first in sight.
+const move = (inViewer, inList) => () => {
+  if (viewer.open) open(active + inViewer);
+  else activate(document.activeElement.closest(".open") ? inList(active) : firstInSight());
   return true;
 };
-const firstInSight = () => Math.min(order.length - 1, Math.ceil(scrolled() / (shape.height + GAP)) * shape.columns);
+const jump = (to) => () => {
+  if (viewer.open) open(to());
+  else activate(to());
+  return true;
+};
+const inListOnly = (work) => () => !viewer.open && work();
 const ON_KEY = {
-  ArrowRight: inList((place) => place + 1),
-  ArrowLeft: inList((place) => place - 1),
-  ArrowDown: inList((place) => Math.min(place + shape.columns, order.length - 1)),
-  ArrowUp: inList((place) => Math.max(place - shape.columns, 0)),
-  Home: inList(() => 0),
-  End: inList(() => order.length - 1),
+  ArrowRight: move(1, (place) => place + 1),
+  ArrowLeft: move(-1, (place) => place - 1),
+  ArrowDown: inListOnly(move(0, (place) => (place + shape.columns < order.length ? place + shape.columns : place))),
+  ArrowUp: inListOnly(move(0, (place) => (place >= shape.columns ? place - shape.columns : place))),
+  Home: jump(() => 0),
+  End: jump(() => order.length - 1),
   f: () => (look({ flipped: !state.flipped }), true),
   "[": () => (look({ strength: Math.max(0, state.strength - 10), flipped: false, full: false }), true),
   "]": () => (look({ strength: Math.min(100, state.strength + 10), flipped: false, full: false }), true),

@@ -124,14 +124,24 @@ const card = (place) => {
 
 const totalHeight = () => Math.max(0, Math.ceil(order.length / shape.columns) * (shape.height + GAP) - GAP);
 
-// Where the list is scrolled to, in pixels of all its cards; more than the browser's where these are too many for it.
-const stretch = () => {
-  const [all, view] = [totalHeight(), window.innerHeight];
-  return all <= tallest ? 1 : (all - view) / (tallest - view);
-};
-const scrolled = () => Math.max(0, window.scrollY - list.offsetTop + stickyHeight()) * stretch();
-const stickyHeight = () => (getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0);
+// How far the page is scrolled into the list, and how far that is in pixels of all cards: where these are too many for
+// a browser, a step of the page is several of theirs, until the last ones are in sight.
 const bar = document.querySelector(".bar");
+const stickyHeight = () => (getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0);
+const pageScroll = () => Math.max(0, window.scrollY - list.offsetTop + stickyHeight());
+const ends = () => {
+  const [all, view] = [totalHeight(), window.innerHeight];
+  return all <= tallest ? [all, all] : [tallest - view, all - view];
+};
+const scrolled = () => {
+  const [inPage, inCards] = ends();
+  const at = pageScroll();
+  return inPage === inCards ? at : at <= inPage ? (at * inCards) / inPage : at - inPage + inCards;
+};
+const pageScrollTo = (top) => {
+  const [inPage, inCards] = ends();
+  return inPage === inCards ? top : top <= inCards ? (top * inPage) / inCards : top - inCards + inPage;
+};
 
 const draw = () => {
   if (list.classList.contains("printing")) return;
@@ -144,7 +154,7 @@ const draw = () => {
       made.remove();
       cards.delete(place);
     }
-  const shift = top - top / stretch(); // what the browser has scrolled less than the cards
+  const shift = top - pageScroll();
   for (let place = first; place < last; place += 1) {
     if (!cards.has(place)) {
       cards.set(place, card(place));
@@ -184,7 +194,7 @@ const activate = (place, focus = true) => {
   let to = null;
   if (top < from) to = top;
   else if (top + shape.height > from + room) to = top + shape.height - room + GAP;
-  if (to !== null) window.scrollTo({ top: to / stretch() + list.offsetTop - stickyHeight(), behavior: "instant" });
+  if (to !== null) window.scrollTo({ top: pageScrollTo(to) + list.offsetTop - stickyHeight(), behavior: "instant" });
   draw();
   const button = cards.get(active)?.firstElementChild;
   if (!button) return;

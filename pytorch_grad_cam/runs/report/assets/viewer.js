@@ -73,8 +73,10 @@ const factsOf = (row) => {
   ]);
 };
 
+let opened = 0; // its place: the browser gives the focus back to the card that was clicked
 const open = (place) => {
   activate(place, false);
+  opened = active;
   const row = rows[order[active]];
   const maps = shownMaps(row);
   const figures = (maps.length ? maps : [null]).map((map) => figureOf(row, map));
