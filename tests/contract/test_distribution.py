@@ -1,4 +1,4 @@
-"""What is published: the wheel and the source archive, built, checked, installed with nothing around them, and tried."""
+"""What is published: the wheel and the source archive, built, checked, installed bare, and tried."""
 
 from __future__ import annotations
 
