@@ -24,12 +24,14 @@ class Command:
             ``debug``. On a mistake it prints one line and exits with 2, as argparse does. It loads neither torch nor
             NumPy.
         run_module: in this package; has ``run(options)``, which does the work and returns the exit code.
+        second_words: that follow the name, where each has options of its own.
     """
 
     name: str
     summary: str
     options_module: str
     run_module: str
+    second_words: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -98,6 +100,8 @@ COMMANDS = {
             "the four XAI plug-ins of Neural Network Console: gradcam, gradcam-batch, smoothgrad, smoothgrad-batch",
             "nnc.options",
             "nnc.run",
+            second_words=("gradcam", "gradcam-batch", "smoothgrad", "smoothgrad-batch"),
         ),
+        Command("completion", "print what lets bash, zsh or fish complete what is typed", "completion", "completion"),
     )
 }

@@ -15,6 +15,7 @@ PACKAGES = {
     "lightning": "pip install lightning",
     "pyarrow": 'pip install ".[parquet]"',
     "datasets": 'pip install ".[datasets]"',
+    **dict.fromkeys(("build", "twine"), 'pip install ".[check]"'),
     **dict.fromkeys(("grad-cam", "torchcam", "captum", "quantus"), "python -m benchmarks.peers"),
 }
 
