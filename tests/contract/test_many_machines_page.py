@@ -109,7 +109,7 @@ def test_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         # Spark's own process keeps the folder in which it was first started, by another test.
         exec(re.sub(r'"(photos|explained)"', lambda name: repr(str(Path(name[1]).absolute())), SPARK), names)
-        rows = names["spark"].read.parquet("explained").collect()  # type: ignore[attr-defined]
+        rows = names["spark"].read.parquet(str(Path("explained").absolute())).collect()  # type: ignore[attr-defined]
     finally:
         names["spark"].stop()  # type: ignore[attr-defined]
     assert len(rows) == 70
