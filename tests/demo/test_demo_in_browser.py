@@ -251,11 +251,11 @@ def test_nothing_is_fetched_for_anybody(address: str) -> None:
     visits: list[str] = []
 
     class Visited(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def visited(self) -> None:
             visits.append(self.path)
             self.send_error(404)
 
-        do_HEAD = do_GET
+        do_GET = do_HEAD = visited  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
