@@ -140,12 +140,23 @@ fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <
 share_below_one = number_type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 
-def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:
-    """Add what describes the network, and --debug; ``short`` are other names of --model."""
+def add_network_arguments(
+    parser: argparse.ArgumentParser, *short: str, default: str = "resnet50", several: bool = False
+) -> None:
+    """Add what describes the network, and --debug.
+
+    Args:
+        parser: of the command.
+        *short: other names of --model.
+        default: the network where none is named; with ``several`` the command fills it in itself.
+        several: --model can be given more than once, and is a list.
+    """
     group = parser.add_argument_group("network")
     add = group.add_argument
     networks = sentence((source.help for source in SOURCES), "or")
-    add(*short, "--model", default=default, metavar="NAME", help=f"{networks} (default: {default})")
+    how: dict[str, Any] = {"action": "append"} if several else {"default": default}
+    often = "; once for each network" if several else ""
+    add(*short, "--model", metavar="NAME", help=f"{networks}{often} (default: {default})", **how)
     what = "a state dict, a published one's name (IMAGENET1K_V2), or random"
     add("--weights", metavar="FILE", help=what)
     what = "unpickle objects in a file; that can run any code in it"

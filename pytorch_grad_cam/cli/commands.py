@@ -92,6 +92,7 @@ COMMANDS = {
             "evaluate.options",
             "evaluate.run",
         ),
+        Command("demo", "serve a page in the browser on which people drop pictures and see maps", "demo", "demo"),
         Command(
             "doctor", "say what is installed and missing here, and try whether maps come out right", "doctor", "doctor"
         ),

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.explain.cost import MapCost, Settings
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
@@ -28,6 +27,7 @@ from pytorch_grad_cam.engine.scoring import Progress
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.map_cost import MapCost, Settings
 from pytorch_grad_cam.runs.picture_targets import (
     ClassContrast,
     ImageTarget,
@@ -61,7 +61,7 @@ class MapResult:
     rest: bool  # whether it is the class's log odds: what speaks for it and for no other
     signed: bool  # whether it shows both: what speaks for and what against, or for another class
     fine_grained: bool  # whether it has a value of its own for every pixel
-    passes: float | None  # that it took, see `cli.explain.cost`; None where nobody counted
+    passes: float | None  # that it took, see `runs.map_cost`; None where nobody counted
     fewer_samples: Settings  # settings that were made smaller to keep to a limit
 
 
