@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -250,10 +249,7 @@ class BaseCAM(older_steps.OlderSteps):
         for name in {"aug_smooth", "samples"} & options.keys():
             raise TypeError(f"explain_each has no {name}; call cam.explain(..., {name}=...) for each target")
         if targets is not None and (isinstance(targets, str) or not isinstance(targets, Sequence)):
-            raise TypeError(
-                f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "
-                "classes"
-            )
+            raise TypeError(f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}]")
         if names := older_steps.taken(self):
             return older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
         from pytorch_grad_cam.core.several import explain_each  # not needed for one target
@@ -293,9 +289,9 @@ class BaseCAM(older_steps.OlderSteps):
         from pytorch_grad_cam.core.several import layer_sweep  # not needed for one layer
 
         chosen = None if layers is None else resolve_layers(self.model, layers)
-        spec = TargetSpec.asked(targets, options)
+        spec, images = TargetSpec.asked(targets, options), options.pop("images", None)
         explanations = layer_sweep(self, input_tensor, spec, chosen, eigen_smooth, **options)
-        return {explanation.layers[-1]: explanation for explanation in explanations}
+        return {explanation.layers[-1]: explanation.of_pictures(images) for explanation in explanations}
 
     # What a method overrides: the first two everybody's, the others those of this package.
 
@@ -370,8 +366,8 @@ class BaseCAM(older_steps.OlderSteps):
         """Find target layers on the user's own input, where none were given: mostly one, or one per resolution."""
         from pytorch_grad_cam.engine.stages import chosen_layers  # not needed where layers are given
 
-        run = partial(call.run, call.inputs)
-        return chosen_layers(self.layer_choice, self.model, run, call.inputs, self.reshape_transform)
+        inputs, layout = call.inputs, self.reshape_transform
+        return chosen_layers(self.layer_choice, self.model, lambda: call.run(inputs), inputs, layout)
 
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> pipeline.WeightsAndMap:
         """Return the weights (None where a method makes its map without) and the map of one layer."""

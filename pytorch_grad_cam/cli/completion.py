@@ -34,7 +34,7 @@ _EPILOG = """for this shell, or in its start file:
 
 def parse(program: str, arguments: Sequence[str]) -> Namespace:
     """Read the shell's name; on a mistake, print one line and exit with 2, as argparse does."""
-    parser = CommandParser(prog=program, description=COMMANDS["completion"].description, epilog=_EPILOG)
+    parser = CommandParser(("bash",), prog=program, description=COMMANDS["completion"].description, epilog=_EPILOG)
     parser.add_argument("shell", choices=list(SCRIPTS), help="whose script to print")
     parser.add_argument("--debug", action="store_true", help="show the full traceback of an error")
     return parser.parse_args(arguments)

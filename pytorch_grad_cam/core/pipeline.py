@@ -63,6 +63,7 @@ class CamMethod(Protocol):
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None
     compute_input_gradient: bool
+    layer_choice: Any
     layers_are_scales: bool
     detach: bool
     output: OutputSelector | None

@@ -130,7 +130,7 @@ def as_probability(target: Target, of_probabilities: bool) -> Target | None:
     if isinstance(target, SelectedTarget):
         inner = as_probability(target.target, of_probabilities)
         return None if inner is None else SelectedTarget(target.selector, inner)
-    if isinstance(target, ClassifierOutputSoftmaxTarget):
+    if isinstance(target, ClassifierOutputSoftmaxTarget) or (of_probabilities and type(target) is ClassifierOutputTarget):
         return target
     if type(target) in (ClassifierOutputTarget, LogOddsTarget):
         category: int = target.category  # type: ignore[attr-defined]

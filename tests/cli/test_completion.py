@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ ask() {
     local IFS=$'\\t'; echo "${COMPREPLY[*]}"
 }
 """
+
+
+@pytest.fixture(autouse=True)
+def _named_cam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program's name, which stands in its help, is not that of whatever runs the tests."""
+    monkeypatch.setattr(sys, "argv", ["cam"])
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -63,7 +70,7 @@ def test_words_and_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     (tmp_path / "days").mkdir()
     wanted: dict[tuple[str, ...], set[str]] = {
         ("ev",): {"evaluate"},
-        ("d",): {"doctor", "dog [1].jpg", "days"},  # a picture may come first
+        ("d",): {"demo", "doctor", "dog [1].jpg", "days"},  # a picture may come first
         ("--out",): {"--output", "--output-dir"},
         ("run", "d"): {"dog [1].jpg", "days"},
         ("run", "--output-dir", "d"): {"days"},

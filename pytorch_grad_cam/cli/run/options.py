@@ -136,7 +136,12 @@ def _add_explanation(parser: argparse.ArgumentParser) -> None:
     add("--target", nargs="+", action="extend", default=[], metavar="CLASS", help=what)
     add("--contrast", nargs=2, metavar=("A", "B"), help="what speaks for A (red) rather than B (blue)")
     add("--against", action="store_true", help="what speaks against the class, not for it")
-    add("--target-layers", nargs="+", metavar="LAYER", help="e.g. layer4 or features.-1; several are averaged")
+    add(
+        "--target-layers",
+        nargs="+",
+        metavar="LAYER",
+        help="e.g. layer4 or features.-1, several are averaged; or stages",
+    )
     add_scores(group)
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
     what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
