@@ -103,7 +103,7 @@ def test_mlflow_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow.set_tracking_uri(f"file://{tmp_path}/runs")
     with mlflow.start_run():
         sheet = EpochMaps(inputs(), targets=1, writer=mlflow)(build(ConvNet), 0)
-    mlflow.flush_async_logging()
+    mlflow.flush_artifact_async_logging()
     (found,) = (tmp_path / "runs").rglob("images/maps*.png")
     with Image.open(found) as image:
         assert np.array_equal(np.asarray(image.convert("RGB")), sheet)
