@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ ask() {
     local IFS=$'\\t'; echo "${COMPREPLY[*]}"
 }
 """
+
+
+@pytest.fixture(autouse=True)
+def _typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests, the program is called cam."""
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/cam"])
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
