@@ -25,16 +25,14 @@ _WORDS = {
 }
 _FILES = ("FILE", "PICTURE", "CSV", "SOURCE", "LABELS")  # and networks, which may be files
 _FOLDERS = ("FOLDER", "RUN")
-_EPILOG = """for this shell, or in its start file:
-  bash   source <(%(prog)s bash)                                    ~/.bashrc
-  zsh    source <(%(prog)s zsh)                                     ~/.zshrc, after compinit
-  fish   %(prog)s fish > ~/.config/fish/completions/cam.fish        once
-"""
+_EXAMPLES = ("bash", "zsh", "fish > ~/.config/fish/completions/cam.fish")
+_EPILOG = """bash and zsh read it in each shell, or in the start file of all (~/.bashrc, ~/.zshrc behind compinit):
+  source <(%(prog)s bash)"""
 
 
 def parse(program: str, arguments: Sequence[str]) -> Namespace:
     """Read the shell's name; on a mistake, print one line and exit with 2, as argparse does."""
-    parser = CommandParser(("bash",), prog=program, description=COMMANDS["completion"].description, epilog=_EPILOG)
+    parser = CommandParser(_EXAMPLES, prog=program, description=COMMANDS["completion"].description, epilog=_EPILOG)
     parser.add_argument("shell", choices=list(SCRIPTS), help="whose script to print")
     parser.add_argument("--debug", action="store_true", help="show the full traceback of an error")
     return parser.parse_args(arguments)

@@ -27,9 +27,9 @@ ask() {
 
 
 @pytest.fixture(autouse=True)
-def _named_cam(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program's name, which stands in its help, is not that of whatever runs the tests."""
-    monkeypatch.setattr(sys, "argv", ["cam"])
+def _typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests, the program is called cam."""
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/cam"])
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:

@@ -31,6 +31,7 @@ FLOORS = {
     "runs": 6,
     "methods": 5,
     "epoch_maps": 5,
+    "integrations": 5,
     **{method.module: 4 for method in METHODS.values()},
     **dict.fromkeys(("finer_cam", "refine_cam", "guided_grad_cam", "sess", "ablation_cam_multilayer"), 4.5),
     **dict.fromkeys(("gscore_cam", "is_cam", "ss_cam", "vit_recipro_cam"), 4.5),  # made of another method
