@@ -51,8 +51,7 @@ EXAMPLES = (
     "dog.jpg",
     'dog.jpg --model resnet18 --method layercam --target "tiger cat"',
     'dog.jpg --contrast "tiger cat" "Egyptian cat" --save figure --layer-sweep',
-    "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
-    "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
+    "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4 --mean 0.5 --std 0.5",
     "street.jpg --model yolo11n.pt --trust-pickle --target car",
     "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
 )
