@@ -1,4 +1,4 @@
-.PHONY: setup check test test-oldest test-browser published bench scoreboard
+.PHONY: setup check test test-oldest test-browser docs pages published bench scoreboard
 
 PYTHON ?= python3
 OLDEST_PYTHON ?= python3.11
@@ -24,6 +24,13 @@ published:  ## the tests that grad-cam publishes, fetched into a temporary folde
 
 test-browser:  ## pages in Chromium, which the system must have; needs the extras browser and demo
 	$(PYTHON) -m pytest -n0 -m browser
+
+docs:  ## the documentation as a site, into build/site; a dead link is an error; needs the extra docs
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+pages:  ## the pages and pictures of methods, the gallery and the reference, which follow from the code
+	$(PYTHON) -m tools.draw_gallery
+	$(PYTHON) -m tools.write_pages
 
 bench:  ## cost, localisation and metrics beside the peers, which go into a folder of their own; writes benchmarks/results/
 	$(PYTHON) -m benchmarks.peers

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import pytorch_grad_cam
 from tools import draw_figures
 
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CLASSES = 300  # the pages name some of ImageNet's
 
@@ -87,8 +87,10 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_index_has_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^- \[.+?\]\((\w+\.md)\): .+$", index, re.MULTILINE)
-    assert sorted(listed) == sorted(page.name for page in PAGES if page.name != "README.md")
+    listed = re.findall(r"^- \[.+?\]\((\w+(?:/README)?\.md)\): .+$", index, re.MULTILINE)
+    folders = [f"{page.parent.name}/README.md" for page in PAGES if page.name == "README.md"]
+    pages = [page.name for page in PAGES if page.parent == ROOT / "docs"]
+    assert sorted(listed) == sorted({*pages, *folders} - {"README.md", "docs/README.md"})
 
 
 @pytest.mark.filterwarnings("ignore:.*not every map means something")
@@ -112,7 +114,8 @@ def on_white(image: Image.Image, size: tuple[int, int]) -> NDArray[np.int64]:
 
 def test_the_pictures_of_figures_are_those_that_are_drawn() -> None:
     shown = re.findall(r"!\[.+?\]\(images/(\w+)\.jpg\)", (ROOT / "docs" / "figures.md").read_text(encoding="utf-8"))
-    assert sorted(shown) == sorted(draw_figures.FIGURES) == sorted(path.stem for path in draw_figures.IMAGES.iterdir())
+    stored = [path.stem for path in draw_figures.IMAGES.glob("*.jpg")]
+    assert sorted(shown) == sorted(draw_figures.FIGURES) == sorted(stored)
     for name, draw in draw_figures.FIGURES.items():
         with Image.open(draw_figures.IMAGES / f"{name}.jpg") as image:
             assert max(image.width, image.height) < 1200
