@@ -15,6 +15,7 @@ PACKAGES = {
     "lightning": "pip install lightning",
     "pyarrow": 'pip install ".[parquet]"',
     "datasets": 'pip install ".[datasets]"',
+    **dict.fromkeys(("nbclient", "nbformat", "ipykernel"), 'pip install ".[notebook]"'),
     **dict.fromkeys(("grad-cam", "torchcam", "captum", "quantus"), "python -m benchmarks.peers"),
 }
 
