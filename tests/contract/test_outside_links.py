@@ -29,7 +29,7 @@ def is_dead(url: str) -> bool:
 
 
 class Answers(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 - the name is the library's
+    def do_GET(self) -> None:
         self.send_response(int(self.path.strip("/")))
         self.end_headers()
 
