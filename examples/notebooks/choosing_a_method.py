@@ -3,7 +3,7 @@
 # A map that looks right proves nothing. Measure methods on your own network and pictures, beside maps that know no
 # network. [Which method?](../../docs/which_method.md) has what was measured elsewhere.
 # %%
-import numpy as np
+import torch
 
 from pytorch_grad_cam.data.scenes import render_scene
 from pytorch_grad_cam.evaluation import compare
@@ -11,7 +11,7 @@ from pytorch_grad_cam.models.load import load_model
 
 loaded = load_model("shapes")
 scenes = [render_scene(seed) for seed in range(8)]
-inputs = loaded.preprocessing(np.stack([scene.image for scene in scenes]))
+inputs = torch.stack([loaded.preprocessing(scene.image) for scene in scenes])
 inputs.shape
 # %%
 found = compare(loaded.model, inputs, ["gradcam", "hirescam", "eigencam"], metrics=["insertion", "deletion"])

@@ -155,4 +155,4 @@ def test_the_help_names_colours_that_everybody_can_tell_apart(capsys: pytest.Cap
         parse("cam", ["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "safe for the colour-blind and in gray print: viridis, cividis, magma, inferno, plasma" in text
-    assert "bluered (default) or purpleorange, safe for the colour-blind" in text
+    assert "signed ones likewise: bluered (default) or purpleorange" in text

@@ -17,6 +17,7 @@ def pairs(lines: list[str], sign: str) -> dict[str, str]:
         name, between, version = line.partition(sign)
         assert between, line
         assert re.fullmatch(r"[\d.]+", version), line
+        name = name.partition("[")[0]
         assert found.setdefault(name, version) == version, f"{name} is declared twice, differently"
     return found
 

@@ -78,7 +78,7 @@ def test_equals_the_plain_map_and_leaves_no_grad() -> None:
 
 def test_refused() -> None:
     net, x = build(ConvNet), inputs()
-    with pytest.raises(ValueError, match=r"call cam.explain\(\.\.\., differentiable=True\)\.maps"):
+    with pytest.raises(ValueError, match="an array has no graph"):
         GradCAM(net, "conv2")(x, differentiable=True)
     with pytest.raises(ValueError, match="EigenCAM takes no gradients"):
         EigenCAM(net, "conv2").explain(x, differentiable=True)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from pytorch_grad_cam import GradCAM, HiResCAM, ScoreCAM
 from pytorch_grad_cam.targets.embedding import SimilarityTarget
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*nearly equal weights")  # of networks that are not trained
+
 SIGNED: dict[str, Any] = {"relu": False, "normalize": "none"}
 
 

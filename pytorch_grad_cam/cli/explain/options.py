@@ -221,8 +221,8 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     what = "see below (default: overlay, and guided for one picture)"
     group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
     what = (
-        f"jet (default), turbo ...; safe for the colour-blind: {', '.join(PERCEPTUAL)}, and signed ones: "
-        f"{' (default) or '.join(SIGNED_COLORMAPS)}"
+        f"jet (default) ...; safe for the colour-blind and in gray print: {', '.join(PERCEPTUAL)}; "
+        f"signed ones likewise: {' (default) or '.join(SIGNED_COLORMAPS)}"
     )
     group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
     what = "classic (default), alpha (opaque where strong) or contour"
