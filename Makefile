@@ -22,7 +22,7 @@ test-oldest:  ## the default tests with the oldest versions that pyproject.toml 
 published:  ## the tests that grad-cam publishes, fetched into a temporary folder and run with ours; needs the network
 	$(PYTHON) -m benchmarks.published_tests
 
-test-browser:  ## the page of an evaluation in Chromium, which the system must have; needs the extra browser
+test-browser:  ## pages in Chromium, which the system must have; needs the extras browser and demo
 	$(PYTHON) -m pytest -n0 -m browser
 
 docs:  ## the documentation as a site, into build/site; a dead link is an error; needs the extra docs

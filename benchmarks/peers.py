@@ -18,6 +18,8 @@ from benchmarks.networks import ROOT
 from benchmarks.remote_process import RemoteProcess
 
 PEERS = ("grad-cam", "torchcam", "captum", "quantus")
+# Libraries that ours is used with; the examples with_*.py are run with them.
+COMPANIONS = ("segmentation-models-pytorch", "monai", "torchmetrics", "lightning-utilities")
 # What the peers import, by import name. Only what our environment lacks is installed; never torch,
 # torchvision or numpy, because a second copy of those in the folder would shadow the first.
 NEEDS = {
@@ -63,10 +65,10 @@ def versions() -> dict[str, str]:
 
 
 def install() -> None:
-    """Put the newest release of every peer, and what they need beyond our environment, into the folder."""
+    """Put the newest release of each, and what they need beyond our environment, into the folder."""
     missing = [name for module, name in NEEDS.items() if importlib.util.find_spec(module) is None]
     pip = [sys.executable, "-m", "pip", "install", "--upgrade", "--no-deps", "--target", str(folder())]
-    subprocess.run([*pip, *PEERS, *missing], check=True)
+    subprocess.run([*pip, *PEERS, *COMPANIONS, *missing], check=True)
 
 
 def limited(threads: int) -> dict[str, str]:

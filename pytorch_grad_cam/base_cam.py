@@ -22,7 +22,7 @@ from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.arrays import get_2d_projection, in_kind
 from pytorch_grad_cam.engine.arrays import scale_cam_image as scale_cam_image  # patched here, see older_steps
 from pytorch_grad_cam.engine.image_model import OutputSelector
-from pytorch_grad_cam.engine.layers import LayerSpec, network_in, resolve_layers
+from pytorch_grad_cam.engine.layers import LayerSpec, layers_or_choice, network_in, resolve_layers
 from pytorch_grad_cam.engine.pass_record import PassRecord, ReshapeTransform
 from pytorch_grad_cam.targets.classification import ClassifierOutputTarget as ClassifierOutputTarget  # patched here
 from pytorch_grad_cam.targets.classification import Target, Targets
@@ -48,7 +48,8 @@ class BaseCAM(older_steps.OlderSteps):
         model: the network. It is never changed: training flags, ``.grad``, hooks and parameters stay as they were.
             An object that is no module, but called like one and has ``parameters()``, is taken as one.
         target_layers: a module, a dotted name, or a list of these; None takes the last layer with positions that
-            matter, found on the first input by one extra forward pass, and logs it; see ``engine.auto_layer``.
+            matter, found on the first input by one extra forward pass, and logs it; see ``engine.auto_layer``. "stages"
+            takes the last of each of the last three resolutions, see ``engine.stages``; ["stages"] a layer so named.
         reshape_transform: from a layer's output to ``(B, C, *S)``; None: found by shapes, see ``engine.layout``.
         compute_input_gradient: the input that overrides receive carries its gradient in ``.grad``.
         uses_gradients: replaces the class's own statement; for subclasses written elsewhere.
@@ -72,6 +73,7 @@ class BaseCAM(older_steps.OlderSteps):
 
     uses_gradients: bool = True  # whether get_cam_weights needs grads
     uses_targets: bool = True  # whether the map depends on what is asked for
+    tells_classes: bool = True  # whether maps of different classes differ much, where the method uses targets
     uses_layers: bool = True  # whether target_layers and reshape_transform matter
     tensors: bool = False  # whether overrides written elsewhere take tensors instead of arrays
     rectifies: bool = True  # whether a map shows evidence for the target only, unless relu=False says otherwise
@@ -105,7 +107,7 @@ class BaseCAM(older_steps.OlderSteps):
             raise TypeError(f"reshape_transform must be a callable or None, not {reshape_transform!r}")
         refuse_older_names(type(self), older)
         self.model = model = network_in(model)
-        self.target_layers = None if target_layers is None else resolve_layers(model, target_layers)
+        self.target_layers, self.layer_choice = layers_or_choice(model, target_layers)
         self.reshape_transform = reshape_transform
         if uses_gradients is not None:
             self.uses_gradients = uses_gradients
@@ -172,9 +174,8 @@ class BaseCAM(older_steps.OlderSteps):
         if names := older_steps.taken(self):
             older_steps.refuse(self, names, options)
             return older_steps.run(self, input_tensor, targets, aug_smooth, eigen_smooth)
-        spec = TargetSpec.asked(targets, options)
         smooth = {"aug_smooth": aug_smooth, "eigen_smooth": eigen_smooth}
-        return pipeline.explain(self, input_tensor, spec, **smooth, **options).numpy()
+        return pipeline.explain(self, input_tensor, TargetSpec.asked(targets, options), **smooth, **options).numpy()
 
     def explain(
         self,
@@ -248,10 +249,7 @@ class BaseCAM(older_steps.OlderSteps):
         for name in {"aug_smooth", "samples"} & options.keys():
             raise TypeError(f"explain_each has no {name}; call cam.explain(..., {name}=...) for each target")
         if targets is not None and (isinstance(targets, str) or not isinstance(targets, Sequence)):
-            raise TypeError(
-                f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}], or None for all "
-                "classes"
-            )
+            raise TypeError(f"explain_each takes a sequence of targets, not {targets!r}; give e.g. [{targets!r}]")
         if names := older_steps.taken(self):
             return older_steps.explain_each(self, input_tensor, targets, eigen_smooth, names, options)
         from pytorch_grad_cam.core.several import explain_each  # not needed for one target
@@ -291,9 +289,9 @@ class BaseCAM(older_steps.OlderSteps):
         from pytorch_grad_cam.core.several import layer_sweep  # not needed for one layer
 
         chosen = None if layers is None else resolve_layers(self.model, layers)
-        spec = TargetSpec.asked(targets, options)
+        spec, images = TargetSpec.asked(targets, options), options.pop("images", None)
         explanations = layer_sweep(self, input_tensor, spec, chosen, eigen_smooth, **options)
-        return {explanation.layers[-1]: explanation for explanation in explanations}
+        return {explanation.layers[-1]: explanation.of_pictures(images) for explanation in explanations}
 
     # What a method overrides: the first two everybody's, the others those of this package.
 
@@ -365,10 +363,11 @@ class BaseCAM(older_steps.OlderSteps):
         return type(self).explain_call is BaseCAM.explain_call
 
     def choose_layers(self, call: Call) -> list[nn.Module]:
-        """Find target layers on the user's own input, where none were given: mostly one."""
-        from pytorch_grad_cam.engine.auto_layer import automatic_layers  # not needed where layers are given
+        """Find target layers on the user's own input, where none were given: mostly one, or one per resolution."""
+        from pytorch_grad_cam.engine.stages import chosen_layers  # not needed where layers are given
 
-        return [layer.module for layer in automatic_layers(self.model, lambda: call.run(call.inputs), call.inputs)]
+        inputs, layout = call.inputs, self.reshape_transform
+        return chosen_layers(self.layer_choice, self.model, lambda: call.run(inputs), inputs, layout)
 
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> pipeline.WeightsAndMap:
         """Return the weights (None where a method makes its map without) and the map of one layer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.core.call import Call
+from pytorch_grad_cam.engine.executed_layers import executed_layers
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import spatial_mean, working_precision
 from pytorch_grad_cam.engine.replay import TOLERANCE
+from pytorch_grad_cam.engine.restore import hooked
 from pytorch_grad_cam.engine.scoring import scores_of
 from pytorch_grad_cam.targets.classification import Target
 
@@ -52,13 +56,59 @@ class CAM(BaseCAM):
         with torch.autocast(activations.device.type, enabled=False):  # the network's half precision is not for this
             return torch.stack(rows).to(matrix) @ matrix  # (B, C)
 
+    def choose_layers(self, call: Call) -> list[nn.Module]:
+        """Find the layer whose mean the linear layer, or nothing, turns into the outputs.
+
+        Mostly it is the automatic choice. In SqueezeNet it lies behind that: what makes a channel per class.
+        """
+        (*_, automatic) = super().choose_layers(call)
+        executed, outputs = executed_layers(self.model, partial(call.run, call.inputs))
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+            return [automatic]
+        per_class = [
+            layer.module
+            for layer in executed
+            if isinstance(layer.output, Tensor)
+            and layer.output.ndim == call.inputs.ndim
+            and layer.output.shape[1] == outputs.shape[1]
+            and layer.output[0, 0].numel() > 1
+        ]
+        means: dict[nn.Module, Tensor] = {}
+
+        def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == call.inputs.ndim:
+                means[module] = spatial_mean(working_precision(output))
+
+        with hooked(dict.fromkeys([automatic, *per_class]), keep):
+            call.run(call.inputs)
+        for layer in [automatic, *reversed(per_class)]:
+            if layer in means and _misses(self.model, means[layer], outputs)[0] is not None:
+                return [layer]
+        return [automatic]
+
 
 def _head(model: nn.Module, layer: nn.Module, pooled: Tensor, outputs: Any) -> Tensor:
-    """Find the linear map ``(M, C)`` that turns pooled activations ``(B, C)``, but for a bias, into the outputs."""
+    """Return the linear map ``(M, C)`` that turns pooled activations ``(B, C)``, but for a bias, into the outputs."""
     name = layer_name(model, layer)
     if not isinstance(outputs, Tensor) or outputs.ndim != 2:
         form = f"a tensor {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
         raise ValueError(f"CAM needs a network that returns one logit per class (B, M), not {form}; use GradCAM")
+    matrix, misses = _misses(model, pooled, outputs)
+    if matrix is not None:
+        return matrix
+    best = (
+        f"the nearest, {min(misses)[1]}, misses it by {min(misses)[0]:.0%}" if misses else "there is none of that size"
+    )
+    raise ValueError(
+        f"CAM needs global average pooling and one linear layer after the target layer, and nothing else: no linear "
+        f"layer or 1x1 convolution from {pooled.shape[1]} channels to {outputs.shape[1]} outputs turns the mean of "
+        f"layer {name!r} into the network's output ({best}). Choose the last layer before the pooling; for a network "
+        "of another form use GradCAM, which is CAM where both apply"
+    )
+
+
+def _misses(model: nn.Module, pooled: Tensor, outputs: Tensor) -> tuple[Tensor | None, list[tuple[float, str]]]:
+    """Find the linear map that turns pooled activations into the outputs; and of those that do not, by how much."""
     wanted = (outputs.shape[1], pooled.shape[1])
     misses: list[tuple[float, str]] = []
     heads = [("the pooling alone", torch.eye(wanted[0], device=pooled.device), None)] if wanted[0] == wanted[1] else []
@@ -74,17 +124,9 @@ def _head(model: nn.Module, layer: nn.Module, pooled: Tensor, outputs: Any) -> T
         logits = logits if bias is None else logits + bias.detach().to(pooled)
         miss = float((logits - outputs).abs().max() / outputs.abs().max().clamp_min(torch.finfo(pooled.dtype).tiny))
         if miss <= TOLERANCE.get(outputs.dtype, 0.0):
-            return matrix
+            return matrix, misses
         misses.append((miss, label))
-    best = (
-        f"the nearest, {min(misses)[1]}, misses it by {min(misses)[0]:.0%}" if misses else "there is none of that size"
-    )
-    raise ValueError(
-        f"CAM needs global average pooling and one linear layer after the target layer, and nothing else: no linear "
-        f"layer or 1x1 convolution from {wanted[1]} channels to {wanted[0]} outputs turns the mean of layer {name!r} "
-        f"into the network's output ({best}). Choose the last layer before the pooling; for a network of another form "
-        "use GradCAM, which is CAM where both apply"
-    )
+    return None, misses
 
 
 def _is_linear(module: nn.Module) -> bool:

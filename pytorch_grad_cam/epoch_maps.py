@@ -26,6 +26,7 @@ from pytorch_grad_cam.visualization.overlay import show_cam_on_image, show_signe
 from pytorch_grad_cam.visualization.sheet import contact_sheet, scaled_picture
 from pytorch_grad_cam.visualization.text import isolated
 from pytorch_grad_cam.visualization.video import save_gif
+from pytorch_grad_cam.visualization.writers import PictureWriter, known_writer, picture_writer
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,9 @@ class EpochMaps:
         pictures: what the maps are laid over, ``B`` of any kind that `show_cam_on_image` takes; None: the inputs,
             each stretched to its own range.
         targets: as for ``BaseCAM.explain``. None explains what is predicted, which changes.
-        writer: an object with ``add_image``, such as TensorBoard's ``SummaryWriter``, or a callable that is given tag,
-            picture (uint8 RGB ``(H, W, 3)``) and epoch. None: with Lightning, the trainer's own loggers.
+        writer: TensorBoard's ``SummaryWriter`` or what has its ``add_image``; ``wandb`` or a run of it; ``mlflow``; a
+            logger of Lightning; or a callable that is given tag, picture (uint8 RGB ``(H, W, 3)``) and epoch; see
+            ``visualization.writers``. None: with Lightning, the trainer's own loggers.
         method: the class that makes the maps.
         target_layers: as for ``BaseCAM``; names are those inside the model that is handed over.
         every: draw each so many epochs, the first included.
@@ -63,6 +65,7 @@ class EpochMaps:
         **options: as for ``BaseCAM.explain``.
 
     Raises:
+        TypeError: for a writer that keeps no pictures.
         ValueError: for another number of pictures or labels than inputs, or ``every`` below 1.
     """
 
@@ -88,6 +91,8 @@ class EpochMaps:
             raise ValueError(f"{len(labels)} labels for {len(inputs)} inputs; give one for each, or None")
         if every < 1:
             raise ValueError(f"every={every} is no number of epochs; give 1 or more")
+        if writer is not None:
+            picture_writer(writer)  # what keeps no pictures is refused before the training
         self.inputs, self.targets, self.writer = inputs, targets, writer
         self.pictures = [_as_picture(image) for image in inputs] if pictures is None else list(pictures)
         self.method, self.target_layers, self.every, self.tag = method, target_layers, every, tag
@@ -105,7 +110,7 @@ class EpochMaps:
         Returns:
             The sheet with all pictures, uint8 RGB ``(H, W, 3)``; None in an epoch that is left out.
         """
-        return self._draw(model, epoch, [] if self.writer is None else [self.writer])
+        return self._draw(model, epoch, [] if self.writer is None else [picture_writer(self.writer)])
 
     def save_animation(self, path: str | Path, fps: float = 2.0) -> None:
         """Write the sheets of all epochs that were drawn, in their order, as an animated GIF.
@@ -131,7 +136,7 @@ class EpochMaps:
         """Draw and write the maps for a trainer that calls this after every epoch, in its main process only."""
         if not getattr(trainer, "is_global_zero", True):
             return
-        writers = [self.writer] if self.writer is not None else _writers(trainer)
+        writers = _writers(trainer) if self.writer is None else [picture_writer(self.writer)]
         if not writers:
             log.warning("no logger of the trainer takes pictures; give EpochMaps a writer")
         self._draw(module, trainer.current_epoch, writers)
@@ -151,7 +156,7 @@ class EpochMaps:
 
         return Callback()
 
-    def _draw(self, model: nn.Module, epoch: int, writers: Sequence[Any]) -> Picture | None:
+    def _draw(self, model: nn.Module, epoch: int, writers: Sequence[PictureWriter]) -> Picture | None:
         if epoch % self.every:
             return None
         cam = self.method(model, self.target_layers)
@@ -167,11 +172,8 @@ class EpochMaps:
             title=f"epoch {epoch}",
         )
         self._sheets.append((epoch, encoded_image("a.png", sheet)))
-        for writer in writers:
-            if hasattr(writer, "add_image"):
-                writer.add_image(self.tag, sheet, epoch, dataformats="HWC")
-            else:
-                writer(self.tag, sheet, epoch)
+        for write in writers:
+            write(self.tag, sheet, epoch)
         return sheet
 
     def _captions(self, explanation: Explanation) -> list[str]:
@@ -208,15 +210,10 @@ def _beside_its_map(picture: Any, map: NDArray[np.float32]) -> Picture:
     return np.hstack([large, overlay])
 
 
-def _writers(trainer: Any) -> list[Any]:
-    """Return the trainer's loggers that take pictures, as TensorBoard's and that of Weights & Biases do."""
-    writers: list[Any] = []
-    for logger in getattr(trainer, "loggers", ()):
-        if hasattr(getattr(logger, "experiment", None), "add_image"):
-            writers.append(logger.experiment)
-        elif hasattr(logger, "log_image"):
-            writers.append(lambda tag, sheet, epoch, logger=logger: logger.log_image(tag, [sheet]))
-    return writers
+def _writers(trainer: Any) -> list[PictureWriter]:
+    """Return what the trainer's loggers write pictures with, of those that take any."""
+    found = (known_writer(logger) for logger in getattr(trainer, "loggers", ()))
+    return [writer for writer in found if writer is not None]
 
 
 def _as_picture(image: Tensor) -> Picture:

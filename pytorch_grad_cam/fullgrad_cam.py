@@ -74,7 +74,9 @@ class FullGrad(BaseCAM):
     arXiv:1905.00780, equation 5 and section 4.
     Note: for a piecewise linear network the signed terms sum to the score exactly. Biases without positions (linear
     layers) are counted in that sum but cannot be drawn. Where the sum misses the score (activations other than ReLU,
-    attention) the gap is in ``Explanation.notes``.
+    attention) the gap is in ``Explanation.notes``. The authors' code resizes with aligned corners and rescales with an
+    epsilon of 1e-5; here parts are resized as all maps are, and there is no epsilon, so that the score's scale does not
+    matter.
     """
 
     uses_layers = False

@@ -36,10 +36,12 @@ class GradCAMPlusPlus(BaseCAM):
     ``sum_p relu(G)^3`` times a constant, which favours the strongest gradients, draws more of the map onto one object
     and tells classes better apart. With ``epsilon=0`` all positive gradients count about equally, and broadly.
     The map depends little on the class: an unrelated one often has nearly the same, so do not contrast classes with it.
-    Where ``S_k`` is negative (signed activations) the denominator has a pole. Without epsilon it is kept at 0.1 ``G^2``
-    or more, so that no place counts more than ten times its gradient; with it a place exactly there counts nothing.
+    Where ``S_k`` is negative (signed activations, as before a ReLU) the denominator has a pole, and behind it ``alpha``
+    is negative. Without epsilon it is kept at 0.1 ``G^2`` or more, so that no place counts more than ten times its
+    gradient; with it, as in ``grad-cam``, it is not, but a place exactly there counts nothing.
     """
 
+    tells_classes = False
     epsilon: float = EPSILON
     normalized: bool = False
 

@@ -41,7 +41,9 @@ class GuidedGradCAM(WrapperCAM):
     Localization", arXiv:1610.02391, section 3.2.
     Note: ``raw``, ``weights`` and ``layers`` of the Explanation are those of the other method; ``attributions`` returns
     ``E``. Guided backpropagation shows nearly the same for every class and hardly depends on the weights of the late
-    layers: what is specific comes from the map. In a network without ReLU the result is 0 and says so.
+    layers: what is specific comes from the map. The map is stretched from its lowest value to 1 before it multiplies;
+    ``normalize="max"`` multiplies by the rectified map itself but for a factor, as the authors' code does. In a network
+    without ReLU the result is 0 and says so.
     """
 
     fine_grained = True

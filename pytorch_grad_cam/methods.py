@@ -168,7 +168,7 @@ _ROWS = (
     Method(
         "refinecam",
         "pytorch_grad_cam.refine_cam:RefineCAM",
-        "what all layers agree on; GradCAM++ inside",
+        "what layers of several resolutions agree on; HiResCAM inside, or GradCAM++ where layers are given",
         "F + Bt",
         "Domeniconi et al. 2026, arXiv:2605.14641",
         ("refine",),
@@ -235,7 +235,7 @@ _ROWS = (
     Method(
         "smoothgradcam++",
         "pytorch_grad_cam.smooth_grad_cam_plusplus:SmoothGradCAMPlusPlus",
-        "what GradCAM++ shows, from gradients of N noisy copies (N = 8)",
+        "what GradCAM++ shows, from gradients of N noisy copies (N = 8); much the same for every class",
         "F + N (F + Bt)",
         "Omeiza et al. 2019, arXiv:1908.01224",
         ("smoothgradcamplusplus", "smoothgradcampp"),

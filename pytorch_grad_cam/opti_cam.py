@@ -37,8 +37,8 @@ class OptiCAM(PerturbationCAM):
 
     Source: H. Zhang, F. Torres, R. Sicre, Y. Avrithis and S. Ayache, 2023, "Opti-CAM: Optimizing saliency maps for
     interpretability", arXiv:2301.07002.
-    Note: the weights are those of the best mask met on the way, not of the last. The authors' code brings the masked
-    score near the unmasked one instead of making it large.
+    Note: the weights are those of the best mask met on the way, not of the last. The authors' script makes the score
+    large, too; a target ``lambda y: -(y[c] - score).abs()`` brings it near that of the whole image instead.
     """
 
     def __init__(

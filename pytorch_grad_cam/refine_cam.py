@@ -13,8 +13,10 @@ from pytorch_grad_cam.bases.wrapper_cam import WrapperCAM
 from pytorch_grad_cam.common.messages import CANCELLED, Note
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.pipeline import resize_and_aggregate
+from pytorch_grad_cam.engine.layers import STAGES
 from pytorch_grad_cam.engine.maps import is_constant
 from pytorch_grad_cam.grad_cam_plusplus import GradCAMPlusPlus
+from pytorch_grad_cam.hirescam import HiResCAM
 
 Fusion = Literal["product", "geometric"]
 DISAGREE = Note(CANCELLED, "the layers agree nowhere: at every position the map of one of them is 0")
@@ -26,8 +28,11 @@ class RefineCAM(WrapperCAM):
     ``L = minmax(prod_l minmax(U(relu(L_l))))`` over the target layers, all from one forward and one backward pass.
 
     Args:
-        model, target_layers, reshape_transform: as for ``BaseCAM``.
-        base_method: the class of the method that makes the layers' maps.
+        model, reshape_transform: as for ``BaseCAM``.
+        target_layers: as for ``BaseCAM``; None is "stages": of one layer there is nothing to agree on.
+        base_method: the class of the method that makes the layers' maps; None: HiResCAM where layers are chosen by
+            "stages" (the map of an early layer is its positions' own evidence there), and GradCAM++, as in the package
+            ``grad-cam``, where they are given.
         fusion: "product", or its root, "geometric", which keeps weak places visible.
         **kwargs: handed to the base method.
 
@@ -35,8 +40,8 @@ class RefineCAM(WrapperCAM):
         ValueError: for an unknown fusion.
 
     Source: Domeniconi et al., 2026, RefineCAM, arXiv:2605.14641.
-    Note: a position where one layer's map is 0 is 0. Signed maps are the product of the evidence for less the product
-    of the evidence against.
+    Note: of a single layer it is the base's map. A position where one layer's map is 0 is 0. Signed maps are the
+    product of the evidence for less the product of the evidence against.
     """
 
     def __init__(
@@ -44,14 +49,16 @@ class RefineCAM(WrapperCAM):
         model: nn.Module,
         target_layers: Any = None,
         reshape_transform: Any = None,
-        base_method: Callable[..., BaseCAM] = GradCAMPlusPlus,
+        base_method: Callable[..., BaseCAM] | None = None,
         *,
         fusion: Fusion = "product",
         **kwargs: Any,
     ) -> None:
         if fusion not in get_args(Fusion):
             raise ValueError(f"fusion={fusion!r} is unknown; choose 'product' or 'geometric'")
-        super().__init__(model, target_layers, reshape_transform, base_method, **kwargs)
+        layers = STAGES if target_layers is None else target_layers
+        base = base_method or (HiResCAM if isinstance(layers, str) and layers == STAGES else GradCAMPlusPlus)
+        super().__init__(model, layers, reshape_transform, base, **kwargs)
         self.fusion = fusion
 
     def explain_call(self, call: Call) -> CallResult:

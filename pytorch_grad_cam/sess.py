@@ -127,12 +127,14 @@ class SESS(WrapperCAM):
             # The order of equal scores is that of the windows.
             kept = torch.cat(scores).argsort(stable=True)[int(len(crops) * self.pre_filter_ratio) :].tolist()
             crops, places = [crops[index] for index in kept], [places[index] for index in kept]
+        # However the result is scaled: a window's map says where in it, and its score how much that counts.
+        scale = maps.unit_range if call.options.relu else maps.unit_peak
         results, scores = [], []
         with progress_bar(len(crops), "SESS", self.progress) as advance:
             for chunk in _chunks(len(crops), self.batch_size):
                 count = len(crops[chunk])
                 windows = call.replace(inputs=torch.cat(crops[chunk]), run=run.of_copies(count))
-                windows = windows.asking(TargetSpec([target] * count)).with_options(size=window)
+                windows = windows.asking(TargetSpec([target] * count)).with_options(size=window, normalize=scale)
                 result = self.base_cam.explain_call(windows)
                 results.append(result.maps)
                 scores.append(self._scores(result.outputs, target, chunk))

@@ -39,6 +39,8 @@ class SmoothGradCAMPlusPlus(PerturbationCAM):
     noisy pass's activations. The map depends little on the class, so do not contrast classes with it.
     """
 
+    tells_classes = False
+
     def __init__(
         self, *args: Any, num_samples: int = 8, noise_level: float = 0.15, seed: int = 0, **kwargs: Any
     ) -> None:

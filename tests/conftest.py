@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import missing
@@ -57,6 +58,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", sys.path.copy())  # the working folder is added to it
     red_and_blue("both.png")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, for tests with the marker `browser`."""
+    from helpers.chromium import launched
+
+    with launched() as browser:
+        yield browser
 
 
 def pytest_collection_finish() -> None:

@@ -1,17 +1,20 @@
 """Interrupt calls at any instant, one interrupt a call, and count what is left of them in the model and the process.
 
     python -m tools.stress_interrupts --count 20000 --seed 0
+    python -m tools.stress_interrupts --count 20000 --seed 0 --twice
 
 A third of the interrupts are a SIGINT that another thread sends at a random instant of the call, a third the signal of
 a timer of the kernel, which is more even, and a third a trace function that raises KeyboardInterrupt at a random line
 of ours. Methods and networks take turns. A trace is any difference in training flags, hooks, attributes of modules, the
 method's own record, gradient and inference mode, interceptions of torch's functions, random state, turns that nobody
-ends, or notes of what is borrowed.
+ends, or notes of what is borrowed. With ``--twice`` every interrupt is the timer's, and a second one comes at a random
+instant of the fraction of a millisecond in which what the first one ended is cleaned up.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import signal
 import sys
@@ -45,6 +48,7 @@ FEW: dict[str, dict[str, Any]] = {  # methods that make many passes make few
     "gscorecam": {"channels": 2},
 }
 TOO_LONG = ("sess",)
+CLEAN_UP = 3e-4  # seconds within which the second of two interrupts comes
 
 
 class RecurrentNet(nn.Module):
@@ -145,6 +149,31 @@ def by_timer(call: Callable[[], object], seconds: float) -> bool:
     return False
 
 
+def by_timer_twice(call: Callable[[], object], seconds: float, again: float) -> bool:
+    """Make a call with a signal after so many seconds and another so many later; say whether both came in time."""
+    came: list[bool] = []
+    ended = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(ended)
+        signal.setitimer(signal.ITIMER_REAL, 0 if len(came) > 1 else again)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+            call()
+        finally:
+            ended = True
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        with contextlib.suppress(KeyboardInterrupt):  # the second, after the call
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return came == [False, False]
+
+
 def by_sigint(call: Callable[[], object], seconds: float) -> bool:
     """Make a call during which another thread sends SIGINT after so many seconds; say whether it came in time."""
     done = threading.Event()
@@ -216,6 +245,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=20_000, help="interrupts in all (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--twice", action="store_true", help="a second interrupt while the first is cleaned up")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*not every map means something")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this in the background ignores it
@@ -232,12 +262,14 @@ def main() -> int:
     left: Counter[str] = Counter()
     turn = 0
     while sum(came.values()) < options.count:
-        index, kind = turn // 3 % len(every), ("timer", "SIGINT", "line")[turn % 3]
+        index, kind = turn // 3 % len(every), "twice" if options.twice else ("timer", "SIGINT", "line")[turn % 3]
         turn += 1
         name, net, cam, call = every[index]
         before = state(net, cam)
         if kind == "line":
             came[kind] += by_line(call, chance.randrange(lines[index]))
+        elif kind == "twice":
+            came[kind] += by_timer_twice(call, chance.random() * times[index] * 1.05, 1e-5 + chance.random() * CLEAN_UP)
         else:
             by_signal = by_timer if kind == "timer" else by_sigint
             came[kind] += by_signal(call, chance.random() * times[index] * 1.05)

@@ -51,8 +51,9 @@ class WrapperCAM(BaseCAM):
             keep_mode=base.keep_mode,
             categories=base.categories,
         )
-        self.target_layers = base.target_layers
+        self.target_layers, self.layer_choice = base.target_layers, base.layer_choice
         self.uses_targets, self.uses_layers = base.uses_targets, base.uses_layers
+        self.tells_classes = base.tells_classes
 
     def __call__(  # type: ignore[override]  # the package grad-cam takes no aug_smooth here, so its order differs
         self,

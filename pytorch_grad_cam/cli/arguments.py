@@ -12,6 +12,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
 
 from pytorch_grad_cam.common.limits import MAX_PIXELS
@@ -20,6 +21,36 @@ from pytorch_grad_cam.models.sources import SOURCES, sentence
 T = TypeVar("T")
 TASKS = ("classification", "segmentation", "detection")
 SCORES = ("softmax", "sigmoid", "multi-label", "none")
+
+
+_only_build = ContextVar("_only_build", default=False)  # whether a parser is wanted, and nothing shall be read with it
+
+
+class _BuiltError(Exception):
+    """Carries a parser out of the function that was about to read arguments with it."""
+
+    def __init__(self, parser: CommandParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+def parser_of(parse: Callable[[], Any]) -> CommandParser:
+    """Return the parser that a command builds, without reading anything with it.
+
+    Args:
+        parse: reads the arguments of the command with a `CommandParser`.
+
+    Raises:
+        TypeError: if it reads them without one.
+    """
+    token = _only_build.set(True)
+    try:
+        parse()
+    except _BuiltError as built:
+        return built.parser
+    finally:
+        _only_build.reset(token)
+    raise TypeError(f"{parse} reads its arguments without a CommandParser; make one, and call its parse_args")
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -52,6 +83,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read the arguments; words in front of the first option are pictures."""
+        if _only_build.get():
+            raise _BuiltError(self)
         if args and not args[0].startswith("-") and "--image-path" in self._option_string_actions:
             args = ["--image-path", *args]
         return super().parse_known_args(args, namespace)
@@ -107,12 +140,23 @@ fraction = number_type(float, "a number from 0 to 1", lambda value: 0 <= value <
 share_below_one = number_type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 
-def add_network_arguments(parser: argparse.ArgumentParser, *short: str, default: str = "resnet50") -> None:
-    """Add what describes the network, and --debug; ``short`` are other names of --model."""
+def add_network_arguments(
+    parser: argparse.ArgumentParser, *short: str, default: str = "resnet50", several: bool = False
+) -> None:
+    """Add what describes the network, and --debug.
+
+    Args:
+        parser: of the command.
+        *short: other names of --model.
+        default: the network where none is named; with ``several`` the command fills it in itself.
+        several: --model can be given more than once, and is a list.
+    """
     group = parser.add_argument_group("network")
     add = group.add_argument
     networks = sentence((source.help for source in SOURCES), "or")
-    add(*short, "--model", default=default, metavar="NAME", help=f"{networks} (default: {default})")
+    how: dict[str, Any] = {"action": "append"} if several else {"default": default}
+    often = "; once for each network" if several else ""
+    add(*short, "--model", metavar="NAME", help=f"{networks}{often} (default: {default})", **how)
     what = "a state dict, a published one's name (IMAGENET1K_V2), or random"
     add("--weights", metavar="FILE", help=what)
     what = "unpickle objects in a file; that can run any code in it"

@@ -24,12 +24,14 @@ class Command:
             ``debug``. On a mistake it prints one line and exits with 2, as argparse does. It loads neither torch nor
             NumPy.
         run_module: in this package; has ``run(options)``, which does the work and returns the exit code.
+        second_words: that follow the name, where each has options of its own.
     """
 
     name: str
     summary: str
     options_module: str
     run_module: str
+    second_words: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -57,6 +59,7 @@ COMMANDS = {
             "run.options",
             "run.run",
         ),
+        Command("report", "write a page that shows what a run found, to sort, filter and pass on", "report", "report"),
         Command("methods", "list the methods: what each highlights, its cost and source", "methods", "methods"),
         Command("layers", "list the layers of a network, and which can be looked at", "layers", "layers"),
         Command(
@@ -89,11 +92,17 @@ COMMANDS = {
             "evaluate.options",
             "evaluate.run",
         ),
+        Command("demo", "serve a page in the browser on which people drop pictures and see maps", "demo", "demo"),
+        Command(
+            "doctor", "say what is installed and missing here, and try whether maps come out right", "doctor", "doctor"
+        ),
         Command(
             "nnc",
             "the four XAI plug-ins of Neural Network Console: gradcam, gradcam-batch, smoothgrad, smoothgrad-batch",
             "nnc.options",
             "nnc.run",
+            second_words=("gradcam", "gradcam-batch", "smoothgrad", "smoothgrad-batch"),
         ),
+        Command("completion", "print what lets bash, zsh or fish complete what is typed", "completion", "completion"),
     )
 }

@@ -141,7 +141,7 @@ class Explanation:
             ValueError: if the pictures are not known, or for another ending.
             OSError: if it cannot be written; then nothing is left behind.
         """
-        named("pytorch_grad_cam.visualization.shown", "save")(path, self.grid())
+        named("pytorch_grad_cam.data.images", "write_image")(path, self.grid())
 
     def _repr_html_(self) -> str | None:
         card: str | None = named(_DRAWING, "explained_card")(self)

@@ -53,6 +53,7 @@ class CamMethod(Protocol):
     keeps_last_pass: bool
     categories: Sequence[str] | Mapping[int, str] | None
     uses_targets: bool
+    tells_classes: bool
     uses_layers: bool
     rectifies: bool
     replays: bool
@@ -62,6 +63,7 @@ class CamMethod(Protocol):
     target_layers: list[nn.Module] | None
     reshape_transform: ReshapeTransform | None
     compute_input_gradient: bool
+    layer_choice: Any
     layers_are_scales: bool
     detach: bool
     output: OutputSelector | None
@@ -127,8 +129,10 @@ def prepare(
     checked = CallOptions.checked(images, eigen_smooth, **options)
     if checked.differentiable and not method.uses_gradients:
         raise ValueError(f"{type(method).__name__} takes no gradients, so its maps cannot be differentiated")
-    if not method.uses_targets and any(spec.targets is not None for spec in specs):
+    if not method.uses_targets and any(spec.targets is not None or spec.contrast for spec in specs):
         log.info("%s shows what stands out whatever the target; targets are ignored", type(method).__name__)
+    if method.uses_targets and not method.tells_classes and any(spec.contrast for spec in specs):
+        log.info("maps of %s are much the same for every class: contrast says little", type(method).__name__)
     layers = tuple(method.target_layers or ())
     specs = tuple(without_names(spec, method, run.model) if spec.has_names else spec for spec in specs)
     return Call(method.model, run, images, specs, checked, layers, method.reshape_transform, method.keep_mode)

@@ -128,6 +128,7 @@ def _alike(methods: Sequence[CamMethod]) -> list[list[int]]:
             method.class_target,
             method.record_class,
             method.target_layers,
+            method.layer_choice,
             method.reshape_transform,
             method.detach,
             method.output,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterable
@@ -14,7 +15,12 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from pytorch_grad_cam.common.messages import ContainerLayerWarning, frames_of_ours
 
+log = logging.getLogger(__name__)
+
 LayerSpec = nn.Module | str
+
+AUTOMATIC = "automatic"  # a choice of layers, see `auto_layer`
+STAGES = "stages"  # another, see `stages`; also what people write in the place of a layer
 
 _WRAPPER_CHILDREN = (("module",), ("_orig_mod",))  # the only child of what DataParallel and torch.compile return
 
@@ -88,6 +94,17 @@ def layer_at(model: nn.Module, name: str) -> nn.Module:
 def registered_children(module: nn.Module) -> dict[str, nn.Module]:
     """Return the direct children by every name they are registered under; ``named_children`` gives one name each."""
     return {name: child for name, child in module._modules.items() if child is not None}
+
+
+def layers_or_choice(
+    model: nn.Module, spec: LayerSpec | Iterable[LayerSpec] | None
+) -> tuple[list[nn.Module] | None, str]:
+    """Return the layers that are given, or None and how they are to be chosen, when there is an input."""
+    if isinstance(spec, str) and spec == STAGES:
+        if STAGES in registered_children(model):
+            log.info("%r is a choice of layers here; the layer of that name is [%r]", STAGES, STAGES)
+        return None, STAGES
+    return None if spec is None else resolve_layers(model, spec), AUTOMATIC
 
 
 def resolve_layers(model: nn.Module, spec: LayerSpec | Iterable[LayerSpec]) -> list[nn.Module]:

@@ -1,7 +1,7 @@
 """Other rules for the gradient of a ReLU, as hooks on the nodes of one recorded graph.
 
 Nothing global is patched and nothing has to be restored: the hooks die with the graph. ReLU modules, ``F.relu``,
-``torch.relu`` and the in-place forms all record the same node.
+``torch.relu`` and the in-place forms all record the same node, and ReLU6 that of a hardtanh which begins at 0.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ def apply_relu_rule(scores: Tensor, rule: Rule) -> None:
         scores: the end of the graph.
         rule: with ``R`` the incoming gradient and ``z`` the input of a ReLU: "plain" ``R [z > 0]``, "guided"
             ``relu(R) [z > 0]`` (Springenberg et al., 2014, arXiv:1412.6806), "deconv" ``relu(R)`` (Zeiler and Fergus,
-            2013, arXiv:1311.2901).
+            2013, arXiv:1311.2901). A ReLU6 is one with ``[0 < z < 6]``. Where other activations (GELU, SiLU, hardswish,
+            clamps) stand beside ReLUs, their gradient stays what it is: the rules have no meaning there.
 
     Raises:
         ValueError: for an unknown rule.
-        NoReLUError: if the graph has no ReLU (GELU, SiLU, ReLU6 and clamps are not).
+        NoReLUError: if the graph has no ReLU or ReLU6.
     """
     if rule == "plain":
         return
@@ -45,15 +46,23 @@ def apply_relu_rule(scores: Tensor, rule: Rule) -> None:
     def hook(leaving: tuple[Any, ...], entering: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(None if grad is None else change(grad, entering[0]) for grad in leaving)
 
-    nodes = [node for node in _nodes(scores) if node.name().startswith("ReluBackward")]
+    nodes = [node for node in _nodes(scores) if _is_relu(node)]
     if not nodes:
         raise NoReLUError(
             f"the {rule} rule changes the gradient of ReLUs, but there is none between the target and the input or "
-            "layer (GELU, SiLU, ReLU6 and clamps are other functions)",
+            "layer (nor a ReLU6; GELU, SiLU, hardswish and clamps are other functions)",
             "use the plain rule",
         )
     for node in nodes:
         node.register_hook(hook)
+
+
+def _is_relu(node: Node) -> bool:
+    """Say whether a node is that of a ReLU or, as in MobileNet, of one that stops at 6 or another number."""
+    name = node.name()
+    return name.startswith("ReluBackward") or (
+        name.startswith("HardtanhBackward") and node._saved_min_val == 0  # type: ignore[attr-defined]
+    )
 
 
 def _nodes(scores: Tensor) -> Iterator[Node]:

@@ -46,11 +46,14 @@ def giving_back(function: Callable[_P, _T]) -> Callable[_P, _T]:
         block = Block(_note_modes)
         try:
             try:
-                block.__enter__()
-                return function(*args, **kwargs)
-            finally:
+                try:
+                    block.__enter__()
+                    return function(*args, **kwargs)
+                finally:
+                    block.end()
+            finally:  # an interrupt may have hit the line above,
                 block.end()
-        finally:  # an interrupt may have hit the line above
+        finally:  # and a second one that line; ending what has ended does nothing
             block.end()
 
     return guarded

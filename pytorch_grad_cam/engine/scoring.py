@@ -71,10 +71,12 @@ def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
 
 
 def is_softmax(node: Node | None) -> bool:
-    """Say whether a step of a graph is a softmax, seen through those behind it that only select."""
+    """Say whether a step of a graph is a softmax of several scores, seen through those behind it that only select."""
     while node is not None and node.name() in _SELECTING:
         node = node.next_functions[0][0]
-    return node is not None and node.name() == "SoftmaxBackward0"
+    if node is None or node.name() != "SoftmaxBackward0":
+        return False
+    return bool(node._input_metadata[0].shape[-1] > 1)  # what is saved may be freed
 
 
 def lost_in_rounding(scores: Tensor) -> list[bool]:

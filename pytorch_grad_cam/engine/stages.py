@@ -10,12 +10,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from pytorch_grad_cam.engine.auto_layer import automatic_layer
+from pytorch_grad_cam.engine.auto_layer import automatic_layer, automatic_layers
 from pytorch_grad_cam.engine.executed_layers import ExecutedLayer, executed_layers
-from pytorch_grad_cam.engine.layers import layer_at
+from pytorch_grad_cam.engine.layers import STAGES, layer_at
 from pytorch_grad_cam.engine.layout import TOKENS, InferredReshapeTransform, TensorLayout, is_norm
 
 MOST = 12  # stages; of more, as many at equal distances
+_TOGETHER = 3  # layers whose maps are averaged
 _FEW = 3  # resolutions; with fewer, the layers with weights are the stages
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _WEIGHTED = (_ConvNd, nn.Linear)
@@ -54,9 +55,63 @@ def stage_layers(
     Raises:
         ValueError: if no layer has positions.
     """
-    executed, _ = executed_layers(model, run)
     if last is None:
         last = automatic_layer(model, run, inputs).module
+    names, _ = _stages(model, run, inputs, reshape_transform, last)
+    return [layer_at(model, name) for name in _thinned(names, MOST)]
+
+
+def chosen_layers(
+    choice: str,
+    model: nn.Module,
+    run: Callable[[], Any],
+    inputs: Tensor,
+    reshape_transform: Callable[[Any], Tensor] | None = None,
+) -> list[nn.Module]:
+    """Return the target layers by one of the choices in ``engine.layers``; other arguments as for `stage_layers`."""
+    if choice == STAGES:
+        return resolution_layers(model, run, inputs, reshape_transform)
+    return [layer.module for layer in automatic_layers(model, run, inputs)]
+
+
+def resolution_layers(
+    model: nn.Module,
+    run: Callable[[], Any],
+    inputs: Tensor,
+    reshape_transform: Callable[[Any], Tensor] | None = None,
+) -> list[nn.Module]:
+    """Choose up to three layers whose maps together are sure and sharp: the last of each of the last resolutions.
+
+    Where all stages have one resolution, as the blocks of a plain transformer, three that are spread over the depth. In
+    a detector what feeds its head, where that is several layers already. They end with the automatic choice.
+
+    Args:
+        model, run, inputs, reshape_transform: as for `stage_layers`.
+
+    Returns:
+        One layer or more, in the order in which they run.
+
+    Raises:
+        ValueError: if no layer has positions.
+    """
+    automatic = automatic_layers(model, run, inputs)
+    if len(automatic) > 1:
+        return [layer.module for layer in automatic]
+    names, places = _stages(model, run, inputs, reshape_transform, automatic[0].module)
+    groups = [list(group) for _, group in itertools.groupby(names, lambda name: places[name].layout.grid)]
+    chosen = [group[-1] for group in groups][-_TOGETHER:] if len(groups) > 1 else _thinned(names, _TOGETHER)
+    return [layer_at(model, name) for name in chosen]
+
+
+def _stages(
+    model: nn.Module,
+    run: Callable[[], Any],
+    inputs: Tensor,
+    reshape_transform: Callable[[Any], Tensor] | None,
+    last: nn.Module,
+) -> tuple[list[str], dict[str, _Place]]:
+    """Return the names of all stages up to a layer, and where the layers with positions finish."""
+    executed, _ = executed_layers(model, run)
     end = next((order for order, layer in enumerate(executed) if layer.module is last), len(executed) - 1)
     places = _places(executed[: end + 1], model, inputs, reshape_transform)
     final = executed[end].name
@@ -65,10 +120,10 @@ def stage_layers(
     else:
         names = _resolutions(places, model)
     names = [name for name in names if not final.startswith(f"{name}.")]
-    if names and names[-1].startswith(f"{final}."):
-        names.pop()
-    names = list(dict.fromkeys([*names, final]))
-    return [layer_at(model, name) for name in _thinned(names)]
+    inside = bool(names) and names[-1].startswith(f"{final}.")
+    if inside and (final not in places or places[names[-1]].layout.grid == places[final].layout.grid):
+        names.pop()  # unless the final part pools what it returned, as in VGG
+    return list(dict.fromkeys([*names, final])), places
 
 
 def _places(
@@ -164,8 +219,8 @@ def _has_weights(model: nn.Module, name: str) -> bool:
     return any(True for _ in layer_at(model, name).parameters())
 
 
-def _thinned(names: Sequence[str]) -> list[str]:
-    """Return as many names as are shown, at equal distances, the last among them."""
-    if len(names) <= MOST:
+def _thinned(names: Sequence[str], most: int) -> list[str]:
+    """Return at most so many names, at equal distances, the last among them."""
+    if len(names) <= most:
         return list(names)
-    return [names[round((index + 1) * len(names) / MOST) - 1] for index in range(MOST)]
+    return [names[round((index + 1) * len(names) / most) - 1] for index in range(most)]

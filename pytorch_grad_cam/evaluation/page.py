@@ -7,20 +7,17 @@ page's policy lets no other script run and no request leave.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from pytorch_grad_cam.common.web_page import content_policy, fill, json_for_script, read_assets
 from pytorch_grad_cam.evaluation.scatter import Axis, Interval, Point, scatter
 
-_ASSETS = files("pytorch_grad_cam.evaluation") / "assets"
-_LINE_ENDS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ASSETS = "evaluation/assets"
 
 
 def page(data: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]] | None = None) -> str:
@@ -39,13 +36,10 @@ def page(data: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]] | None =
     """
     shown = list(data.get("pictures", []) if pictures is None else pictures)
     _check_pictures(shown)
-    script, style = ((_ASSETS / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    policy = (
-        f"default-src 'none'; img-src data:; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    script = read_assets("common/assets/elements.js", f"{_ASSETS}/page.js")
+    style = read_assets("common/assets/page.css", f"{_ASSETS}/page.css")
     parts = {
-        "POLICY": escape(policy),
+        "POLICY": content_policy(script, style),
         "TITLE": escape(f"Which map is any good? {data['model']}"),
         "STYLE": style,
         "LEAD": escape(_lead(data)),
@@ -58,11 +52,10 @@ def page(data: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]] | None =
         "PLOTS": _plots(data),
         "PAIRS": "".join(_pairs(data)),
         "PARAMETERS": "".join(_parameters(data)),
-        "DATA": _json(_for_script(data, shown)),
+        "DATA": json_for_script(_for_script(data, shown)),
         "SCRIPT": script,
     }
-    text = (_ASSETS / "page.html").read_text(encoding="utf-8").split("@@")
-    return "".join(parts[part] if place % 2 else part for place, part in enumerate(text))
+    return fill(read_assets(f"{_ASSETS}/page.html"), parts)
 
 
 def disagreements(data: Mapping[str, Any]) -> dict[str, list[float | None]]:
@@ -105,18 +98,6 @@ def _check_pictures(pictures: Sequence[Mapping[str, Any]]) -> None:
         for url in (picture["image"], *picture["maps"].values()):
             if not url.startswith("data:image/"):
                 raise ValueError(f"the picture {picture['id']!r} is {url[:60]!r}; give a data URL (data:image/...)")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _json(value: Any) -> str:
-    """Return JSON that ends no script element: what HTML could take for its own is written as an escape."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign, escaped in _LINE_ENDS.items():
-        text = text.replace(sign, escaped)
-    return text
 
 
 def _for_script(data: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from threading import Lock
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytorch_grad_cam import __version__
 from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.data.files import make_durable, write_bytes
 from pytorch_grad_cam.data.sources.item import Item, Source
+from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
 from pytorch_grad_cam.runs.explained_picture import ExplainedPicture, map_records, seen_record
 from pytorch_grad_cam.runs.explainer import Explainer, PreparedPicture, Seen
@@ -76,12 +78,25 @@ class _Outcome:
     seconds: float
 
 
+@dataclass(frozen=True)
+class DoneBatch:
+    """What became of a batch, with the files of its pictures, which are not written yet."""
+
+    rows: list[Row]
+    times: list[Row]
+    files: dict[str, bytes]  # by path in the run's folder
+
+
 class Stopwatch:
     """Adds up the seconds that each kind of work takes, in all threads together."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[Stopwatch], tuple[()]]:
+        """Another process measures anew."""
+        return Stopwatch, ()
 
     @contextmanager
     def __call__(self, what: str) -> Iterator[None]:
@@ -118,10 +133,21 @@ class DataSetRun:
         self.watch = Stopwatch()
         self._description = source.description
         self._names = FileNames(item.id for item in self.items)
-        self._loaded = explainer.ready.loaded
         self._batch_size = explainer.batch_size
         self._rows: dict[int, Row] = {}  # of pictures whose files are written
         self._begun = False  # whether a picture could be explained
+
+    @property
+    def _loaded(self) -> LoadedModel:
+        return self.explainer.ready.loaded
+
+    def on(self, explainer: Explainer) -> DataSetRun:
+        """Return the same run with another explainer of the same network, as on another device, to do batches there."""
+        other = copy(self)
+        other.explainer, other.watch, other._rows = explainer, Stopwatch(), {}
+        other.__dict__.pop("_index", None)  # of whoever keeps the batches
+        other.__dict__.pop("_times", None)
+        return other
 
     def settings(self) -> dict[str, Any]:
         """Return all that decides on what is found, as the manifest has it."""
@@ -155,8 +181,8 @@ class DataSetRun:
 
     def to_do(self) -> list[int]:
         """Return the positions of whole batches that are not done, or of which a file is missing."""
-        index = self.folder.index(self.options.shard)
-        done = {row["position"] for row in index.rows() if self._is_done(row)}
+        self._index, self._times = self.folder.index(self.options.shard), self.folder.times(self.options.shard)
+        done = {row["position"] for row in self._index.rows() if self._is_done(row)}
         again = {position // self._batch_size for position in self.mine() if position not in done}
         return [position for position in self.mine() if position // self._batch_size in again]
 
@@ -169,37 +195,57 @@ class DataSetRun:
         Raises:
             Exception: if no picture at all can be explained, why not the first; what writing raises.
         """
-        positions = self.to_do()
-        index, times = self.folder.index(self.options.shard), self.folder.times(self.options.shard)
+        positions = self.to_do()  # which opens the index
 
         def commit(outcomes: Sequence[tuple[int, _Outcome | Exception]]) -> None:
             rows = [self._committed(position, outcome) for position, outcome in outcomes]
-            with self.watch("index"):
-                make_durable(self.folder.path, (str(self.folder.path / file) for row in rows for file in files_of(row)))
-                index.add(rows)
-                times.add([_time_row(position, outcome) for position, outcome in outcomes])
+            self._commit(rows, [_time_row(position, outcome) for position, outcome in outcomes])
             report(rows)
 
         runner = BatchRunner(self._read, self._explain, self._write, commit, self._batch_size, self.options.workers)
         runner.run(positions)
-        index.put_in_order()
-        times.put_in_order()
+        self.put_in_order()
 
-    def rows_of(self, positions: Iterable[int]) -> list[Row]:
-        """Do one batch at once, files and all, and return its rows: for whoever hands out batches himself."""
-        listed = list(positions)
+    def batches_to_do(self) -> list[list[int]]:
+        """Return the positions of `to_do` by batches, for whoever hands out batches himself: see `done_batch`."""
+        return [list(batch) for _, batch in groupby(self.to_do(), lambda position: position // self._batch_size)]
+
+    def done_batch(self, positions: Sequence[int]) -> DoneBatch:
+        """Do one batch, in any process that this was pickled into, and write nothing: `keep` does, where the run is.
+
+        Raises:
+            Exception: as `run` does.
+        """
         read: dict[int, _Read | Exception] = {}
-        for position in listed:
+        for position in positions:
             try:
                 read[position] = self._read(position)
             except Exception as error:  # a damaged file may raise anything
                 read[position] = error
         good = [each for each in read.values() if isinstance(each, _Read)]
-        outcomes: dict[int, Any] = dict(zip([each.position for each in good], self._explain(good), strict=True))
-        for position, outcome in outcomes.items():
-            if isinstance(outcome, _Outcome):
-                self._write(position, outcome)
-        return [self._committed(position, outcomes.get(position, read[position])) for position in listed]
+        explained = dict(zip([each.position for each in good], self._explain(good) if good else (), strict=True))
+        done = DoneBatch([], [], {})
+        for position, prepared in read.items():
+            outcome = prepared if isinstance(prepared, Exception) else explained[position]
+            row, files = (
+                (self._row(position, outcome), {})
+                if isinstance(outcome, Exception)
+                else self._with_files(position, outcome)
+            )
+            done.rows.append(row)
+            done.times.append(_time_row(position, outcome))
+            done.files.update(files)
+        return done
+
+    def keep(self, done: DoneBatch) -> None:
+        """Write what `done_batch` returned, after `batches_to_do`. The caller holds the folder's lock."""
+        self._write_files(done.files)
+        self._commit(done.rows, done.times)
+
+    def put_in_order(self) -> None:
+        """Write the index anew, in the order of the pictures, if the batches came in another."""
+        for index in (self._index, self._times):
+            index.put_in_order()
 
     def _is_done(self, row: Row) -> bool:
         if row["status"] == FAILED and self.options.retry_failed:
@@ -267,20 +313,37 @@ class DataSetRun:
 
     def _write(self, position: int, outcome: _Outcome) -> None:
         """Draw and write the files of a picture, and keep what the index will say of it."""
+        self._rows[position], files = self._with_files(position, outcome)
+        self._write_files(files)
+
+    def _write_files(self, files: Mapping[str, bytes]) -> None:
+        self.folder.check_there()
+        with self.watch("write"):
+            for path, content in files.items():
+                write_bytes(self.folder.path / path, content, sole_writer=True)
+
+    def _commit(self, rows: Sequence[Row], times: Sequence[Row]) -> None:
+        """Vouch for pictures whose files are written."""
+        self.folder.check_there()
+        with self.watch("index"):
+            make_durable(self.folder.path, (str(self.folder.path / file) for row in rows for file in files_of(row)))
+            self._index.add(rows)
+            self._times.add(times)
+
+    def _with_files(self, position: int, outcome: _Outcome) -> tuple[Row, dict[str, bytes]]:
+        """Draw a picture's files; return what the index says of it, and them."""
         row = self._row(position, outcome)
-        if outcome.found is not None:
-            name = self._names[self.items[position].id]
-            with self.watch("draw"):
-                files, kept = self.options.files.of(name, outcome.found)
-            maps = [each | more for each, more in zip(row["maps"], kept.pop("maps", ()), strict=False)]
-            row |= kept | ({"maps": maps} if maps else {})
-            if "json" in self.options.files.kinds:
-                row["record"] = record_path(name)
-                files[row["record"]] = json_line(row)
-            with self.watch("write"):
-                for path, content in files.items():
-                    write_bytes(self.folder.path / path, content, sole_writer=True)
-        self._rows[position] = row
+        if outcome.found is None:
+            return row, {}
+        name = self._names[self.items[position].id]
+        with self.watch("draw"):
+            files, kept = self.options.files.of(name, outcome.found)
+        maps = [each | more for each, more in zip(row["maps"], kept.pop("maps", ()), strict=False)]
+        row |= kept | ({"maps": maps} if maps else {})
+        if "json" in self.options.files.kinds:
+            row["record"] = record_path(name)
+            files[row["record"]] = json_line(row)
+        return row, files
 
     def _row(self, position: int, outcome: _Outcome | Exception) -> Row:
         """Return what the index says of a picture, but for its files."""

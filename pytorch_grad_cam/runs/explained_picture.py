@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.common.drawing_names import Blend
+from pytorch_grad_cam.data.images import write_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.runs.picture_targets import ImageTarget
 from pytorch_grad_cam.targets.class_choices import class_label, class_name
@@ -129,7 +130,7 @@ class ExplainedPicture:
             ValueError: for another ending.
             OSError: if it cannot be written.
         """
-        shown.save(path, self._picture())
+        write_image(path, self._picture())
 
     def _repr_png_(self) -> bytes:
         return shown.png(self._picture())

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 LOCK = ".lock"
 _ATTEMPTS = 100  # to lock a file that is not exchanged at the same moment
+_PAUSE = 0.01  # seconds between two attempts to lock what another one holds
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path, wait: float = 0.0) -> Iterator[None]:
     """Keep other runs out of a folder, which is made if need be, while the block runs.
 
     The operating system holds the lock and drops it with the process, however that ends. The file ``.lock``, which is
     empty, stays: were it removed at the end, a run that had opened it before and one that makes it anew would hold
     two locks.
+
+    Args:
+        folder: to be locked.
+        wait: for so many seconds at most, if another one holds the lock: for locks that are held for a moment only.
 
     Raises:
         RuntimeError: if another run is at work there.
@@ -27,7 +33,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = _locked(path)
+        end = time.monotonic() + wait
+        while (file := _locked(path)) is None and time.monotonic() < end:
+            time.sleep(_PAUSE)
     except OSError as error:
         raise type(error)(
             f"cannot lock {path}: {(error.strerror or str(error)).lower()}; name an --output in another folder"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.inputs import device_of, fixed_batch
+from pytorch_grad_cam.engine.layers import STAGES
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.inputs import USUAL_SIDE, BatchPreprocessing
@@ -32,7 +33,8 @@ class ExplainerOptions:
         classes: indices or names, or "top-3"; none: each picture's top class.
         contrast: two classes, in the place of ``classes``: what speaks for the first rather than the second.
         against: explain what speaks against the class.
-        layers: target layers, modules or dotted names; None: the automatic choice, on the first batch.
+        layers: target layers, modules or dotted names; None: the automatic choice, on the first batch; ("stages",):
+            one for each of the last three resolutions.
         scores: what a classifier's numbers are, one of ``targets.score_kinds.SCORE_KINDS``; None: it is found out.
         batch_size: pictures at once; None: by their size.
         dtype: of the network's passes, "float32", "bfloat16" or "float16" (autocast: weights stay as they are).
@@ -86,7 +88,8 @@ class ReadyNetwork:
         self.choices: list[ClassChoice] = parse_classes([str(each) for each in options.classes], loaded.categories)
         pair = None if options.contrast is None else [str(each) for each in options.contrast]
         self._contrast = parse_contrast(pair, loaded.categories, loaded.task)
-        layers = options.layers or loaded.target_layers
+        layers: Any = options.layers or loaded.target_layers
+        layers = STAGES if options.layers == (STAGES,) else layers
         self.cams = [_method(name, loaded, layers, options) for name in options.methods]
         self.kind: ScoreKind | None = None
         self._knows_scores = False
@@ -154,7 +157,7 @@ class ReadyNetwork:
         return options
 
 
-def _method(name: str, loaded: LoadedModel, layers: Sequence[Any] | None, options: ExplainerOptions) -> BaseCAM:
+def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainerOptions) -> BaseCAM:
     """Make a method's object, with those of the settings that it has."""
     cam = method_class(name)(loaded.model, layers, loaded.reshape_transform, output=loaded.output)
     cam.keeps_last_pass = False  # nobody asks for it

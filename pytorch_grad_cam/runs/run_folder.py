@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from pytorch_grad_cam.runs.shards import Shard
 
 FORMAT = 1
 MANIFEST, INDEX, TIMES, SHARDS, REPORT = "manifest.json", "index.jsonl", "times.jsonl", "shards", "report"
+PAGE = "index.html"  # of the report
+# Where the files of pictures are, and how they end; `picture_files` says which is which.
+PICTURES = ("overlays", "heatmaps", "maps", "boxes", "records", "thumbs")
+_ENDINGS = (".jpg", ".png", ".npy", ".json", ".part")
+_MOMENT = 5.0  # seconds within which whoever only looks whether a lock is free has given it back
+_CLAIMING = 120.0  # likewise, seconds for all shares that begin at the same moment to write or read the manifest
 
 
 class ChangedManifestError(ValueError):
@@ -53,19 +60,20 @@ class RunFolder:
         return manifest
 
     def claim(self, settings: Mapping[str, Any]) -> None:
-        """Write the settings, or compare them with those that are there.
+        """Write the settings, or compare them with those that are there. The caller holds the lock (`writing`).
 
         Raises:
             ChangedManifestError: if they are others; the message names what differs.
             FileExistsError: if the folder holds files that a run would write, but no run.
         """
         now = json.loads(json.dumps({"format": FORMAT, **settings}))
-        before = self.manifest()
-        if before is None:
-            self._refuse_files_of_others()
-            self._write(now)
-            before = self.manifest()  # another share of the run may have written it at the same moment
-        assert before is not None
+        with folder_lock(self.path / SHARDS, _CLAIMING) if (self.path / SHARDS).is_dir() else nullcontext():
+            before = self.manifest()  # shares that begin at the same moment come here one after the other
+            if before is None:
+                self._refuse_files_of_others()
+                text = json.dumps(now, indent=2, ensure_ascii=False) + "\n"
+                write_bytes(self.manifest_path, text.encode(errors="backslashreplace"), durable=True, sole_writer=True)
+                return
         changed = [name for name in dict.fromkeys([*now, *before]) if before.get(name) != now.get(name)]
         if changed:
             what = "; ".join(
@@ -76,14 +84,39 @@ class RunFolder:
                 "--output-dir, or begin anew with --overwrite"
             )
 
+    def check_there(self) -> None:
+        """Raise if the folder was deleted or moved away during the run, before anything is written to its place.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+        """
+        if not self.manifest_path.is_file():
+            raise FileNotFoundError(
+                f"{self.path} was deleted or moved away during the run; put it back, and the same command goes on, or "
+                "begins anew where it is gone"
+            )
+
     @contextmanager
     def writing(self, shard: Shard | None) -> Iterator[None]:
         """Keep others out while the block writes: of the whole folder or, for a share of the run, of its own.
 
+        Whoever has the whole folder shuts out all shares, and a share shuts out whoever wants the whole.
+
         Raises:
             RuntimeError: if another process is at work there.
+            ValueError: for a share of a run that is shared out among another number.
         """
+        if shard is None:
+            with folder_lock(self.path, _MOMENT):
+                for each in self.shards():
+                    with folder_lock(self.of_shard(each)):  # only looks whether it is free
+                        pass
+                yield
+            return
+        self._refuse_other_counts(shard)
         with folder_lock(self.of_shard(shard)):
+            with folder_lock(self.path, _MOMENT):  # likewise
+                self._refuse_other_counts(shard)
             yield
 
     def of_shard(self, shard: Shard | None) -> Path:
@@ -109,35 +142,63 @@ class RunFolder:
                 shards.append(Shard(int(number), int(count)))
         return sorted(shards, key=lambda shard: shard.number)
 
-    def begin_anew(self, settings: Mapping[str, Any]) -> None:
-        """Delete what a run has written here, nothing else, and write other settings; the caller holds the lock.
+    def clear(self) -> None:
+        """Delete what a run has written here, also what a kill left behind; nothing else, and nothing of no run.
 
-        Raises:
-            FileExistsError: if the folder holds files that a run would write, but no run.
+        The caller holds the lock.
         """
-        if not self.manifest_path.is_file():
-            return self.claim(settings)
-        for shard in (None, *self.shards()):
-            for row in self.index(shard).rows():
-                for file in files_of(row):
-                    (self.path / file).unlink(missing_ok=True)
-            for name in (INDEX, TIMES, *([LOCK] if shard else [])):
+        if not self._is_run():
+            return
+        for shard in self.shards():
+            for name in (INDEX, TIMES, f".{INDEX}.part", f".{TIMES}.part", LOCK):
                 (self.of_shard(shard) / name).unlink(missing_ok=True)
-            if shard is not None:
-                self.of_shard(shard).rmdir()
-        self._write({"format": FORMAT, **settings})
-        return None
+            self.of_shard(shard).rmdir()
+        for name in (INDEX, TIMES):
+            (self.path / name).unlink(missing_ok=True)
+        for name in PICTURES:
+            _clear_pictures(self.path / name)
+        if (self.path / REPORT).is_dir():
+            shutil.rmtree(self.path / REPORT)
+        self.manifest_path.unlink(missing_ok=True)  # the last one: as long as it is there, this is a run
 
-    def _write(self, manifest: Mapping[str, Any]) -> None:
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        write_bytes(self.manifest_path, text.encode(errors="backslashreplace"), durable=True)
+    def _is_run(self) -> bool:
+        try:
+            return self.manifest() is not None
+        except ValueError:  # it is damaged, or not ours
+            return (self.path / INDEX).is_file() or bool(self.shards())
+
+    def _refuse_other_counts(self, shard: Shard) -> None:
+        other = next((each for each in self.shards() if each.count != shard.count), None)
+        if other is not None:
+            raise ValueError(
+                f"{self.path} holds share {other} of a run, and this is share {shard}: a run goes on with as many "
+                f"shares as it began with; give --shard I/{other.count}, or, to share it out anew, delete "
+                f"{self.path / SHARDS}"
+            )
 
     def _refuse_files_of_others(self) -> None:
-        for name in (INDEX, "overlays", "heatmaps", "maps", "boxes", "records", "thumbs", REPORT):
-            if (self.path / name).exists():
+        for name in (INDEX, *PICTURES, REPORT):
+            folder = self.path / name
+            if folder.exists() and not (name in PICTURES and folder.is_dir() and not any(_written_by_runs(folder))):
                 raise FileExistsError(
                     f"{self.path} has {name} already but no {MANIFEST}, so it is no run; name another --output-dir"
                 )
+
+
+def _written_by_runs(folder: Path) -> Iterator[Path]:
+    """Yield the files that a run may have written into one of its folders."""
+    return (each for each in folder.rglob("*") if each.suffix in _ENDINGS and (each.is_file() or each.is_symlink()))
+
+
+def _clear_pictures(folder: Path) -> None:
+    """Delete the files of a run in one of its folders, and the folders that are empty then."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in list(_written_by_runs(folder)):
+        path.unlink()
+    for each in [*sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True), folder]:
+        with suppress(OSError):  # something else is in it, which stays
+            each.rmdir()
 
 
 def files_of(row: Mapping[str, Any]) -> Iterator[str]:

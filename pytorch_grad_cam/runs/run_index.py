@@ -44,7 +44,7 @@ class RunIndex:
             OSError: if they cannot be written; then none of them counts.
         """
         if not self._length:
-            write_bytes(self.path, b"", durable=True)
+            write_bytes(self.path, b"", durable=True, sole_writer=True)
         data = b"".join(json_line(row) for row in rows)
         append_bytes(self.path, data, self._length)
         for row in rows:
@@ -63,7 +63,7 @@ class RunIndex:
     def put_in_order(self) -> None:
         """Write the file anew, each picture once and in order, if it is not so already."""
         if not self._sorted:
-            write_bytes(self.path, (json_line(row) for row in self.rows()), durable=True)
+            write_bytes(self.path, (json_line(row) for row in self.rows()), durable=True, sole_writer=True)
             self._length, self._states, self._sorted = 0, {}, True
             self._read()
 
@@ -89,8 +89,8 @@ class RunIndex:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write a whole index at once."""
-    write_bytes(path, (json_line(row) for row in rows), durable=True)
+    """Write a whole index at once. The caller holds the folder's lock."""
+    write_bytes(path, (json_line(row) for row in rows), durable=True, sole_writer=True)
 
 
 def json_line(row: Row) -> bytes:

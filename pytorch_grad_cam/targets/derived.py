@@ -130,7 +130,8 @@ def as_probability(target: Target, of_probabilities: bool) -> Target | None:
     if isinstance(target, SelectedTarget):
         inner = as_probability(target.target, of_probabilities)
         return None if inner is None else SelectedTarget(target.selector, inner)
-    if isinstance(target, ClassifierOutputSoftmaxTarget):
+    asks_it = ClassifierOutputTarget if of_probabilities else ClassifierOutputSoftmaxTarget
+    if type(target) is asks_it or isinstance(target, ClassifierOutputSoftmaxTarget):
         return target
     if type(target) in (ClassifierOutputTarget, LogOddsTarget):
         category: int = target.category  # type: ignore[attr-defined]

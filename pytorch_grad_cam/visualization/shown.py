@@ -6,12 +6,11 @@ import base64
 import html
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytorch_grad_cam.data.images import encoded_image, write_image
+from pytorch_grad_cam.data.images import encoded_image
 
 Pixels = NDArray[np.uint8]
 
@@ -41,13 +40,3 @@ def show(pixels: Pixels) -> None:
         notebook.display.display(picture)
     else:
         picture.show()
-
-
-def save(path: str | Path, pixels: Pixels) -> None:
-    """Write a picture; the name ends in .png, .jpg or .jpeg.
-
-    Raises:
-        ValueError: for another ending.
-        OSError: if it cannot be written; then nothing is left behind.
-    """
-    write_image(path, pixels)

@@ -88,6 +88,28 @@ def test_nifti_in_and_out(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "sees the numbers as they are, mean 0.0, std 255.0" in said
 
 
+def test_one_body_looks_the_same_however_its_file_is_stored(here: Path) -> None:
+    """One head, stored in other orders and directions of the axes: the same montage, letters and all, and map.
+
+    Slices are numbered as in the file, so those of a head that is stored from the top down come in the other order.
+    """
+    nibabel = missing.package("nibabel")
+    head = nibabel.Nifti1Image(values(6, 7, 8), np.diag([2.0, 2, 3, 1]))  # RAS
+    montages, maps = [], []
+    for letters in ("RAS", "LAS", "SPL", "PSR", "PIR"):
+        turn = nibabel.orientations.axcodes2ornt(letters)
+        stored = head.as_reoriented(nibabel.orientations.ornt_transform(nibabel.io_orientation(head.affine), turn))
+        assert "".join(nibabel.aff2axcodes(stored.affine)) == letters
+        nibabel.save(stored, f"{letters}.nii.gz")
+        assert main([*VOLUME, f"{letters}.nii.gz", "--target", "0", "--slices", "8"]) == 0
+        montages.append(read_image(f"output/{letters}_gradcam_montage.png").astype(int))
+        written = nibabel.load(f"output/{letters}_gradcam_map.nii.gz")
+        assert np.array_equal(written.affine, stored.affine)
+        maps.append(nibabel.as_closest_canonical(written).get_fdata())
+    assert all(np.allclose(map, maps[0], atol=1e-5) for map in maps)
+    assert [np.abs(montage - montages[0]).max() <= 2 for montage in montages] == [True, True, True, True, False]
+
+
 def test_letters_stand_at_the_borders() -> None:
     """Of a black volume without a map, all that is white inside a slice are letters, one in the middle of each side."""
     black, nothing = np.zeros((9, 9, 9), np.float32), np.zeros((9, 9, 9), np.float32)

@@ -158,3 +158,13 @@ def test_neither_two_classes_nor_the_rest(
     assert f"--contrast takes two classes, or the word rest (--target names the class), not {' '.join(words)!r}" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("contrast", [["rest"], ["red", "dark blue"]])
+def test_a_method_that_hardly_tells_classes_says_so(contrast: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--contrast", *contrast, "--method", "gradcam", "gradcam++", "--target-layers", "colours") == 0
+    warning = "warning: maps of gradcam++ are much the same for every class; --contrast says little of it\n"
+    assert warning in capsys.readouterr().err
+    assert main(["methods"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "for every class" in line]
+    assert [line.split()[0] for line in lines] == ["gradcam++", "smoothgradcam++"]

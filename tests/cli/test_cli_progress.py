@@ -16,13 +16,13 @@ from PIL import Image
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.cli.explain import schedule as schedules
 from pytorch_grad_cam.cli.explain import watch as watches
-from pytorch_grad_cam.cli.explain.cost import NetworkCost, fewer_samples, passes_of, value_of
 from pytorch_grad_cam.cli.explain.owners import comment_for
 from pytorch_grad_cam.cli.explain.schedule import duration, even_share
 from pytorch_grad_cam.cli.explain.watch import Watch
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.data.images import image_comment, read_image
 from pytorch_grad_cam.methods import METHODS
+from pytorch_grad_cam.runs.map_cost import NetworkCost, fewer_samples, passes_of, value_of
 
 LAYER = ["--target-layers", "colours"]
 

@@ -50,12 +50,13 @@ def blocks(page: str) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:.*not every map means something")
-@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/python.md", 8)])
+@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/python.md", 8), ("docs/tools.md", 2)])
 def test_pages_that_go_on_from_block_to_block(
     page: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = {"model": build(Residual), "two_inputs": build(TwoInputs), "torch": torch, "input_tensor": inputs()}
+    names["GradCAM"] = pytorch_grad_cam.GradCAM
     names["labels"] = torch.eye(CLASSES)[[0, 2]]
     found = blocks(page)
     assert len(found) == count

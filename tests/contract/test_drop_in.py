@@ -28,6 +28,7 @@ EXCEPTIONS = {
     "base_cam.BaseCAM:uses_gradients": "None leaves it to the class, which says the same",
     "fullgrad_cam.FullGrad.get_bias_data": STEP,
     "feature_factorization.deep_feature_factorization.run_dff_on_image:reshape_transform": "a slip: a type as default",
+    "refine_cam.RefineCAM:base_method": "None stands for it where layers are given, which theirs always asks for",
     "metrics.road.NoisyLinearImputer:weighting": "the same neighbours and weights in another order",
     "sess.SESS.collect_patches": STEP,
     "sess.SESS.forward_single_image": STEP,

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from helpers.examples import EXAMPLES, example
 from helpers.paths import ROOT
 
-EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if path.name != "__init__.py")
-
-
-def example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+TESTS = (Path(__file__), ROOT / "tests" / "integrations" / "test_examples_with.py")
 
 
 def test_every_example_has_a_test() -> None:
-    source = Path(__file__).read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in TESTS)
     assert len(SCRIPTS) >= 7
     for script in SCRIPTS:
         assert f'example("{script.stem}")' in source
-        assert len(script.read_text(encoding="utf-8").splitlines()) <= 50
+        assert len(script.read_text(encoding="utf-8").splitlines()) <= (15 if script.stem.startswith("with_") else 50)
 
 
 def test_one_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -288,6 +288,9 @@ def test_what_feeds_the_head_at_every_scale(rectified: bool) -> None:
     cells = 11 * 19
     small = GradCAM(net, output=0).explain(x, lambda y: y[4, 100], relu=False)  # a cell of the first scale
     assert small.layers == ("model.0", "model.2")
+    stages = GradCAM(net, "stages", output=0).explain(x, lambda y: y[4, 100], relu=False)
+    assert stages.layers == small.layers  # the scales are one per resolution already
+    assert torch.equal(stages.maps, small.maps)
     assert not any(small.notes)  # that the second scale does not matter to it is no fault
     assert int((small.raw[1] != 0).sum()) == 0
     large = GradCAM(net, output=0).explain(x, lambda y: y[4, cells + 20], relu=False)

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.chromium import Pages
 from helpers.comparison_data import comparison_data
 
 from pytorch_grad_cam.evaluation.page import page
@@ -18,44 +18,21 @@ from pytorch_grad_cam.evaluation.page import page
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]  # from the page's data to the page in the browser
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Start the system's Chromium: Playwright's own browsers are not downloaded."""
-    from playwright.sync_api import sync_playwright
-
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    assert found, f"Chromium is missing (looked for {', '.join(NAMES)}); on Debian: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def show(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     """Open a comparison as a page; afterwards no error happened and nothing was asked for but the file itself."""
-    contexts, problems, requests = [], [], []
+    file, pages = tmp_path / "evaluation.html", Pages(chromium)
 
     def shown(data: dict[str, Any], **options: Any) -> Any:
-        file = tmp_path / "evaluation.html"
         file.write_text(page(data), encoding="utf-8")
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(file.as_uri())
-        return tab
+        return pages.open(file, **options)
 
     yield shown
-    for context in contexts:
-        context.close()
-    assert not problems
-    assert {url for url in requests if not url.startswith("data:")} == {(tmp_path / "evaluation.html").as_uri()}
+    pages.close()
+    assert not pages.problems
+    assert pages.asked_for() == {file.as_uri()}
 
 
 def first_column(tab: Any) -> list[str]:

@@ -16,7 +16,12 @@ PACKAGES = {
     "pyarrow": 'pip install ".[parquet]"',
     "datasets": 'pip install ".[datasets]"',
     **dict.fromkeys(("nbclient", "nbformat", "ipykernel"), 'pip install ".[notebook]"'),
+    **dict.fromkeys(("build", "twine"), 'pip install ".[check]"'),
+    "open_clip": 'pip install ".[clip]"',
+    "mlflow": "pip install mlflow-skinny",
+    "wandb": "pip install wandb",
     **dict.fromkeys(("grad-cam", "torchcam", "captum", "quantus"), "python -m benchmarks.peers"),
+    **dict.fromkeys(("segmentation_models_pytorch", "monai", "torchmetrics"), "python -m benchmarks.peers"),
 }
 
 

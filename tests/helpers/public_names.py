@@ -91,6 +91,8 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "pytorch_grad_cam.gscore_cam": ("GScoreCAM",),
     "pytorch_grad_cam.guided_grad_cam": ("GuidedGradCAM",),
     "pytorch_grad_cam.hirescam": ("HiResCAM",),
+    "pytorch_grad_cam.integrations.captum": ("CAMAttribution",),
+    "pytorch_grad_cam.integrations.quantus": ("explain_func",),
     "pytorch_grad_cam.integrated_gradients": ("IntegratedGradients",),
     "pytorch_grad_cam.is_cam": ("ISCAM",),
     "pytorch_grad_cam.kpca_cam": ("KPCA_CAM",),
@@ -110,6 +112,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "pointing_hits",
     ),
     "pytorch_grad_cam.metrics.road": ("ROADCombined",),
+    "pytorch_grad_cam.models.from_clip": ("PromptedClassifier",),
     "pytorch_grad_cam.models.load": ("load_model",),
     "pytorch_grad_cam.models.shapes": (
         "ShapesNet",

@@ -116,6 +116,34 @@ def test_the_first_and_last_lines(case: tuple[nn.Module, Any, torch.Tensor], thi
         interrupted_at(case, line, RESTORE)
 
 
+def test_a_second_interrupt_within_the_clean_up_of_the_first(
+    case: tuple[nn.Module, Any, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of any block, and of the next, or the next but one, that is ended because of that."""
+    net, cam, x = case
+    end, count, at = ledger.Block.end, 0, (0, 0)
+
+    def interrupted(block: ledger.Block) -> None:
+        nonlocal count
+        count += 1
+        if count in at:
+            raise KeyboardInterrupt
+        end(block)
+
+    monkeypatch.setattr(ledger.Block, "end", interrupted)
+    cam(x, 1)
+    blocks = count
+    assert blocks > 5
+    for first in sorted({*range(1, blocks + 1, 1 + blocks // 15), *range(blocks - 4, blocks)}):
+        for second in (first + 1, first + 2):
+            count, at = 0, (first, second)
+            with assert_unchanged(net, x):
+                with pytest.raises(KeyboardInterrupt):
+                    cam(x, 1)
+                assert not any(ledger.ledgers.values())
+                assert not ledger._queue
+
+
 def test_what_an_interrupt_left_alone_does_nothing_when_it_is_collected() -> None:
     """A generator whose block was never left ends when it is collected: in the middle of another call, say."""
     net = training(ResidualNet)

@@ -291,7 +291,7 @@ def test_size_and_scales() -> None:
     assert cam(x, 1, normalize="none", relu=False).min() < 0
 
 
-@every_layer_method
+@every_layer_method_but("refinecam")  # which takes several, see test_stages_choice.py
 def test_the_automatic_layer_is_the_last_with_positions(method: Any) -> None:
     net, x = build(ConvNet), inputs()
     cam = method.load()(net)

@@ -126,7 +126,7 @@ def test_mistakes() -> None:
 def test_a_trainer_that_calls_it(logged: list[str]) -> None:
     images: list[Any] = []
     board = SimpleNamespace(experiment=SimpleNamespace(add_image=lambda *given, **how: images.append(given)))
-    weights = SimpleNamespace(log_image=lambda tag, sheets: images.append((tag, *sheets)))
+    weights = SimpleNamespace(log_image=lambda key, images_, step=None, **kwargs: images.append((key, *images_)))
     trainer = SimpleNamespace(current_epoch=5, is_global_zero=True, loggers=[board, SimpleNamespace(), weights])
     maps, net = EpochMaps(inputs(), targets=1), build(ConvNet)
     maps.on_train_epoch_end(trainer, net)

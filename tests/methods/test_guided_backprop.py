@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 from helpers.tiny_nets import ConvNet, InPlaceNet, build, frozen, inputs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pytorch_grad_cam import GuidedBackpropReLUModel
+from pytorch_grad_cam import GuidedBackpropReLUModel, GuidedGradCAM, VanillaGradient
 
 
 class Two(nn.Module):
@@ -93,7 +95,35 @@ def test_a_frozen_network_and_a_caller_without_gradients() -> None:
         np.testing.assert_array_equal(GuidedBackpropReLUModel(net)(inputs(), 1), expected)
 
 
-@pytest.mark.parametrize("smooth", [F.gelu, F.silu, F.relu6, torch.tanh])
+@pytest.mark.parametrize("function", [F.relu6, lambda x: F.relu6(x * 1, inplace=True), nn.ReLU6(), nn.Hardtanh(0, 6)])
+@pytest.mark.parametrize("rule", ["guided", "deconv"])
+def test_relu6_has_the_rules_of_a_relu(function: Callable[[Tensor], Tensor], rule: Any) -> None:
+    """By hand: ``s = sum_j v_j relu6(w_j x)``, one number x = 2 and weights that end below 0, between, and above 6."""
+
+    class ByHand(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.tensor([-1.0, 1.0, 2.0, 4.0, 0.5]))
+            self.v = nn.Parameter(torch.tensor([1.0, 3.0, -5.0, 7.0, 11.0]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([(self.v * function(self.w * x[0, 0, 0, 0])).sum()] * 2)[None]
+
+    # Between 0 and 6 are w x = 2, 4 and 1; guided drops the gradient -5, deconv keeps all of 1, 3, 7, 11.
+    wanted = {"guided": 3 * 1 + 11 * 0.5, "deconv": -1 * 1 + 1 * 3 + 4 * 7 + 0.5 * 11}[rule]
+    found = VanillaGradient(ByHand(), relu_rule=rule).attributions(torch.full((1, 1, 1, 1), 2.0), 0)
+    assert found.item() == pytest.approx(wanted)
+
+
+def test_guided_grad_cam_of_a_mobilenet_is_not_blank() -> None:
+    torch.manual_seed(0)
+    net = torchvision.models.mobilenet_v2(weights=None).eval()
+    found = GuidedGradCAM(net, "features.13").explain(torch.randn(1, 3, 64, 64), 3)
+    assert found.notes == ((),)
+    assert int((found.maps > 0).sum()) > 100
+
+
+@pytest.mark.parametrize("smooth", [F.gelu, F.silu, F.hardswish, F.hardtanh, torch.tanh])
 def test_a_network_without_relu_is_refused(smooth: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(ValueError, match=r"guided rule changes the gradient of ReLUs, but there is none"):
         GuidedBackpropReLUModel(build(Two, smooth))(inputs(), 1)

@@ -49,7 +49,7 @@ def test_each_map_is_that_of_its_layer_alone(method: type[BaseCAM]) -> None:
     sweep = method(net).layer_sweep(x, 1)
     assert list(sweep) == STAGES
     for name, found in sweep.items():
-        alone = method(net, name).explain(x, 1)
+        alone = method(net, [name]).explain(x, 1)
         assert found.layers == (name,)
         assert torch.allclose(found.maps, alone.maps, atol=1e-5)
         assert torch.allclose(found.raw[0], alone.raw[0], atol=1e-5)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
 from helpers.independent_gradients import record
 from helpers.tiny_nets import (
     CLASSES,
@@ -119,6 +120,19 @@ def test_cam_of_a_convolution_before_the_pooling(ndim: int) -> None:
     assert error(CAM(linear, "body").explain(x, TARGETS).raw[0], maps - bias) < 1e-12
     with pytest.raises(ValueError, match=r"layer 'body' into the network's output \(the nearest, 'conv', misses"):
         CAM(net, "body")(x)  # a ReLU lies between
+    for kind, last in ((net, "act"), (linear, "body")):  # nearest to the pooling that can be; else the usual layer
+        found = CAM(kind).explain(x, TARGETS)
+        assert found.layers == (last,)
+        assert error(found.raw[0], CAM(kind, last).explain(x, TARGETS).raw[0]) == 0
+
+
+def test_cam_finds_the_layer_of_squeezenet() -> None:
+    torch.manual_seed(0)
+    net = torchvision.models.squeezenet1_0(weights=None).eval()
+    x = torch.randn(1, 3, 96, 96)
+    found = CAM(net).explain(x, 5)
+    assert found.layers == ("classifier.2",)
+    np.testing.assert_allclose(found.raw[0].mean((1, 2)), net(x)[:, 5].detach(), rtol=1e-4)
 
 
 def test_cam_refuses_in_words() -> None:

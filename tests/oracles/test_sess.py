@@ -31,6 +31,7 @@ from pytorch_grad_cam import (
     SESS,
     GradCAM,
 )
+from pytorch_grad_cam.engine.maps import unit_peak, unit_range
 
 Array = NDArray[np.float64]
 pytestmark = pytest.mark.filterwarnings(f"ignore:.*{MEANINGLESS}")
@@ -145,6 +146,17 @@ def test_sess_finds_an_object_too_small_for_the_base() -> None:
     row, column = np.unravel_index(found.argmax(), found.shape)
     assert 20 <= row < 25
     assert 6 <= column < 11
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("normalize", ["none", "max"])
+def test_how_the_result_is_scaled_changes_no_window(normalize: Any, relu: bool) -> None:
+    net, x = build(ConvNet, seed=2), inputs(2, 2, size=(24, 29))
+    cam = SESS(net, "act2", num_scales=3)
+    usual, other = (cam.explain(x, 1, relu=relu, normalize=how) for how in (None, normalize))
+    assert torch.equal(usual.raw[0], other.raw[0])
+    if normalize == "none":
+        np.testing.assert_allclose(usual.maps, (unit_range if relu else unit_peak)(other.maps), atol=1e-6)
 
 
 def test_what_sess_refuses() -> None:

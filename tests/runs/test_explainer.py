@@ -108,6 +108,21 @@ def test_methods_that_share_a_pass_are_what_they_are_alone() -> None:
     assert list(explain_by_methods(methods, images, specs, False)[0][2].classes) == ranked
 
 
+def test_layers_of_every_resolution() -> None:
+    explainer = load_explainer("shapes", ["gradcam", "hirescam"], layers="stages")
+    (found, alone) = (load_explainer("shapes", "hirescam", layers=each)(red_and_blue()) for each in ("stages", None))
+    assert len(explainer(red_and_blue()).maps[1].layers) == 3
+    np.testing.assert_allclose(explainer(red_and_blue()).maps[1].map, found.maps[0].map, atol=1e-6)
+    assert np.abs(found.maps[0].map - alone.maps[0].map).max() > 0.1
+
+
+def test_methods_with_other_layers_share_no_pass() -> None:
+    model, image = described().model, torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    (one,), (other,) = explain_by_methods([GradCAM(model), GradCAM(model, "stages")], image, [TargetSpec(0)], False)
+    assert torch.equal(one.maps, GradCAM(model).explain(image, 0).maps)
+    assert torch.equal(other.maps, GradCAM(model, "stages").explain(image, 0).maps)
+
+
 def test_a_rank_that_there_is_not() -> None:
     with pytest.raises(IndexError, match="no class of rank 3: the model has 3 classes"):
         explain_by_methods([GradCAM(described().model)], torch.rand(1, 3, 8, 8), [TargetSpec(rank=3)], False)

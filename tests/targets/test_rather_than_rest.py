@@ -11,7 +11,7 @@ from helpers.methods_for_any_network import few_steps  # noqa: F401 - the fixtur
 from helpers.tiny_nets import CLASSES, ConvNet, DictNet, UNet, build, inputs
 from torch import Tensor, nn
 
-from pytorch_grad_cam import SESS, FinerCAM, GradCAM, HiResCAM, ScoreCAM, ShapleyCAM
+from pytorch_grad_cam import FEM, SESS, FinerCAM, GradCAM, GradCAMPlusPlus, HiResCAM, ScoreCAM, ShapleyCAM
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.targets.classification import ClassifierOutputSoftmaxTarget, ClassifierOutputTarget
 
@@ -147,3 +147,15 @@ def test_another_word_and_another_kind_of_network() -> None:
         GradCAM(build(ConvNet), "act2")(inputs(2, 2), contrast="others")
     with pytest.raises(ValueError, match='contrast="rest" sets a class against all others, but the model returns'):
         GradCAM(build(UNet), "middle")(inputs(2, 2), 1, contrast="rest")
+
+
+def test_what_a_contrast_says_little_of(logged: list[str]) -> None:
+    net, x = build(ConvNet, seed=2), inputs(2, 2)
+    for kind, wanted in (
+        (GradCAM, ""),
+        (GradCAMPlusPlus, "maps of GradCAMPlusPlus are much the same for every class: contrast says little"),
+        (FEM, "FEM shows what stands out whatever the target; targets are ignored"),
+    ):
+        logged.clear()
+        kind(net, "act2").explain(x, contrast=(0, 2))
+        assert [line for line in logged if "class" in line or "ignored" in line] == ([wanted] if wanted else [])

@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.cli.explain.cost import MapCost, Settings
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.common.messages import NEGATIVE, MeaninglessMapWarning, NoReLUError, Note
 from pytorch_grad_cam.core.call import MapOptions
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.several import explain_apart
+from pytorch_grad_cam.engine.layers import STAGES
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.engine.scoring import Progress
 from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.map_cost import MapCost, Settings
 from pytorch_grad_cam.runs.picture_targets import (
     ClassContrast,
     ImageTarget,
@@ -60,7 +61,7 @@ class MapResult:
     rest: bool  # whether it is the class's log odds: what speaks for it and for no other
     signed: bool  # whether it shows both: what speaks for and what against, or for another class
     fine_grained: bool  # whether it has a value of its own for every pixel
-    passes: float | None  # that it took, see `cli.explain.cost`; None where nobody counted
+    passes: float | None  # that it took, see `runs.map_cost`; None where nobody counted
     fewer_samples: Settings  # settings that were made smaller to keep to a limit
 
 
@@ -86,7 +87,7 @@ class ImageExplainer:
             raise ValueError(f"--contrast {REST} sets a class against all others; it does not go with {loaded.task}")
         if options.aug_smooth and loaded.task == "detection":
             raise ValueError("--aug-smooth turns the picture and not the boxes in it; leave it out for detection")
-        self.layers = options.target_layers or loaded.target_layers
+        self.layers = chosen_layers(options) or loaded.target_layers
         self.cams = {name: _method(name, loaded, self.layers, options) for name in options.method}
         self._guided_backprop = VanillaGradient(loaded.model, relu_rule="guided", output=loaded.output)
         self._shared: dict[tuple[str, ImageTarget], Explanation] = {}  # from one pass for several targets
@@ -144,7 +145,7 @@ class ImageExplainer:
         cam = self.cams[name]
         if not cam.uses_layers:
             return None
-        layers = self.options.target_layers or None
+        layers = None if chosen_layers(self.options) == STAGES else self.options.target_layers or None
         with warnings.catch_warnings(), advising(self.loaded, self.options, inputs):
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
             sweep = cam.layer_sweep(
@@ -275,11 +276,21 @@ class ImageExplainer:
             *names, last = classless
             methods = f"{', '.join(names)} and {last} look" if names else f"{last} looks"
             print(f"warning: {methods} at no class; {ignored} {verb} ignored", file=sys.stderr)
+        alike = [name for name, cam in self.cams.items() if cam.uses_targets and not cam.tells_classes]
+        if alike and contrast:
+            names_alike = " and ".join(alike)
+            what = "are much the same for every class; --contrast says little of it"
+            print(f"warning: maps of {names_alike} {what}", file=sys.stderr)
 
 
 def _names_no_or_yes(options: ExplainOptions) -> bool:
     """Say whether a class is named as those of a network with one score are."""
     return any(text.strip().lower() in NO_AND_YES for text in [*options.target, *(options.contrast or ())])
+
+
+def chosen_layers(options: ExplainOptions) -> list[str] | str | None:
+    """Return the layers that are named, or the word for a choice of them."""
+    return STAGES if options.target_layers == [STAGES] else options.target_layers
 
 
 def as_said(loaded: LoadedModel, options: ExplainOptions) -> LoadedModel:

@@ -25,7 +25,7 @@ from pytorch_grad_cam.cli.arguments import (
     share_below_one,
     whole_number,
 )
-from pytorch_grad_cam.cli.commands import COMMANDS
+from pytorch_grad_cam.cli.commands import COMMANDS, DEFAULT
 from pytorch_grad_cam.cli.method_names import chosen_methods, method_or_all
 from pytorch_grad_cam.common.drawing_names import BLENDS, COLORMAPS, PERCEPTUAL, SIGNED_COLORMAPS, Blend
 from pytorch_grad_cam.methods import METHODS
@@ -45,16 +45,13 @@ KINDS = {
     "json": "<name>.json, what was found, in numbers",
 }
 FILES = """  <name> is <method> or, if several classes are asked for, <method>_<index>_<class>. One picture's files
-  lie in the output folder itself; a folder, a pattern or several pictures get a folder for each picture.
-  --save takes:
+  lie in the output folder itself; several pictures get a folder each. --save takes:
 """ + "\n".join(f"  {kind:10}{what}" for kind, what in KINDS.items())
 EXAMPLES = (
     "dog.jpg",
     'dog.jpg --model resnet18 --method layercam --target "tiger cat"',
-    'dog.jpg --model resnet18 --contrast "tiger cat" "Egyptian cat"',
-    "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4",
-    "dog.jpg --model mypackage.nets:build --size 96 --mean 0.5 --std 0.5 --target 3",
-    "dog.jpg --save figure --blend alpha --layer-sweep",
+    'dog.jpg --contrast "tiger cat" "Egyptian cat" --save figure --layer-sweep',
+    "dog.jpg --model resnet18 --weights mine.pth --target-layers layer3 layer4 --mean 0.5 --std 0.5",
     "street.jpg --model yolo11n.pt --trust-pickle --target car",
     "photos/ more/*.png --method all --budget 10m --target top-3 --save overlay json",
 )
@@ -130,8 +127,12 @@ def contrast_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    methods = textwrap.fill(", ".join(METHODS), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
-    commands = "\n".join(f"  {command.name:20}{command.summary}" for command in COMMANDS.values())
+    methods = textwrap.fill(
+        ", ".join(METHODS), 118, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
+    commands = "\n".join(
+        f"  {command.name:20}{command.summary}" for command in COMMANDS.values() if command.name != DEFAULT
+    )
     parser = CommandParser(
         prog=program,
         examples=EXAMPLES,
@@ -181,7 +182,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     what = "of the network's forward, e.g. interpolate_pos_encoding=true"
     add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
     add_scores(group)
-    what = "e.g. layer4 or features.-1; several are averaged"
+    what = "e.g. layer4 or features.-1, several are averaged; or stages: the last of each of the last 3 resolutions"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
@@ -209,7 +210,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     add("--head-fusion", choices=("mean", "max", "min"), metavar="HOW", help=what)
     what = "share of attention that attentionrollout leaves out (default: 0)"
     add("--discard-ratio", type=share_below_one, metavar="X", help=what)
-    what = "marks right predictions: 'folders' (named by the class), or a CSV file with lines PICTURE,CLASS"
+    what = "marks right predictions: 'folders' (by their names), or a CSV: PICTURE,CLASS"
     add("--labels", metavar="LABELS", help=what)
 
 
@@ -217,14 +218,14 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the files."""
     group = parser.add_argument_group("output")
     add_output_dir(group)
-    what = ", ".join(KINDS) + "; see below (default: overlay, and guided for one picture)"
+    what = "see below (default: overlay, and guided for one picture)"
     group.add_argument("--save", nargs="+", action="extend", choices=list(KINDS), metavar="KIND", help=what)
     what = (
-        f"jet (default), turbo ...; safe for the colour-blind and in gray print: {', '.join(PERCEPTUAL)}; signed: "
-        f"{' (default) or '.join(SIGNED_COLORMAPS)}, safe for the colour-blind"
+        f"jet (default), turbo ...; safe for the colour-blind: {', '.join(PERCEPTUAL)}, and signed ones: "
+        f"{' (default) or '.join(SIGNED_COLORMAPS)}"
     )
     group.add_argument("--colormap", type=argument_type(_colormap), default="jet", metavar="NAME", help=what)
-    what = "classic (default), alpha (as opaque as the map is strong) or contour (lines)"
+    what = "classic (default), alpha (opaque where strong) or contour"
     group.add_argument("--blend", choices=list(BLENDS), default="classic", metavar="HOW", help=what)
     group.add_argument("--dark", action="store_true", help="figures on a dark ground")
     add_image_weight(group, default=0.5)

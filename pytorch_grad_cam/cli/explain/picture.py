@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytorch_grad_cam.cli.explain import report
-from pytorch_grad_cam.cli.explain.cost import MapCost
 from pytorch_grad_cam.cli.explain.drawing import ImageDrawing
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, MapResult
 from pytorch_grad_cam.cli.explain.image_files import GRID, GuidedGradients, ImageFiles
@@ -21,6 +20,7 @@ from pytorch_grad_cam.cli.explain.watch import Watch
 from pytorch_grad_cam.cli.output import refuse_existing
 from pytorch_grad_cam.data.files import write_bytes
 from pytorch_grad_cam.runs.error_text import in_one_line
+from pytorch_grad_cam.runs.map_cost import MapCost
 from pytorch_grad_cam.runs.picture_targets import ImageTarget, target_label
 from pytorch_grad_cam.targets.class_choices import may_be_several
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pytorch_grad_cam.bases.input_cam import INPUT
 from pytorch_grad_cam.cli.explain.image_explainer import MapResult
@@ -24,12 +25,16 @@ from pytorch_grad_cam.targets.score_kinds import NONE, STATED
 _MOST_NAMES = 8  # in a line
 
 
-def in_full(maps: Sequence[MapResult], loaded: LoadedModel, automatic_layer: bool) -> Iterator[str]:
-    """Say what the network predicted in one picture and what was explained where, by at least one map."""
+def in_full(maps: Sequence[MapResult], loaded: LoadedModel, layers: str | Sequence[Any] | None) -> Iterator[str]:
+    """Say what the network predicted in one picture and what was explained where, by at least one map.
+
+    Args:
+        layers: those that were named; a word for a choice, or None, where they were chosen.
+    """
     yield from _predicted(maps[0], loaded)
     yield from _explained(maps, loaded)
     yield from _methods(maps)
-    yield from _layers(maps, automatic_layer)
+    yield from _layers(maps, layers)
 
 
 def in_brief(source: str, maps: Sequence[MapResult], loaded: LoadedModel, folder: Path, files: int) -> str:
@@ -135,15 +140,15 @@ def _methods(maps: Sequence[MapResult]) -> Iterator[str]:
         yield f"not run:    {left_out}; they need what is in brackets, name them with --method"
 
 
-def _layers(maps: Sequence[MapResult], automatic_layer: bool) -> Iterator[str]:
+def _layers(maps: Sequence[MapResult], layers: str | Sequence[Any] | None) -> Iterator[str]:
     """Say where the methods looked, each where it did if they did not look at the same."""
     methods: dict[str, list[str]] = {}  # by where
     for result in maps:
         where = "none, the picture itself"
         if result.layers != (INPUT,):
+            chosen = result.uses_layers and (layers is None or isinstance(layers, str))
             several = ", one for each scale" if len(result.layers) > 1 else ""
-            how = f" (chosen automatically{several})" if automatic_layer and result.uses_layers else ""
-            where = _shortened(result.layers) + how
+            where = _shortened(result.layers) + (f" (chosen automatically{several})" if chosen else "")
         if result.method not in methods.setdefault(where, []):
             methods[where].append(result.method)
     if len(methods) == 1:

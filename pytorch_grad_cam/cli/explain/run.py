@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytorch_grad_cam.cli.explain import report
-from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, as_said
+from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer, as_said, chosen_layers
 from pytorch_grad_cam.cli.explain.labels import Judge, Verdict, judge_by
 from pytorch_grad_cam.cli.explain.options import ExplainOptions
 from pytorch_grad_cam.cli.explain.picture import ImageResult, PictureWork
@@ -117,9 +117,9 @@ def _print_result(result: ImageResult) -> None:
     loaded, options = result.drawing.loaded, result.drawing.options
     if not result.announced:
         _print_head(result)
-    automatic_layer = not (options.target_layers or loaded.target_layers)
+    layers = chosen_layers(options) or loaded.target_layers
     if result.maps:
-        print(*report.in_full(result.maps, loaded, automatic_layer), sep="\n")
+        print(*report.in_full(result.maps, loaded, layers), sep="\n")
     for line in (*written_files(result.files), *kept_files(result.moved)):
         print(line)
     for remark in result.remarks:

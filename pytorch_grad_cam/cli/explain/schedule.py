@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from pytorch_grad_cam.cli.explain.cost import MapCost, NetworkCost, Settings, fewer_samples, measure, passes_of
 from pytorch_grad_cam.cli.explain.image_explainer import ImageExplainer
 from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.methods import METHODS
+from pytorch_grad_cam.runs.map_cost import MapCost, NetworkCost, Settings, fewer_samples, measure, passes_of
 from pytorch_grad_cam.runs.picture_targets import ImageTarget
 
 LONG = 15.0  # seconds from which on work is announced

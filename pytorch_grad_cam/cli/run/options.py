@@ -38,6 +38,8 @@ _EXAMPLES = (
     "photos.csv --output-dir RUN --method gradcam hirescam --save overlay npy",
     "photos/ --output-dir RUN --only wrong --only confident",
     "photos/ --output-dir RUN --shard 3/16     (and so on; then: --merge RUN)",
+    "photos/ --output-dir RUN --devices all",
+    "photos/ --output-dir RUN --engine ray --ray-address auto",
 )
 
 
@@ -67,6 +69,9 @@ class RunOptions(NetworkOptions):
     workers: int | None
     dtype: str
     shard: str | None
+    devices: list[str] | None
+    engine: str
+    ray_address: str | None
     retry_failed: bool
     overwrite: bool
     profile: bool
@@ -87,16 +92,30 @@ def parse(program: str, arguments: Sequence[str]) -> RunOptions:
         parser.error("--contrast takes the place of --target and --against; give one of them")
     if "none" in (options["save"] or ()) and len(options["save"]) > 1:
         parser.error("--save none keeps no files; give no other kind beside it")
-    if options["shard"] and options["overwrite"]:
-        parser.error("--overwrite deletes all shares of the run; delete the folder, then begin the shares")
+    _check_sharing(parser, options)
     options["method"] = chosen_methods(options["method"])
     options["save"] = [] if options["save"] == ["none"] else options["save"] or ["overlay"]
     options["contrast"] = options["contrast"] and tuple(options["contrast"])
     return RunOptions(**options)
 
 
+def _check_sharing(parser: argparse.ArgumentParser, options: dict[str, Any]) -> None:
+    """Refuse what cannot be said together about who does the work."""
+    if options["shard"] and options["overwrite"]:
+        parser.error("--overwrite deletes all shares of the run; delete the folder, then begin the shares")
+    given = [name for name, is_given in (("--shard", options["shard"]), ("--devices", options["devices"]),
+                                         ("--engine ray", options["engine"] == "ray")) if is_given]  # fmt: skip
+    if len(given) > 1:
+        parser.error(f"{' and '.join(given)} share out the work in different ways; give one of them")
+    if options["ray_address"] and options["engine"] != "ray":
+        parser.error("--ray-address is for --engine ray")
+    if options["devices"] and (options["use_cuda"] or options["device"] != "cpu"):
+        parser.error("--devices takes the place of --device and --use-cuda; give one of them")
+
+
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = CommandParser(_EXAMPLES, prog=program, description=COMMANDS["run"].description, epilog=EPILOG)
+    usage = "%(prog)s SOURCE ... --output-dir RUN [options]\n       %(prog)s --merge RUN"
+    parser = CommandParser(_EXAMPLES, prog=program, usage=usage, description=COMMANDS["run"].description, epilog=EPILOG)
     parser.add_argument("source", nargs="*", metavar="SOURCE", help="the pictures, see below")
     parser.add_argument("--output-dir", metavar="RUN", help="the run's folder, made if missing")
     what = "join the shares that are in this folder to one index, and do nothing else"
@@ -117,7 +136,12 @@ def _add_explanation(parser: argparse.ArgumentParser) -> None:
     add("--target", nargs="+", action="extend", default=[], metavar="CLASS", help=what)
     add("--contrast", nargs=2, metavar=("A", "B"), help="what speaks for A (red) rather than B (blue)")
     add("--against", action="store_true", help="what speaks against the class, not for it")
-    add("--target-layers", nargs="+", metavar="LAYER", help="e.g. layer4 or features.-1; several are averaged")
+    add(
+        "--target-layers",
+        nargs="+",
+        metavar="LAYER",
+        help="e.g. layer4 or features.-1, several are averaged; or stages",
+    )
     add_scores(group)
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
     what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
@@ -149,6 +173,12 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     what = "of the network's passes: float32 (default), bfloat16 or float16"
     add("--dtype", choices=DTYPES, default="float32", metavar="TYPE", help=what)
     add("--shard", metavar="I/N", help="do the I-th of N shares of the work, from 1; all name the same RUN")
+    what = "a process for each of these, with its share: all (CUDA devices), or such as cuda:0 cuda:1"
+    add("--devices", nargs="+", metavar="DEVICE", help=what)
+    what = "local (default), or ray: a cluster of Ray, which needs the extra ray"
+    add("--engine", choices=("local", "ray"), default="local", metavar="NAME", help=what)
+    what = "of the cluster: auto, ray://host:10001 (default: one of this machine alone)"
+    add("--ray-address", metavar="ADDRESS", help=what)
     add("--retry-failed", action="store_true", help="do again the pictures that failed")
     add("--overwrite", action="store_true", help="delete what an earlier run left in the folder, and begin anew")
     add("--profile", action="store_true", help="say where the time went")

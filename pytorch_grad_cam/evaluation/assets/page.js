@@ -1,18 +1,7 @@
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
+  const data = JSON.parse(byId("data").textContent);
   const PER_PAGE = 12;
-
-  // What users named themselves only ever becomes text or the value of an attribute, never markup.
-  const element = (name, properties = {}, children = []) => {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children);
-    return made;
-  };
-  const number = (value) =>
-    value === null || value === undefined ? "-" : Math.abs(value) < 1000 ? String(+value.toPrecision(3)) : value.toFixed(0);
-  const contains = (text, part) => text.toLowerCase().includes(part.trim().toLowerCase());
 
   // --- the table of numbers
   const table = byId("scores");

@@ -185,8 +185,7 @@ def say(
     loaded = explainer.loaded
     print(f"{head + ':':12}{line}")
     print(f"{'model:':12}{loaded.source}; {how}")
-    automatic_layer = not (explainer.options.target_layers or loaded.target_layers)
-    print(*report.in_full(maps, loaded, automatic_layer), *written_files(files), sep="\n")
+    print(*report.in_full(maps, loaded, explainer.layers), *written_files(files), sep="\n")
     for note in report.notes(maps):
         print(note, file=sys.stderr)
 

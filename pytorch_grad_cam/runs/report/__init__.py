@@ -1,0 +1,1 @@
+"""The report of a run: a page that people read, which opens from disk."""
