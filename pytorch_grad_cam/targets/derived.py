@@ -132,6 +132,8 @@ def as_probability(target: Target, of_probabilities: bool) -> Target | None:
         return None if inner is None else SelectedTarget(target.selector, inner)
     if isinstance(target, ClassifierOutputSoftmaxTarget):
         return target
+    if type(target) is ClassifierOutputTarget and of_probabilities:
+        return target
     if type(target) in (ClassifierOutputTarget, LogOddsTarget):
         category: int = target.category  # type: ignore[attr-defined]
         return ClassifierOutputTarget(category) if of_probabilities else ClassifierOutputSoftmaxTarget(category)

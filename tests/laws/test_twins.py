@@ -81,6 +81,7 @@ def cases() -> Iterator[tuple[Callable[[nn.Module], Any], str, Any]]:
             yield compiled_part, name, AblationCAM
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly equal weights")
 @pytest.mark.parametrize(
     ("twin", "name", "method"), [*cases()], ids=lambda part: part if isinstance(part, str) else part.__name__
 )
