@@ -88,6 +88,8 @@ class ContrastTarget:
 class LogOddsTarget:
     """What makes it a class rather than any other: the logarithm of its odds, ``y_c - logsumexp of all others``.
 
+    That of a network of which one class is true; where each is true by itself, its own logit is that logarithm already.
+
     Attributes:
         category: the class.
         of_probabilities: whether the output holds probabilities instead of logits.
