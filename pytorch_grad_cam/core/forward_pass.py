@@ -142,9 +142,10 @@ class ForwardPass:
             _checked(tensor, name, self.inputs) for tensor, name in zip(record.activations, self._names, strict=True)
         ]
         grads: list[Tensor | None] = [None] * len(activations)
+        sure: list[bool] = []
         if self._uses_gradients and scores is not None:
+            sure = lost_in_rounding(scores)  # before its graph is used
             grads = self._differentiated(scores, again)
-        sure = lost_in_rounding(scores) if self._uses_gradients and scores is not None else []
         layers = tuple(
             self._layer(index, values, grad, targets, scores, sure)
             for index, (values, grad) in enumerate(zip(activations, grads, strict=True))

@@ -71,12 +71,17 @@ def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
 
 
 def is_softmax(node: Node | None) -> bool:
-    """Say whether a step of a graph is a softmax of several scores, seen through those behind it that only select."""
+    """Say whether a step of a graph is a softmax of several numbers, seen through those behind it that only select.
+
+    Ask before the graph is used: then it knows no more what it was made of.
+    """
     while node is not None and node.name() in _SELECTING:
         node = node.next_functions[0][0]
     if node is None or node.name() != "SoftmaxBackward0":
         return False
-    return bool(node._input_metadata[0].shape[-1] > 1)  # what is saved may be freed
+    shape, axis = node._saved_result.shape, node._saved_dim  # type: ignore[attr-defined]
+    axis = axis - 2**64 if axis >= 2**63 else axis  # torch hands out negative numbers so
+    return bool(shape[axis] > 1 and axis % len(shape) == len(shape) - 1)
 
 
 def lost_in_rounding(scores: Tensor) -> list[bool]:

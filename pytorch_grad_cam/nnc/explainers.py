@@ -22,7 +22,6 @@ from pytorch_grad_cam.nnc import style as nnc_style
 from pytorch_grad_cam.nnc.methods import ChannelReluGradCAM, ConsoleNoise, LayerSmoothGrad
 from pytorch_grad_cam.runs.inputs import BatchPreprocessing
 from pytorch_grad_cam.smooth_grad import SmoothGrad
-from pytorch_grad_cam.targets.classification import ClassifierOutputTarget
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image
 
 Pixels = NDArray[np.uint8]
@@ -165,9 +164,19 @@ def _batch_inputs(requests: Sequence[MapRequest], preprocessing: Preprocessing) 
     return BatchPreprocessing(preprocessing).batch(images, inputs)
 
 
-def _targets(requests: Sequence[MapRequest]) -> list[ClassifierOutputTarget]:
+@dataclass(frozen=True)
+class _OutputAsItIs:
+    """One number of the output. Its gradient is that of the graph, with its rounding: what the plug-ins draw."""
+
+    category: int
+
+    def __call__(self, model_output: Tensor) -> Tensor:
+        return model_output[self.category]
+
+
+def _targets(requests: Sequence[MapRequest]) -> list[_OutputAsItIs]:
     """Return what is explained. Outputs count as they are: a single one is the score of class 0."""
-    return [ClassifierOutputTarget(request.category) for request in requests]
+    return [_OutputAsItIs(request.category) for request in requests]
 
 
 def _drawn_maps(explanation: Explanation, drawings: Sequence[Callable[[], Pixels]]) -> list[DrawnMap]:

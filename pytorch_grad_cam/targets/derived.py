@@ -88,6 +88,8 @@ class ContrastTarget:
 class LogOddsTarget:
     """What makes it a class rather than any other: the logarithm of its odds, ``y_c - logsumexp of all others``.
 
+    That of a network of which one class is true; where each is true by itself, its own logit is that logarithm already.
+
     Attributes:
         category: the class.
         of_probabilities: whether the output holds probabilities instead of logits.
@@ -132,6 +134,8 @@ def as_probability(target: Target, of_probabilities: bool) -> Target | None:
         return None if inner is None else SelectedTarget(target.selector, inner)
     asks_it = ClassifierOutputTarget if of_probabilities else ClassifierOutputSoftmaxTarget
     if type(target) is asks_it or isinstance(target, ClassifierOutputSoftmaxTarget):
+        return target
+    if type(target) is ClassifierOutputTarget and of_probabilities:
         return target
     if type(target) in (ClassifierOutputTarget, LogOddsTarget):
         category: int = target.category  # type: ignore[attr-defined]

@@ -237,7 +237,7 @@ def test_two_ablations_inside_each_other() -> None:
         np.testing.assert_array_equal(each, expected_inner)
 
 
-@pytest.mark.filterwarnings("ignore:.*nearly equal weights")  # of a network that is not trained
+@maps_may_mean_nothing
 def test_masked_passes_run_without_hooks() -> None:
     """Row 37: the layer is watched once; the passes over masked copies of the images leave no activations."""
     net, hooks = build(ConvNet), []

@@ -87,6 +87,7 @@ def test_similarity_by_hand() -> None:
     assert float(SimilarityTarget(torch.stack([one, two]))(embedding)) == pytest.approx(0.7)  # the mean of both
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly equal weights")
 @pytest.mark.parametrize("unit", [False, True])
 def test_what_makes_two_pictures_alike(unit: bool) -> None:
     net, x = build(Embedder, unit), inputs()
@@ -149,6 +150,7 @@ def test_a_two_tower_model() -> None:
     torch.testing.assert_close(zero_shot.raw[0] * 10, found.raw[0], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly equal weights")
 def test_any_number_of_texts() -> None:
     """Row 6 of the needs of users: another number of texts than pictures, each a class."""
     net, ids = build(TwoTower), torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 1]])

@@ -91,7 +91,10 @@ def test_a_probability_beyond_the_type_has_no_gradient() -> None:
 
 
 def test_numbers_that_sum_to_one_by_chance_are_no_probabilities() -> None:
-    """Only a softmax makes them that."""
+    """Only a softmax makes them that, and over the classes: one over the images has another gradient."""
+    leaf = torch.zeros(2, 2, requires_grad=True)
+    (grad,) = torch.autograd.grad(scores_of(leaf.softmax(0), [ClassifierOutputTarget(0)] * 2).sum(), leaf)
+    assert grad.tolist() == [[0, 0], [0, 0]]
     scores = torch.tensor([[0.25, 0.75], [0.5, 0.5]], requires_grad=True)
     (grad,) = torch.autograd.grad(scores_of(scores * 1, [ClassifierOutputTarget(0)] * 2).sum(), scores)
     assert grad.tolist() == [[1, 0], [1, 0]]

@@ -164,7 +164,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS",
         help="index or name, or top-3; several, too (default: the top class)",
     )
-    what = "A B: what speaks for A (red) rather than B (blue), no --target; rest: for the class and for no other"
+    what = "A B: for A (red), not B (blue); rest: for the class, not any other"
     add("--contrast", nargs="+", metavar="CLASS", help=what)
     add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
     what = "what speaks for (red) and against the class (blue) in one map"
@@ -182,7 +182,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     what = "of the network's forward, e.g. interpolate_pos_encoding=true"
     add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
     add_scores(group)
-    what = "e.g. layer4 or features.-1, several are averaged; or stages: the last of each of the last 3 resolutions"
+    what = "e.g. layer4; several are averaged; stages: one per resolution"
     add("--target-layers", nargs="+", metavar="LAYER", help=what)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
     add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
