@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +28,6 @@ from pytorch_grad_cam.data.images import read_image, write_image
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]  # opens the page in the browser
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 SECONDS = 60_000  # milliseconds that anything on the page may take here
 PICTURE = str(ROOT / "examples" / "images" / "scene_crescent_cross.png")
 ARGUMENTS = ("--model", "shapes", "--max-upload", "1", "--max-pixels", "1000000")
@@ -58,19 +56,6 @@ def address(folder: Path) -> Iterator[str]:
     assert errors.endswith("the demo has stopped; the pictures are gone\n")  # behind what Gradio says of the refusals
     assert demo.returncode == 0
     assert not list(folder.glob("cam-demo-*"))
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Start the system's Chromium: Playwright's own browsers are not downloaded."""
-    from playwright.sync_api import sync_playwright
-
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    assert found, f"Chromium is missing (looked for {', '.join(NAMES)}); on Debian: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
