@@ -98,6 +98,38 @@ class Volume(nn.Module):
         return self.head(F.adaptive_avg_pool3d(self.pooled(self.conv(x)), 2).flatten(1))
 
 
+class _Block(nn.Module):
+    """Two convolutions beside a shortcut without parameters."""
+
+    def __init__(self, before: int, width: int) -> None:
+        super().__init__()
+        self.stride = width // before
+        self.conv1 = nn.Conv2d(before, width, 3, self.stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        self.spare = (width - before) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.spare, self.spare))
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + shortcut)
+
+
+class ResNet20(nn.Module):
+    """(B, 3, H, W) -> (B, 10): the ResNet of CIFAR-10, also for larger pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        self.layer1 = nn.Sequential(*(_Block(16, 16) for _ in range(3)))
+        self.layer2 = nn.Sequential(_Block(16, 32), *(_Block(32, 32) for _ in range(2)))
+        self.layer3 = nn.Sequential(_Block(32, 64), *(_Block(64, 64) for _ in range(2)))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(x.mean((2, 3)))
+
+
 class Keywords(nn.Module):
     """(B, 1, 49, 10) MFCC, time down -> (B, 12) logits. `convs` alternates depthwise and 1x1 after the first."""
 
@@ -157,6 +189,7 @@ _MODELS = torchvision.models
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "squeezenet": _from_file(_MODELS.squeezenet1_0, "squeezenet1_0_imagenet.pth"),
     "mobilenet_v2": _from_file(_MODELS.mobilenet_v2, "mobilenet_v2_imagenet.pth"),
+    "resnet20_cifar10": _from_file(ResNet20, "resnet20_cifar10.pth"),
     "keywords": _from_file(Keywords, "dscnn_keywords.pth"),
     "meshnet": _from_file(_meshnet, "meshnet11_brain.pth"),
     "fcn1d": _from_file(_fcn1d, "fcn1d_gunpoint.pth"),
@@ -178,6 +211,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 TRAINED = (
     "squeezenet",
     "mobilenet_v2",
+    "resnet20_cifar10",
     "shapes",
     "deeplab",
     "fastestdet",
