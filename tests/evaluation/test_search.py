@@ -13,7 +13,7 @@ from helpers.tiny_nets import ConvNet, TinyViT, build, inputs
 from torch.testing import assert_close
 
 from benchmarks import search
-from benchmarks.candidates import ANCHOR, CANDIDATES, OfStages, in_cells
+from benchmarks.candidates import ANCHOR, CANDIDATES, ROUNDS, OfStages, in_cells
 from benchmarks.search import Cell, counted, finalists, pooled, qualifies
 from benchmarks.search_cases import BestIoU, RankAuc, Setting, half_of
 from pytorch_grad_cam import GradCAM, HiResCAM, ShapleyCAM
@@ -155,14 +155,17 @@ def test_one_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(search, "settings", lambda shared: [setting])
     monkeypatch.setattr(search.networks, "build", lambda name: build(ConvNet))
     monkeypatch.setattr(search, "costs_of", lambda names: dict.fromkeys(names, 1.0))
-    out = tmp_path / "page.md"
-    search.main(["--work", str(tmp_path), "--output", str(out)])
+    out, words = tmp_path / "page.md", tmp_path / "words.md"
+    words.write_text("What a person says of it.", encoding="utf-8")
+    search.main(["--work", str(tmp_path), "--output", str(out), "--conclusion", str(words)])
     text = out.read_text(encoding="utf-8")
-    comparison = search.measure(setting, 0, list(CANDIDATES), 1.0, tmp_path)  # from the journal
+    comparison = search.measure(setting, 0, ROUNDS[0], 1.0, tmp_path)  # from the journal
     (found,) = search.cells(comparison, "A tiny network", "sharpened")
     rows = {row.method: row.values["energy_inside"] for row in comparison.rows}
     assert found.found.value == pytest.approx(np.nanmean(rows["sharpened"] - rows[ANCHOR]))
     assert f"{found.found.value:+.3f}" in text.split("## Development half: each network")[1]
+    assert "What a person says of it." in text
+    assert ("**None does.**" in text) != ("**Found: " in text)
     held = search.measure(setting, 1, [ANCHOR, *finalists_of(text)], 1.0, tmp_path)
     assert len(held.rows) == 4 + search.FINALISTS + 1
 
