@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks import networks
-from benchmarks.localisation_cases import PREPARATION, LocalisationCase, _crops, _voc
+from benchmarks.localisation_cases import PREPARATION, LocalisationCase, _crops, _voc, scenes
 from pytorch_grad_cam.evaluation.batches import ImageBatch
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.curves import InsertionMinusDeletion, SymmetricRelevanceGain
@@ -120,11 +121,14 @@ def _by_picture(cases: Iterator[LocalisationCase], half: int, count: int, batch:
     return _located([case for case, _ in together], [number for _, number in together], batch)
 
 
+@cache
+def _rendered() -> list[LocalisationCase]:
+    return list(scenes(200))
+
+
 def _scenes(count: int, single: bool = False) -> Callable[[int, float], list[ImageBatch]]:
     def made(half: int, times: float) -> list[ImageBatch]:
-        from benchmarks.localisation_cases import scenes
-
-        found = _by_picture(scenes(200), half, 200, 1_000_000)[0]
+        found = _by_picture(iter(_rendered()), half, 200, 1_000_000)[0]
         numbers = [name.split(":")[0] for name in found.ids or ()]
         wanted = list(dict.fromkeys(numbers))[: max(2, round(count * times))]
         kept = [i for i, number in enumerate(numbers) if number in wanted]
