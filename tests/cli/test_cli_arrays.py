@@ -88,6 +88,7 @@ def test_nifti_in_and_out(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "sees the numbers as they are, mean 0.0, std 255.0" in said
 
 
+@pytest.mark.again
 def test_one_body_looks_the_same_however_its_file_is_stored(here: Path) -> None:
     """One head, stored in other orders and directions of the axes: the same montage, letters and all, and map.
 

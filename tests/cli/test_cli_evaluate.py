@@ -62,6 +62,7 @@ def test_files_and_sentences(photos: Path, tmp_path: Path, capsys: pytest.Captur
     assert (tmp_path / "evaluation.html").read_text().count("data:image/jpeg") == COUNT
 
 
+@pytest.mark.again
 def test_boxes_and_labels_say_what_is_explained(photos: Path, tmp_path: Path) -> None:
     first_objects = [render_scene(10_000 + index).objects[0].index for index in range(COUNT)]
     assert evaluate(photos, tmp_path / "a", "--boxes", photos / "boxes.csv", "--metric", "pointing_game") == 0
@@ -74,6 +75,7 @@ def test_boxes_and_labels_say_what_is_explained(photos: Path, tmp_path: Path) ->
     assert {image["label"] for image in data["images"]} == {"star"}
 
 
+@pytest.mark.again
 def test_a_run_that_was_stopped_goes_on(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_run_that_was_stopped_goes_on(
     assert not (tmp_path / "parts" / ".evaluation.jsonl").exists()
 
 
+@pytest.mark.again
 def test_files_of_an_earlier_run_stay(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(photos, tmp_path) == 0
     assert evaluate(photos, tmp_path) == 1
@@ -156,6 +159,7 @@ def test_masks_of_another_size_are_said(photos: Path, tmp_path: Path, capsys: py
     assert "its mask has 6 x 5 pixels, the picture 128 x 128" in capsys.readouterr().err
 
 
+@pytest.mark.again
 def test_stopped_while_it_writes(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some files are there then, and the same command makes the others."""
     write = run_module.write_bytes

@@ -17,7 +17,7 @@ from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.runs.picture_targets import DetectedObjectTarget
 from pytorch_grad_cam.targets.detection import DetectedObject
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
+pytestmark = [pytest.mark.again, pytest.mark.filterwarnings("ignore:.*not every map means something")]
 DENSE, BOXES = "lraspp_mobilenet_v3_large", "ssdlite320_mobilenet_v3_large"
 
 

@@ -9,6 +9,8 @@ import torch
 from helpers.examples import EXAMPLES, example
 from helpers.paths import ROOT
 
+pytestmark = pytest.mark.again
+
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if path.name != "__init__.py")
 TESTS = (Path(__file__), ROOT / "tests" / "integrations" / "test_examples_with.py")
 

@@ -17,6 +17,8 @@ from helpers.run_pictures import results, write_pictures
 
 from pytorch_grad_cam.cli.main import main
 
+pytestmark = pytest.mark.again
+
 TEXT = (ROOT / "docs" / "many_machines.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"^```bash\n(.*?)^```", TEXT, re.M | re.S) for line in block.splitlines()]
 PYTHON = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)

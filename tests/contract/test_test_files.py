@@ -68,7 +68,7 @@ def test_a_test_is_skipped_only_where_something_is_missing(monkeypatch: pytest.M
 
 
 def test_what_the_default_tests_leave_to_another_run_has_one() -> None:
-    assert 'pytest -m "again and not shared"' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert 'pytest -m "again and not (shared or slow or' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     with pytest.raises(AssertionError, match="all, or none, would be asked by default"):
         now(["a", "b"], lambda name: True)
     once, later = now([("a", 1), ("b", 2)], lambda name, number: number == 1)

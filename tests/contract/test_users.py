@@ -190,6 +190,7 @@ def broken(output: Any) -> Tensor:
     raise BrokenError  # a new one: one that was made before would keep its traceback, and so the tensors of the call
 
 
+@pytest.mark.again
 def test_hundreds_of_calls_leave_nothing() -> None:
     """Row 11: 200 calls, 200 failures and 200 plain forwards: no hook, not one tensor more."""
     net, x = build(ConvNet), inputs()

@@ -52,6 +52,7 @@ RESOLUTIONS = {
 }
 
 
+@pytest.mark.again
 @pytest.mark.parametrize("name", RESOLUTIONS)
 def test_the_last_of_each_of_the_last_three_resolutions(name: str) -> None:
     torch.manual_seed(0)

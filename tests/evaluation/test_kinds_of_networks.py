@@ -23,6 +23,8 @@ from pytorch_grad_cam.metrics.superpixels import IROF
 from pytorch_grad_cam.targets.detection import BoxTarget
 from pytorch_grad_cam.targets.detector_layouts import reader_for
 
+pytestmark = pytest.mark.again
+
 SMALL = {
     metric.name: metric
     for metric in (

@@ -15,6 +15,8 @@ from pytorch_grad_cam.metrics import METRICS, randomisation
 from pytorch_grad_cam.metrics.case import Case
 from pytorch_grad_cam.metrics.randomisation import ParameterRandomisation
 
+pytestmark = pytest.mark.again
+
 
 @pytest.fixture(scope="module")
 def net() -> nn.Module:

@@ -18,6 +18,8 @@ from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, LayerCAM, ScoreCAM
 from pytorch_grad_cam.models.load import load_model
 from tools.list_networks import PAGE, TIMM, network, picture, row_of, torchvision_names
 
+pytestmark = pytest.mark.again
+
 # One of each of torchvision's families, and what users of CAM look at in it.
 FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "convnext_tiny": ("features", 64, {}),

@@ -122,6 +122,7 @@ def test_a_network_in_training_gives_the_map_of_evaluation(method: Any) -> None:
     np.testing.assert_array_equal(method.load()(net, net.norm)(x, 1), expected)
 
 
+@pytest.mark.again
 @every_method
 def test_an_in_place_operation_after_the_layer_changes_nothing(method: Any) -> None:
     plain, written_over = build(ConvNet), build(InPlaceNet)
@@ -133,6 +134,7 @@ def test_an_in_place_operation_after_the_layer_changes_nothing(method: Any) -> N
     assert (EigenCAM(written_over, "conv2").explain(x).raw[0] < 0).any()  # what a ReLU would have removed
 
 
+@pytest.mark.again
 @every_method
 def test_precision_of_the_network(method: Any) -> None:
     x, net = inputs(), build(ConvNet)

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam import AblationCAM, EigenCAM, FullGrad, GradCAM, LayerCAM, ScoreCAM, VanillaGradient
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*nearly equal weights")  # of networks that are not trained
+pytestmark = [
+    pytest.mark.again,
+    pytest.mark.filterwarnings("ignore:.*nearly equal weights"),
+]  # of networks that are not trained
 
 METHODS = (GradCAM, LayerCAM, EigenCAM, ScoreCAM, AblationCAM, FullGrad, VanillaGradient)
 NETS: dict[str, tuple[type[nn.Module], Tensor, str]] = {

@@ -173,6 +173,7 @@ def test_legrad_refuses_a_head_it_cannot_run(x: Tensor) -> None:
 
 
 # -- laws
+@pytest.mark.again
 @every_method
 def test_shape_range_repetition_and_batch(method: Any) -> None:
     net, x = build(TinyViT, seed=1), inputs(size=TinyViT.size, batch=3)

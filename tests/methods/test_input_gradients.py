@@ -24,6 +24,8 @@ from pytorch_grad_cam import (
     VarGrad,
 )
 
+pytestmark = pytest.mark.again
+
 FEW = functools.partial(RISE, num_samples=40)
 ALL = (VanillaGradient, SmoothGrad, VarGrad, IntegratedGradients, FEW)
 

@@ -22,6 +22,8 @@ from pytorch_grad_cam.metrics.imputation import RoadCombined, RoadLeRF, RoadMoRF
 from pytorch_grad_cam.metrics.superpixels import IROF, grid_segments, slic_segments
 from pytorch_grad_cam.targets.classification import ClassifierOutputSoftmaxTarget
 
+pytestmark = pytest.mark.again
+
 WEIGHTS = dict(road.neighbors_weights)
 
 

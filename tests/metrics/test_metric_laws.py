@@ -24,6 +24,8 @@ from pytorch_grad_cam.metrics.randomisation import randomised_networks
 from pytorch_grad_cam.metrics.references import REFERENCES
 from pytorch_grad_cam.targets.classification import ClassifierOutputTarget
 
+pytestmark = pytest.mark.again
+
 FAITHFULNESS = [metric for metric in METRICS.values() if metric.needs == ("model",)]
 
 

@@ -33,6 +33,8 @@ from pytorch_grad_cam.metrics.references import REFERENCES
 from pytorch_grad_cam.metrics.thresholds import MaxBoxAcc, MaxBoxAccV2
 from pytorch_grad_cam.models.shapes import load_shapes, preprocess
 
+pytestmark = pytest.mark.again
+
 SCENES = (0, 21, 33, 41, 42, 52, 60, 63)  # the first 8 of TEST_SEEDS of which this is so
 WIDE = ("gradcam", "gradcam++", "xgradcam")  # they mark the whole object
 METHODS = (*WIDE, "layercam", "hirescam")  # these a part of it

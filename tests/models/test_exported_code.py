@@ -181,6 +181,7 @@ class Sizes(nn.Module):
         return {"a": torch.einsum("bchw,bchw->bc", y, y), "b": y}
 
 
+@pytest.mark.again
 def test_honest_programs_need_no_trust(honest: Path, tmp_path: Path) -> None:
     load_model(str(honest))
     torch.manual_seed(0)

@@ -296,6 +296,7 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
     return bytes(result)
 
 
+@pytest.mark.again
 @pytest.mark.filterwarnings("ignore")  # about numbers and names in damaged files
 @pytest.mark.parametrize("what", ["file", "text", "protobuf", pytest.param("h5", marks=pytest.mark.slow)])
 def test_damaged_files_give_a_value_error_and_nothing_else(what: str, tmp_path: Path) -> None:

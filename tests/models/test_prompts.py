@@ -16,7 +16,10 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.models.load import load_model
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.again,
+    pytest.mark.filterwarnings("ignore:.*not every map means something", "ignore::DeprecationWarning"),
+]
 TEXTS = ["a red thing", "blue"]
 
 

@@ -21,6 +21,8 @@ from pytorch_grad_cam.nnc.dataset_run import SMOOTH_ROWS
 from pytorch_grad_cam.runs.journal import Journal
 from pytorch_grad_cam.runs.lock import LOCK, folder_lock
 
+pytestmark = pytest.mark.again
+
 TRIALS = 2  # pictures that the network is tried with, and its layer chosen
 SMOOTH = ("smoothgrad-batch", "-n", "2", "--style", "nnc")
 

@@ -22,6 +22,8 @@ from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.nnc.dataset_run import ROUNDS
 from pytorch_grad_cam.runs.lock import LOCK
 
+pytestmark = pytest.mark.again
+
 ROWS, BATCH = 20, 4
 WRITES = 1 + ROWS + ROWS // BATCH + 1  # the head of the journal, pictures, lines of the journal, the CSV
 JOURNAL = Path("o/.progress.jsonl")

@@ -44,7 +44,7 @@ from pytorch_grad_cam import (
 )
 from pytorch_grad_cam.targets.classification import ClassifierOutputSoftmaxTarget
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*not every map means something")
+pytestmark = [pytest.mark.again, pytest.mark.filterwarnings("ignore:.*not every map means something")]
 every_rank = pytest.mark.parametrize("ndim", SIZES)
 TARGETS = [0, 2]
 

@@ -13,6 +13,7 @@ from helpers.colour_net import NET, described, red_and_blue
 from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
+from pytorch_grad_cam.runs import run_folder
 from pytorch_grad_cam.runs.explainer import Explainer
 from pytorch_grad_cam.runs.opened_run import open_run
 from pytorch_grad_cam.runs.picture_files import FileNames
@@ -330,7 +331,10 @@ def test_a_network_that_fails_on_everything_ends_the_run(photos: Path, capsys: p
     assert "index.jsonl" not in kept()
 
 
-def test_two_runs_in_one_folder(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_in_one_folder(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "_MOMENT", 0.01)
     with RunFolder("RUN").writing(None):
         assert run() == 1
     assert "another run is writing into RUN" in capsys.readouterr().err

@@ -29,6 +29,8 @@ from pytorch_grad_cam.runs.opened_run import open_run
 from pytorch_grad_cam.runs.run_folder import RunFolder
 from pytorch_grad_cam.runs.shards import Shard, local_rank
 
+pytestmark = pytest.mark.again
+
 Said = pytest.CaptureFixture[str]
 LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID")
 

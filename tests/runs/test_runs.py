@@ -160,6 +160,7 @@ def test_a_journal_continues_what_was_done(tmp_path: Path) -> None:
     assert Journal(tmp_path / "new" / "j", SETTINGS).done == 0
 
 
+@pytest.mark.again
 def test_a_journal_cut_anywhere_counts_whole_lines_only(tmp_path: Path) -> None:
     path = tmp_path / "j"
     journal = Journal(path, SETTINGS)
