@@ -11,7 +11,6 @@ Prints how far the runs were when they were killed; exits with 1 if anything dif
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -19,7 +18,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from PIL import Image
 
 from pytorch_grad_cam.cli.main import main as command
 from pytorch_grad_cam.runs.data_set_run import DataSetRun
+from tools.killing import ForkedRun, digests, run_trials
 
 PICTURES, SIDE, BATCH, SHARES = 80, 32, 4, 2
 GIVEN = ("run", "photos", "--model", "shapes", "--batch-size", str(BATCH), "--save", "overlay", "npy", "json")
@@ -44,66 +45,35 @@ def pictures(folder: Path, count: int) -> None:
     (folder / f"photos/{count // 2:04}.png").write_bytes(b"no picture")
 
 
-class Run:
-    """A run, or a share of one, in a process of its own, which has loaded all modules already."""
+def work(tell: Callable[[], int], shard: str | None) -> int:
+    """Do a run, or a share of one; tell when its network is loaded and the work begins, and when that is done."""
+    torch.set_num_threads(1)
+    run_all, explain = DataSetRun.run, DataSetRun._explain
 
-    def __init__(self, folder: Path, shard: str | None) -> None:
-        sys.stdout.flush()
-        self._begun, told = os.pipe()
-        self.process = os.fork()
-        if self.process:
-            os.close(told)
-            return
-        try:
-            log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            os.chdir(folder)
-            torch.set_num_threads(1)
-            work, explain = DataSetRun.run, DataSetRun._explain
+    def telling(run: DataSetRun, *given: object) -> None:
+        tell()
+        done = {row["position"] for row in run.folder.index(run.options.shard).rows()}
 
-            def telling(run: DataSetRun, *given: object) -> None:
-                os.write(told, b".")
-                done = {row["position"] for row in run.folder.index(run.options.shard).rows()}
+        def checked(run: DataSetRun, read: list) -> list:
+            if read and all(each.position in done for each in read):
+                os._exit(98)  # done twice
+            return explain(run, read)
 
-                def checked(run: DataSetRun, read: list) -> list:
-                    if read and all(each.position in done for each in read):
-                        os._exit(98)  # done twice
-                    return explain(run, read)
+        DataSetRun._explain = checked  # type: ignore[method-assign,assignment]
+        run_all(run, *given)  # type: ignore[arg-type]
+        tell()
 
-                DataSetRun._explain = checked  # type: ignore[method-assign,assignment]
-                work(run, *given)  # type: ignore[arg-type]
-                os.write(told, b".")
-
-            DataSetRun.run = telling  # type: ignore[method-assign,assignment]
-            code = command([*GIVEN, "--output-dir", "k", *(["--shard", shard] if shard else [])])
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except BaseException:
-            os._exit(99)
-        os._exit(code)
-
-    def wait_for_news(self) -> None:
-        """Return when the network is loaded and the work begins; called again, when it is done."""
-        os.read(self._begun, 1)
-
-    def kill(self) -> None:
-        """End it at once."""
-        os.kill(self.process, signal.SIGKILL)
-
-    def end(self) -> int:
-        """Wait for the end and return the exit code."""
-        os.close(self._begun)
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+    DataSetRun.run = telling  # type: ignore[method-assign,assignment]
+    return command([*GIVEN, "--output-dir", "k", *(["--shard", shard] if shard else [])])
 
 
-def started(folder: Path, kind: str) -> list[Run]:
+def started(folder: Path, kind: str) -> list[ForkedRun]:
     """Start a run, or all of its shares."""
     shards = [None] if kind == WHOLE else [f"{number}/{SHARES}" for number in range(1, SHARES + 1)]
-    return [Run(folder, shard) for shard in shards]
+    return [ForkedRun(folder, partial(work, shard=shard)) for shard in shards]
 
 
-def finished(runs: list[Run], folder: Path, bad: int) -> None:
+def finished(runs: list[ForkedRun], folder: Path, bad: int) -> None:
     """Wait for runs that nobody kills.
 
     Raises:
@@ -116,13 +86,12 @@ def finished(runs: list[Run], folder: Path, bad: int) -> None:
 
 def files(folder: Path) -> dict[str, str]:
     """Every file of a run with a digest, but for times, locks and what shares keep for themselves."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.name not in (".lock", "times.jsonl")
-        and not (path.name == "index.jsonl" and "shards" in path.parts)
-    }
+    return digests(
+        folder,
+        lambda path: (
+            path.name not in (".lock", "times.jsonl") and not (path.name == "index.jsonl" and "shards" in path.parts)
+        ),
+    )
 
 
 def state(folder: Path, count: int) -> str:
@@ -180,22 +149,23 @@ def main(arguments: list[str] | None = None) -> int:
             wanted[kind] = files(folder / "k")
             shutil.rmtree(folder / "k")
         different = int(wanted[WHOLE] != wanted[SHARED])
-        found: Counter[str] = Counter()
-        trials = 0
-        left = options.kills
-        while left:
-            kind = (WHOLE, SHARED)[trials % 2]
-            kills = min(left, draw.choice([1, 2, 2, 3]))
-            found.update(f"{kind}, {name}" for name in trial(folder, kind, kills, seconds[kind], count, draw))
-            if files(folder / "k") != wanted[WHOLE]:
-                different += 1
-                print(f"trial {trials} differs", file=sys.stderr)
-            shutil.rmtree(folder / "k")
-            left, trials = left - kills, trials + 1
-    print(f"{options.kills} kills in {trials} runs of {count} pictures: {different} runs with a byte that differs")
-    for name, number in sorted(found.items()):
-        print(f"  killed {name}: {number}")
+        different += run_trials(
+            options.kills,
+            draw,
+            folder / "k",
+            lambda number, kills: [
+                f"{kind_of(number)}, {far}"
+                for far in trial(folder, kind_of(number), kills, seconds[kind_of(number)], count, draw)
+            ],
+            lambda number: files(folder / "k") == wanted[WHOLE],
+            f"{count} pictures",
+        )
     return 1 if different else 0
+
+
+def kind_of(number: int) -> str:
+    """Return what a trial runs: whole runs and shares take turns."""
+    return (WHOLE, SHARED)[number % 2]
 
 
 if __name__ == "__main__":

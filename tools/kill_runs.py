@@ -10,14 +10,12 @@ Prints how far the runs were when they were killed; exits with 1 if a byte diffe
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from PIL import Image
 
 from pytorch_grad_cam.cli.main import main as command
 from pytorch_grad_cam.nnc.dataset_run import DatasetRun
+from tools.killing import ForkedRun, digests, run_trials
 
 ROWS, SIDE = 120, 48
 COMMANDS = (
@@ -44,47 +43,15 @@ def dataset(folder: Path) -> None:
     (folder / "d.csv").write_text("\n".join(["x,y", *rows, ""]), encoding="utf-8")
 
 
-class Run:
-    """A run in a process of its own, which has loaded all modules already."""
+def started(folder: Path, given: tuple[str, ...]) -> ForkedRun:
+    """Start a run, which tells when its network is loaded and the work begins."""
 
-    def __init__(self, folder: Path, given: tuple[str, ...]) -> None:
-        sys.stdout.flush()
-        self._begun, told = os.pipe()
-        self.process = os.fork()
-        if self.process:
-            os.close(told)
-            return
-        try:
-            log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            os.chdir(folder)
-            begin = DatasetRun.start
-            DatasetRun.start = lambda run: (os.write(told, b"."), begin(run))[1]  # type: ignore[method-assign]
-            code = command(["nnc", *given, "-i", "d.csv", "-o", "k/o.csv", "--model", "shapes"])
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except BaseException:
-            os._exit(99)
-        os._exit(code)
+    def work(tell: Callable[[], int]) -> int:
+        begin = DatasetRun.start
+        DatasetRun.start = lambda run: (tell(), begin(run))[1]  # type: ignore[method-assign]
+        return command(["nnc", *given, "-i", "d.csv", "-o", "k/o.csv", "--model", "shapes"])
 
-    def wait_for_begin(self) -> None:
-        """Return when the network is loaded and the work begins."""
-        os.read(self._begun, 1)
-
-    def end(self) -> int:
-        """Wait for the end and return the exit code."""
-        os.close(self._begun)
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
-
-
-def files(folder: Path) -> dict[str, str]:
-    """Every file below a folder, with a digest."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    return ForkedRun(folder, work)
 
 
 def state(folder: Path) -> str:
@@ -102,14 +69,14 @@ def trial(folder: Path, given: tuple[str, ...], kills: int, seconds: float, draw
     """Kill a run some times and let it come to its end; return how far it was each time."""
     found = []
     for _ in range(kills):
-        run = Run(folder, given)
+        run = started(folder, given)
         if draw.random() < 0.9:
-            run.wait_for_begin()
+            run.wait_for_news()
         time.sleep(draw.uniform(0, seconds))
-        os.kill(run.process, signal.SIGKILL)
+        run.kill()
         run.end()
         found.append(state(folder / "k"))
-    code = Run(folder, given).end()
+    code = started(folder, given).end()
     if code != 1:
         raise RuntimeError(f"a run ended with {code}, not with 1 for its two bad rows: {folder / 'log.txt'}")
     return found
@@ -125,33 +92,30 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         dataset(folder)
-        found: dict[str, int] = {}
         wanted, seconds = {}, {}
         for given in COMMANDS:
-            run = Run(folder, given)
-            run.wait_for_begin()
+            run = started(folder, given)
+            run.wait_for_news()
             begin = time.monotonic()
             if run.end() != 1:
                 raise RuntimeError((folder / "log.txt").read_text(encoding="utf-8"))
             seconds[given] = time.monotonic() - begin
-            wanted[given] = files(folder / "k")
+            wanted[given] = digests(folder / "k")
             shutil.rmtree(folder / "k")
-        trials = different = 0
-        left = options.kills
-        while left:
-            given = COMMANDS[trials % len(COMMANDS)]
-            kills = min(left, draw.choice([1, 2, 2, 3]))
-            for name in trial(folder, given, kills, seconds[given], draw):
-                found[name] = found.get(name, 0) + 1
-            if files(folder / "k") != wanted[given]:
-                different += 1
-                print(f"trial {trials} differs", file=sys.stderr)
-            shutil.rmtree(folder / "k")
-            left, trials = left - kills, trials + 1
-    print(f"{options.kills} kills in {trials} runs of {ROWS} rows: {different} runs with a byte that differs")
-    for name, count in sorted(found.items()):
-        print(f"  killed {name}: {count}")
+        different = run_trials(
+            options.kills,
+            draw,
+            folder / "k",
+            lambda number, kills: trial(folder, given_to(number), kills, seconds[given_to(number)], draw),
+            lambda number: digests(folder / "k") == wanted[given_to(number)],
+            f"{ROWS} rows",
+        )
     return 1 if different else 0
+
+
+def given_to(number: int) -> tuple[str, ...]:
+    """Return the command of a trial: they take turns."""
+    return COMMANDS[number % len(COMMANDS)]
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
 
+from pytorch_grad_cam.cli.method_names import method_or_all
 from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.models.sources import SOURCES, sentence
 
@@ -188,6 +189,56 @@ def add_scores(group: Any) -> None:
         help="what a classifier's numbers are: softmax, sigmoid (each class by itself), multi-label (all above 50 %% "
         "are listed) or none (default: seen from the network, and said)",
     )
+
+
+def add_question(group: Any) -> None:
+    """Add what is explained, by which methods; `contrast_options` reads what --contrast says."""
+    add = group.add_argument
+    what = "see the command methods; several, or all (default: gradcam)"
+    add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
+    what = "index or name, or top-3; several, too (default: the top class)"
+    add("--target", nargs="+", action="extend", default=[], metavar="CLASS", help=what)
+    what = "A B: for A (red), not B (blue); rest: for the class, not any other"
+    add("--contrast", nargs="+", metavar="CLASS", help=what)
+    add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
+
+
+def contrast_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the two classes that --contrast names, or that a class is set against the rest."""
+    words = options["contrast"]
+    if words is not None and [word.lower() for word in words] == ["rest"]:
+        return {"contrast": None, "rest": True}
+    if words and len(words) != 2:
+        parser.error(
+            f"--contrast takes two classes, or the word rest (--target names the class), not {' '.join(words)!r}"
+        )
+    if words and options["target"]:
+        parser.error("--contrast takes the place of --target; give one of the two")
+    if words and options["against"]:
+        parser.error("--contrast with --against is the contrast the other way round; exchange its two classes")
+    return {"contrast": words, "rest": False}
+
+
+def add_layers(group: Any) -> None:
+    """Add where it is looked at."""
+    what = "e.g. layer4; several are averaged; stages: one per resolution"
+    group.add_argument("--target-layers", nargs="+", metavar="LAYER", help=what)
+
+
+def add_samples(group: Any) -> None:
+    """Add the settings of methods that draw."""
+    add = group.add_argument
+    what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
+    add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
+    what = "for smoothgrad and the like, a share of the range (default: 0.15)"
+    add("--noise-level", type=fraction, metavar="X", help=what)
+    add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
+
+
+def add_eigen_smooth(group: Any) -> None:
+    """Add the option for less noise."""
+    what = "first principal component: less noise"
+    group.add_argument("--eigen-smooth", "--eigen_smooth", action="store_true", help=what)
 
 
 def add_image_path(parser: argparse.ArgumentParser) -> None:

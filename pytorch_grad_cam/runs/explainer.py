@@ -103,7 +103,12 @@ class Explainer:
         Args:
             image: uint8 RGB ``(H, W, 3)``.
             category: the class to explain of this picture; None: what the options say.
+
+        Raises:
+            ValueError: for a class where the options compare two.
         """
+        if category is not None and self.options.compares:
+            raise ValueError("the picture has a class of its own to explain, and contrast compares two others")
         return PreparedPicture(image, self.ready.preprocessing.resized(image), category)
 
     def predict(self, pictures: Sequence[PreparedPicture | Picture]) -> list[Seen]:
@@ -216,14 +221,14 @@ class Explainer:
                     **options if asks else {name: value for name, value in options.items() if name != "contrast"},
                 )
             made |= dict(zip(places, found, strict=True))
+        outputs = _on_cpu(made[0][0].outputs)  # the same for all methods
+        kept = [_kept_row(outputs, number, len(rows)) for number in range(len(rows))]
         for place, name in enumerate(self.options.methods):
             for explanation, target in zip(made[place], targets if cams[place].uses_targets else [None], strict=True):
                 maps = explanation.numpy()
                 scores = [None] * len(rows) if explanation.scores is None else explanation.scores.tolist()
-                outputs = _on_cpu(explanation.outputs)
                 for number, row in enumerate(rows):
-                    kept = _kept_row(outputs, number, len(rows))
-                    yield _Answer(row, name, target, explanation, number, maps[number], scores[number], kept)
+                    yield _Answer(row, name, target, explanation, number, maps[number], scores[number], kept[number])
 
     def _picture(self, picture: PreparedPicture, answers: Sequence[_Answer]) -> ExplainedPicture:
         loaded = self.ready.loaded

@@ -15,6 +15,7 @@ from pytorch_grad_cam.models.load import load_model
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.explainer import Explainer
 from pytorch_grad_cam.runs.ready_network import ExplainerOptions
+from pytorch_grad_cam.targets.spec import Contrast
 
 
 def load_explainer(
@@ -22,7 +23,7 @@ def load_explainer(
     methods: str | Sequence[str] = "gradcam",
     *,
     classes: int | str | Sequence[int | str] = (),
-    contrast: tuple[int | str, int | str] | None = None,
+    contrast: Contrast = None,
     against: bool = False,
     layers: Any = None,
     weights: str | None = None,
@@ -42,7 +43,8 @@ def load_explainer(
             own, which is used as it is, with its ``preprocessing``; or a `LoadedModel`.
         methods: names of methods: "gradcam", "hirescam" ...
         classes: what is explained, indices or names, or "top-3"; none: each picture's top class.
-        contrast: two classes, in their place: what speaks for the first rather than the second.
+        contrast: two classes, in their place: what speaks for the first rather than the second; or "rest": for a class
+            rather than for all others.
         against: explain what speaks against the class.
         layers: target layers, modules or dotted names; None: the automatic choice.
         weights: of a network that is loaded by name.

@@ -38,10 +38,10 @@ def folder_lock(folder: Path, wait: float = 0.0) -> Iterator[None]:
             time.sleep(_PAUSE)
     except OSError as error:
         raise type(error)(
-            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; name an --output in another folder"
+            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; name another folder"
         ) from error
     if file is None:
-        raise RuntimeError(f"another run is writing into {folder}; wait for its end, stop it, or name another --output")
+        raise RuntimeError(f"another run is writing into {folder}; wait for its end, stop it, or name another folder")
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from pytorch_grad_cam.runs.inputs import USUAL_SIDE, BatchPreprocessing
 from pytorch_grad_cam.runs.picture_targets import ClassContrast, ImageTarget, parse_contrast, read_scores
 from pytorch_grad_cam.targets.class_choices import ClassChoice, TopClasses, parse_classes
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
-from pytorch_grad_cam.targets.spec import TargetSpec
+from pytorch_grad_cam.targets.spec import REST, Contrast, TargetSpec
 
 DTYPES: dict[str, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _ROWS, _MOST_ROWS = 32, 128  # pictures of a batch: of the usual size, and of small ones
@@ -31,7 +31,8 @@ class ExplainerOptions:
     Attributes:
         methods: names of the table of methods.
         classes: indices or names, or "top-3"; none: each picture's top class.
-        contrast: two classes, in the place of ``classes``: what speaks for the first rather than the second.
+        contrast: two classes, in the place of ``classes``: what speaks for the first rather than the second; or
+            "rest": what speaks for a class rather than for all others together.
         against: explain what speaks against the class.
         layers: target layers, modules or dotted names; None: the automatic choice, on the first batch; ("stages",):
             one for each of the last three resolutions.
@@ -47,7 +48,7 @@ class ExplainerOptions:
 
     methods: tuple[str, ...] = ("gradcam",)
     classes: tuple[int | str, ...] = ()
-    contrast: tuple[int | str, int | str] | None = None
+    contrast: Contrast = None
     against: bool = False
     layers: tuple[Any, ...] | None = None
     scores: str | None = None
@@ -61,12 +62,21 @@ class ExplainerOptions:
             raise ValueError("no method was named; give one, such as gradcam")
         for name in self.methods:
             method_class(name)  # says what is wrong with a name
-        if self.contrast is not None and (self.classes or self.against):
+        if self.contrast not in (None, REST) and (
+            not isinstance(self.contrast, (tuple, list)) or len(self.contrast) != 2
+        ):
+            raise ValueError(f"contrast={self.contrast!r} must be two classes, or 'rest'")
+        if self.compares and (self.classes or self.against):
             raise ValueError("contrast compares two classes: it goes with neither classes nor against")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} is unknown; give one of {', '.join(DTYPES)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size} is no number of pictures; give a whole number from 1 on")
+
+    @property
+    def compares(self) -> bool:
+        """Whether two classes are compared, so that no other class can be asked for."""
+        return self.contrast not in (None, REST)
 
 
 class ReadyNetwork:
@@ -86,8 +96,11 @@ class ReadyNetwork:
         self.device = device_of(loaded.model)
         self.preprocessing = BatchPreprocessing(loaded.preprocessing)
         self.choices: list[ClassChoice] = parse_classes([str(each) for each in options.classes], loaded.categories)
-        pair = None if options.contrast is None else [str(each) for each in options.contrast]
+        pair = [str(each) for each in options.contrast or ()] if options.compares else None
         self._contrast = parse_contrast(pair, loaded.categories, loaded.task)
+        self._rest: Contrast = REST if options.contrast == REST else None
+        if self._rest and loaded.task != "classification":
+            raise ValueError(f"contrast={REST!r} sets a class against all others; it does not go with {loaded.task}")
         layers: Any = options.layers or loaded.target_layers
         layers = STAGES if options.layers == (STAGES,) else layers
         self.cams = [_method(name, loaded, layers, options) for name in options.methods]
@@ -132,20 +145,20 @@ class ReadyNetwork:
         against = self._options.against
         if any(category is not None for category in categories):
             own: list[Any] = list(categories)
-            return [(TargetSpec(own, against), None)]
+            return [(TargetSpec(own, against, self._rest), None)]
         if self._contrast is not None:
             pair = (self._contrast.first, self._contrast.second)
             return [(TargetSpec(contrast=pair), self._contrast)]
         asked: list[tuple[TargetSpec, ImageTarget]] = []
         for choice in self.choices:
             if not isinstance(choice, TopClasses):
-                asked.append((TargetSpec(choice, against), choice))
+                asked.append((TargetSpec(choice, against, self._rest), choice))
                 continue
             if self.kind is None:
                 raise ValueError(f"top-{choice.count} needs a network that returns one number per class; give indices")
             count = min(choice.count, max(2, self.kind.count))
-            asked += [(TargetSpec(None, against, rank=rank), None) for rank in range(count)]
-        return asked or [(TargetSpec(None, against), None)]
+            asked += [(TargetSpec(None, against, self._rest, rank=rank), None) for rank in range(count)]
+        return asked or [(TargetSpec(None, against, self._rest), None)]
 
     def call_options(self) -> dict[str, Any]:
         """Return the options of a call that every question takes."""
@@ -154,6 +167,8 @@ class ReadyNetwork:
             options["forward_kwargs"] = self.loaded.forward_kwargs
         if isinstance(self._contrast, ClassContrast):
             options["contrast"] = (self._contrast.first, self._contrast.second)
+        elif self._rest:
+            options["contrast"] = self._rest
         return options
 
 

@@ -121,6 +121,12 @@ def test_a_file_that_is_gone_is_made_again_and_nothing_else(photos: Path) -> Non
     assert changed == {"overlays/4.jpg", "thumbs/4.jpg", "thumbs/4.heat.jpg", "index.jsonl"}
 
 
+def test_a_class_rather_than_the_rest(photos: Path) -> None:
+    run("--contrast", "rest", "--target", "red", "--save", "npy")
+    found = Explainer(described(), ExplainerOptions(classes=("red",), contrast="rest"))(photos / "0.png")
+    np.testing.assert_allclose(open_run("RUN").maps("0")["gradcam: 0 red"], found.maps[0].map, atol=1e-3)
+
+
 def test_what_failed_is_done_again_when_asked_for(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 1
     red_and_blue(photos / "2.png")
@@ -315,6 +321,8 @@ def test_a_line_that_something_else_changed_is_one_picture_to_do_again(photos: P
         (["run", "photos"], "--output-dir"),
         (["run", "photos", "--merge", "RUN"], "--merge RUN takes nothing"),
         (["run", "photos", "--output-dir", "R", "--contrast", "a", "b", "--target", "a"], "--contrast takes the place"),
+        (["run", "photos", "--output-dir", "R", "--contrast", "a"], "--contrast takes two classes, or the word rest"),
+        (["run", "photos", "--output-dir", "R", "--noise-level", "nan"], "is not a number from 0 to 1"),
         (["run", "photos", "--output-dir", "R", "--save", "none", "npy"], "--save none"),
         (["run", "photos", "--output-dir", "R", "--shard", "1/2", "--overwrite"], "--overwrite deletes all shares"),
     ],

@@ -73,6 +73,24 @@ def test_a_contrast_is_signed() -> None:
     assert found.on_picture()[30, 32] > 0 > found.on_picture()[30, 64]
 
 
+def test_a_class_rather_than_the_rest() -> None:
+    network = described()
+    images = network.preprocessing(red_and_blue())[None]
+    found = load_explainer(network, ["gradcam", "eigencam"], classes=["dark blue", "top-1"], contrast="rest")
+    blue, top, _ = found(red_and_blue()).maps
+    for map, category in ((blue, BLUE), (top, RED)):
+        wanted = GradCAM(network.model).explain(images, category, contrast="rest")
+        np.testing.assert_allclose(map.map, wanted.numpy()[0], atol=1e-6)
+        assert map.score == pytest.approx(float(wanted.scores))
+        assert not map.signed
+
+
+def test_a_class_of_its_own_does_not_go_with_two_others() -> None:
+    explainer = load_explainer(described(), contrast=(0, 1))
+    with pytest.raises(ValueError, match="contrast compares two others"):
+        explainer.prepare(red_and_blue(), BLUE)
+
+
 class CountedColours(Colours):
     passes = 0
 
@@ -207,6 +225,8 @@ def test_a_network_of_ones_own() -> None:
         ({"dtype": "int8"}, "dtype='int8' is unknown"),
         ({"batch_size": 0}, "batch_size=0 is no number of pictures"),
         ({"classes": 1, "contrast": (0, 1)}, "contrast compares two classes"),
+        ({"contrast": "all"}, "must be two classes, or 'rest'"),
+        ({"contrast": (1,)}, "must be two classes, or 'rest'"),
     ],
 )
 def test_options_that_cannot_be(arguments: dict[str, object], sentence: str) -> None:

@@ -111,7 +111,7 @@ def test_a_file_that_is_exchanged_before_it_is_locked(tmp_path: Path, monkeypatc
 
 def test_what_cannot_be_locked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"cannot lock .*\.lock: .*; name an --output in another folder"):
+    with pytest.raises(OSError, match=r"cannot lock .*\.lock: .*; name another folder"):
         folder_lock(tmp_path / "file" / "d").__enter__()
 
     def unsupported(file: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +13,23 @@ from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
     TASKS,
     CommandParser,
+    add_eigen_smooth,
     add_image_path,
     add_image_weight,
+    add_layers,
     add_network_arguments,
     add_output_dir,
     add_overwrite,
+    add_question,
+    add_samples,
     add_scores,
     argument_type,
-    fraction,
+    contrast_options,
     positive_number,
     share_below_one,
-    whole_number,
 )
 from pytorch_grad_cam.cli.commands import COMMANDS, DEFAULT
-from pytorch_grad_cam.cli.method_names import chosen_methods, method_or_all
+from pytorch_grad_cam.cli.method_names import chosen_methods
 from pytorch_grad_cam.common.drawing_names import BLENDS, COLORMAPS, PERCEPTUAL, SIGNED_COLORMAPS, Blend
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.network_options import NetworkOptions
@@ -103,27 +106,11 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
     parser = _parser(program)
     options = vars(parser.parse_args(arguments))
     options |= contrast_options(parser, options)
-    if options["contrast"] and options["against"]:
-        parser.error("--contrast with --against is the contrast the other way round; exchange its two classes")
     if options["signed"] and (options["contrast"] or options["against"]):
         parser.error("--signed shows for and against in one map; it goes with neither --contrast nor --against")
     if "guided" in (options["save"] or []) and (options["contrast"] or options["against"]):
         parser.error("--save guided shows what speaks for one class; it goes with neither --contrast nor --against")
     return ExplainOptions(**options | {"method": chosen_methods(options["method"])})
-
-
-def contrast_options(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the two classes that --contrast names, or that a class is set against the rest."""
-    words = options["contrast"]
-    if words is not None and [word.lower() for word in words] == ["rest"]:
-        return {"contrast": None, "rest": True}
-    if words and len(words) != 2:
-        parser.error(
-            f"--contrast takes two classes, or the word rest (--target names the class), not {' '.join(words)!r}"
-        )
-    if words and options["target"]:
-        parser.error("--contrast takes the place of --target; give one of the two")
-    return {"contrast": words, "rest": False}
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -154,19 +141,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what decides on the map."""
     group = parser.add_argument_group("explanation")
     add = group.add_argument
-    what = "see below; several, or all (default: gradcam)"
-    add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
-    add(
-        "--target",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="CLASS",
-        help="index or name, or top-3; several, too (default: the top class)",
-    )
-    what = "A B: for A (red), not B (blue); rest: for the class, not any other"
-    add("--contrast", nargs="+", metavar="CLASS", help=what)
-    add("--against", action="store_true", help="what speaks against the class, not for it (see --target)")
+    add_question(group)
     what = "what speaks for (red) and against the class (blue) in one map"
     add("--signed", action="store_true", help=what)
     add(
@@ -182,21 +157,16 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     what = "of the network's forward, e.g. interpolate_pos_encoding=true"
     add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
     add_scores(group)
-    what = "e.g. layer4; several are averaged; stages: one per resolution"
-    add("--target-layers", nargs="+", metavar="LAYER", help=what)
+    add_layers(group)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
-    add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
+    add_eigen_smooth(group)
     what = "changed inputs per forward pass, for scorecam and the like"
     add("--batch-size", type=positive_number("inputs"), metavar="N", help=what)
-    what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
-    add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
-    what = "for smoothgrad and the like, a share of the range (default: 0.15)"
-    add("--noise-level", type=fraction, metavar="X", help=what)
+    add_samples(group)
     what = "work per map; dear methods take fewer samples, or are left out"
     add("--max-passes", type=positive_number("passes"), metavar="N", help=what)
     what = "for all maps together, e.g. 60s or 5m; likewise"
     add("--budget", type=argument_type(_seconds), metavar="TIME", help=what)
-    add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
 
 
 def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:

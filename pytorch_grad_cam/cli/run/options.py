@@ -9,15 +9,18 @@ from typing import Any
 
 from pytorch_grad_cam.cli.arguments import (
     CommandParser,
+    add_eigen_smooth,
     add_image_weight,
+    add_layers,
     add_network_arguments,
+    add_question,
+    add_samples,
     add_scores,
-    argument_type,
+    contrast_options,
     positive_number,
-    whole_number,
 )
 from pytorch_grad_cam.cli.commands import COMMANDS
-from pytorch_grad_cam.cli.method_names import chosen_methods, method_or_all
+from pytorch_grad_cam.cli.method_names import chosen_methods
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 KINDS = ("overlay", "heatmap", "npy", "boxes", "json", "none")
@@ -53,6 +56,7 @@ class RunOptions(NetworkOptions):
     method: list[str]
     target: list[str]
     contrast: tuple[str, str] | None
+    rest: bool
     against: bool
     target_layers: list[str] | None
     scores: str | None
@@ -88,8 +92,7 @@ def parse(program: str, arguments: Sequence[str]) -> RunOptions:
             parser.error("name the folder of the run with --output-dir")
     elif options["source"] or options["output_dir"]:
         parser.error("--merge RUN takes nothing but the run's folder")
-    if options["contrast"] and (options["target"] or options["against"]):
-        parser.error("--contrast takes the place of --target and --against; give one of them")
+    options |= contrast_options(parser, options)
     if "none" in (options["save"] or ()) and len(options["save"]) > 1:
         parser.error("--save none keeps no files; give no other kind beside it")
     _check_sharing(parser, options)
@@ -129,25 +132,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def _add_explanation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("explanation")
-    add = group.add_argument
-    what = "see the command methods; several, or all (default: gradcam)"
-    add("--method", type=argument_type(method_or_all), nargs="+", action="extend", metavar="NAME", help=what)
-    what = "index or name, or top-3; several, too (default: the top class)"
-    add("--target", nargs="+", action="extend", default=[], metavar="CLASS", help=what)
-    add("--contrast", nargs=2, metavar=("A", "B"), help="what speaks for A (red) rather than B (blue)")
-    add("--against", action="store_true", help="what speaks against the class, not for it")
-    add(
-        "--target-layers",
-        nargs="+",
-        metavar="LAYER",
-        help="e.g. layer4 or features.-1, several are averaged; or stages",
-    )
+    add_question(group)
+    add_layers(group)
     add_scores(group)
-    add("--eigen-smooth", "--eigen_smooth", action="store_true", help="first principal component: less noise")
-    what = "for smoothgrad and the like (default: 25) and rise (default: 1000)"
-    add("--num-samples", type=positive_number("samples"), metavar="N", help=what)
-    add("--noise-level", type=float, metavar="X", help="for smoothgrad and the like (default: 0.15)")
-    add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
+    add_eigen_smooth(group)
+    add_samples(group)
 
 
 def _add_kept(parser: argparse.ArgumentParser) -> None:

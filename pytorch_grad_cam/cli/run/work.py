@@ -68,7 +68,7 @@ def explainer_options(options: RunOptions) -> ExplainerOptions:
     return ExplainerOptions(
         methods=tuple(options.method),
         classes=tuple(options.target),
-        contrast=options.contrast,
+        contrast="rest" if options.rest else options.contrast,
         against=options.against,
         layers=None if options.target_layers is None else tuple(options.target_layers),
         scores=options.scores,

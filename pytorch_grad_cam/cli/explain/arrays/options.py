@@ -6,13 +6,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from pytorch_grad_cam.cli.arguments import CommandParser, add_network_arguments
+from pytorch_grad_cam.cli.arguments import CommandParser, add_network_arguments, contrast_options
 from pytorch_grad_cam.cli.commands import COMMANDS
 from pytorch_grad_cam.cli.explain.options import (
     add_explanation_arguments,
     add_output_arguments,
     add_sweep_arguments,
-    contrast_options,
 )
 from pytorch_grad_cam.cli.method_names import chosen_methods
 
