@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pytorch_grad_cam import ShapleyCAM
+from pytorch_grad_cam import GradCAM, GradCAMElementWise, HiResCAM, LayerCAM, ShapleyCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.core import pipeline
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import ScoredPass
 from pytorch_grad_cam.engine.layers import STAGES
-from pytorch_grad_cam.engine.maps import per_image, resize, spatial_mean, unit_range
+from pytorch_grad_cam.engine.maps import per_image, resize, unit_range
 from pytorch_grad_cam.targets.classification import ClassifierOutputReST, Target
 from pytorch_grad_cam.targets.derived import rather_than_rest
 
@@ -59,15 +59,7 @@ class OfStages(BaseCAM):
                 self._passes.popitem(last=False)
         return pipeline.weigh_and_combine(self, call, call.inputs, self._passes[key][1])
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
-        return grads
+    get_cam_weights = HiResCAM.get_cam_weights
 
     def combine_layers(self, call: Call, targets: list[Target], raws: Sequence[Tensor]) -> Tensor:
         signed = self.fused([raw.double() for raw in raws], call.options.size)
@@ -81,16 +73,10 @@ class OfStages(BaseCAM):
 class LastIsGradCAM(OfStages):
     """Local evidence at the earlier layers, GradCAM at the last."""
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
+    def get_cam_weights(self, input_tensor: Tensor, target_layer: nn.Module, *given: Any) -> Tensor:
         assert self.target_layers is not None
-        return spatial_mean(grads) if target_layer is self.target_layers[-1] else grads
+        method = GradCAM if target_layer is self.target_layers[-1] else HiResCAM
+        return method.get_cam_weights(self, input_tensor, target_layer, *given)
 
 
 def stretched(raw: Tensor, size: Sequence[int]) -> Tensor:
@@ -127,15 +113,7 @@ class GradCAMLast(LastIsGradCAM):
 class GradCAMStages(OfStages):
     """GradCAM at each layer, averaged."""
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
-        return spatial_mean(grads)
+    get_cam_weights = GradCAM.get_cam_weights
 
 
 class HiResStages(OfStages):
@@ -145,30 +123,13 @@ class HiResStages(OfStages):
 class LayerCAMStages(OfStages):
     """``mean_l minmax(sum_k relu(G_k) A_k)``."""
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-    ) -> Tensor:
-        return grads.relu()
+    get_cam_weights = LayerCAM.get_cam_weights
 
 
 class ElementWiseStages(OfStages):
     """``mean_l minmax(sum_k relu(G_k A_k))``."""
 
-    def get_cam_image(
-        self,
-        input_tensor: Tensor,
-        target_layer: nn.Module,
-        targets: Sequence[Target],
-        activations: Tensor,
-        grads: Tensor,
-        eigen_smooth: bool = False,
-    ) -> Tensor:
-        return (grads * activations).relu().sum(1)
+    get_cam_weights = GradCAMElementWise.get_cam_weights
 
 
 class ScoreUnits(OfStages):

@@ -37,6 +37,7 @@ from benchmarks.cost import machine
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.data.preprocessing import Preprocessing
 from pytorch_grad_cam.data.samples import find_samples
+from pytorch_grad_cam.data.sources.files import FileItem
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.data_set_run import DataSetRun, RunOptions
 from pytorch_grad_cam.runs.explainer import Explainer
@@ -52,19 +53,6 @@ EVERY = 1000  # pictures between two looks at the memory
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A file of the folder, of which there may be several by other names."""
-
-    id: str
-    origin: str
-    label: str | int | None = None
-    target: str | int | None = None
-
-    def read(self, max_pixels: int) -> NDArray[np.uint8]:
-        return read_image(self.origin, max_pixels=max_pixels)
-
-
-@dataclass(frozen=True)
 class Photos:
     """So many photos of a folder, over and over."""
 
@@ -75,9 +63,9 @@ class Photos:
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Photo]:
+    def __iter__(self) -> Iterator[FileItem]:
         for number, path in zip(range(self.count), itertools.cycle(self.paths), strict=False):
-            yield Photo(f"{number:06d}", path)
+            yield FileItem(f"{number:06d}", path, path)
 
 
 @dataclass(frozen=True)

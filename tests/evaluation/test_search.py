@@ -16,7 +16,7 @@ from benchmarks import search
 from benchmarks.candidates import ANCHOR, CANDIDATES, ROUNDS, OfStages, in_cells
 from benchmarks.search import Cell, counted, finalists, pooled, qualifies
 from benchmarks.search_cases import BestIoU, RankAuc, Setting, half_of
-from pytorch_grad_cam import GradCAM, HiResCAM, ShapleyCAM
+from pytorch_grad_cam import GradCAM, GradCAMElementWise, HiResCAM, LayerCAM, ShapleyCAM
 from pytorch_grad_cam.evaluation.batches import ImageBatch
 from pytorch_grad_cam.evaluation.statistics import Interval
 from pytorch_grad_cam.metrics.pointing import EnergyInside, RocAuc
@@ -34,6 +34,8 @@ def test_candidates_that_are_methods_of_the_shelf(ndim: int) -> None:
         ANCHOR: GradCAM(net),
         "gradcam, stages": GradCAM(net, "stages"),
         "hirescam, stages": HiResCAM(net, "stages"),
+        "layercam, stages": LayerCAM(net, "stages"),
+        "elementwise, stages": GradCAMElementWise(net, "stages"),
         "shapleycam": ShapleyCAM(net),
     }.items():
         assert_close(CANDIDATES[name](net).explain(x, 1).maps, cam.explain(x, 1).maps, msg=name)

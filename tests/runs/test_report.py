@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.colour_net import NET, red_and_blue
 from helpers.generated_run import HOSTILE, generated_run
+from helpers.parsed_page import Parsed
 from PIL import Image
 
 from pytorch_grad_cam.cli.main import main
@@ -21,41 +21,21 @@ from pytorch_grad_cam.runs.run_folder import RunFolder
 from pytorch_grad_cam.runs.run_index import json_line
 
 
-class Parsed(HTMLParser):
-    """Every element's name and attributes, and the text of each block of script."""
+def parsed(page: Path) -> Parsed:
+    """Read a page."""
+    return Parsed(page.read_text(encoding="utf-8"))
 
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.words: list[str] = []
-        self._in = ""
-        self.feed(file.read_text(encoding="utf-8"))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._in = tag
-
-    def handle_data(self, data: str) -> None:
-        if self._in == "script":
-            self.scripts.append(data)
-        elif self._in != "style":
-            self.words.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in = ""
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The block of JSON."""
-        found: dict[str, Any] = json.loads(self.scripts[0])
-        return found
+def data_of(page: Path) -> dict[str, Any]:
+    """Read a page's block of JSON."""
+    found: dict[str, Any] = json.loads(parsed(page).scripts[0])
+    return found
 
 
 def rows_of(page: Path) -> list[list[Any]]:
     """Read the rows of a page as the browser does: a call with a number and a text in quotes."""
     rows: list[list[Any]] = []
-    for number, chunk in enumerate(Parsed(page).data["chunks"]):
+    for number, chunk in enumerate(data_of(page)["chunks"]):
         found = re.fullmatch(r"reportRows\((\d+),'(.*)'\);\n", (page.parent / chunk).read_text(encoding="utf-8"))
         assert found
         assert int(found[1]) == number
@@ -118,13 +98,13 @@ def test_the_page_has_all_that_the_index_says(tmp_path: Path, hostile: bool) -> 
     folder = generated_run(tmp_path / "run", rows=130, files=False, hostile=hostile)
     written = write_report(RunFolder(folder))
     assert (written.path, written.rows, written.remarks) == (folder / "report" / "index.html", 130, ())
-    assert whole(rows_of(written.path), Parsed(written.path).data["lists"]) == expected(folder)
+    assert whole(rows_of(written.path), data_of(written.path)["lists"]) == expected(folder)
 
 
 def test_what_repeats_is_written_once(tmp_path: Path) -> None:
     folder = generated_run(tmp_path / "run", rows=2500, files=False)
     page = write_report(RunFolder(folder)).path
-    data = Parsed(page).data
+    data = data_of(page)
     assert len(data["chunks"]) == 2
     assert {name: len(value) for name, value in data["lists"].items() if name != "shares"} == {
         "origins": 1, "labels": 40, "statuses": 3, "classes": 40, "kinds": 80, "files": 3, "notes": 1,
@@ -134,9 +114,9 @@ def test_what_repeats_is_written_once(tmp_path: Path) -> None:
 
 
 def test_what_users_named_is_text(tmp_path: Path) -> None:
-    plain = Parsed(write_report(RunFolder(generated_run(tmp_path / "plain", files=False))).path)
+    plain = parsed(write_report(RunFolder(generated_run(tmp_path / "plain", files=False))).path)
     written = write_report(RunFolder(generated_run(tmp_path / "hostile", files=False, hostile=True)))
-    hostile = Parsed(written.path)
+    hostile = parsed(written.path)
     assert [name for name, _ in hostile.elements] == [name for name, _ in plain.elements]
     assert len(hostile.scripts) == 2
     assert HOSTILE[0] in "".join(hostile.words)
@@ -148,12 +128,10 @@ def test_what_users_named_is_text(tmp_path: Path) -> None:
 def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
     folder = RunFolder(generated_run(tmp_path / "run"))
     for page, allowed in ((write_report(folder).path, "data: 'self' file:"), (write_single_file(folder).path, "data:")):
-        parsed = Parsed(page)
-        named = [
-            attributes.get(name) for _, attributes in parsed.elements for name in ("src", "href", "srcset", "data")
-        ]
+        found = parsed(page)
+        named = [attributes.get(name) for _, attributes in found.elements for name in ("src", "href", "srcset", "data")]
         assert {address for address in named if address} == {"data:,"}
-        policy = next(attributes["content"] or "" for _, attributes in parsed.elements if "http-equiv" in attributes)
+        policy = next(attributes["content"] or "" for _, attributes in found.elements if "http-equiv" in attributes)
         assert policy.startswith(f"default-src 'none'; img-src {allowed}; script-src 'sha256-")
         assert "unsafe" not in policy
         assert "http" not in policy
@@ -174,7 +152,7 @@ def test_a_report_is_the_same_twice_and_replaces_the_former(tmp_path: Path) -> N
     write_report(RunFolder(folder))
     assert [row[0] for row in rows_of(page)][-1] == "new"
     names = {file.name for file in (page.parent / "data").iterdir()}
-    assert names == {"mine.js", Path(Parsed(page).data["chunks"][0]).name}
+    assert names == {"mine.js", Path(data_of(page)["chunks"][0]).name}
 
 
 def test_a_report_that_cannot_be_written_leaves_the_former_whole(
@@ -210,13 +188,13 @@ def test_two_reports_at_once_are_refused(tmp_path: Path) -> None:
 def test_a_run_that_is_not_finished_says_so(tmp_path: Path) -> None:
     written = write_report(RunFolder(generated_run(tmp_path / "run", rows=30, to_come=1200, files=False)))
     assert written.remarks == ("The run is not finished: 1,200 of 1,230 pictures are still to come.",)
-    assert written.remarks[0] in "".join(Parsed(written.path).words)
+    assert written.remarks[0] in "".join(parsed(written.path).words)
 
 
 def test_a_run_without_a_picture_has_a_page(tmp_path: Path) -> None:
     written = write_report(RunFolder(generated_run(tmp_path / "run", rows=0, to_come=3)))
     assert "3 of 3 pictures are still to come" in written.remarks[0]
-    assert Parsed(written.path).data["chunks"] == []
+    assert data_of(written.path)["chunks"] == []
 
 
 def test_shares_that_are_not_joined_are_reported_in_order(tmp_path: Path) -> None:
@@ -231,7 +209,7 @@ def test_shares_that_are_not_joined_are_reported_in_order(tmp_path: Path) -> Non
             kept = (line for at, line in enumerate(lines) if at // 16 % 2 == share)
             (place / name).write_bytes(b"".join(kept))
     page = write_report(RunFolder(folder)).path
-    assert whole(rows_of(page), Parsed(page).data["lists"]) == everything
+    assert whole(rows_of(page), data_of(page)["lists"]) == everything
 
 
 # --- one file to mail
@@ -242,7 +220,7 @@ def test_one_file_holds_the_pictures(tmp_path: Path) -> None:
     (folder / "thumbs" / "photo00003.jpg").unlink()
     page = write_single_file(RunFolder(folder), tmp_path / "to" / "mail.html").path
     assert page == tmp_path / "to" / "mail.html"
-    data = Parsed(page).data
+    data = data_of(page)
     assert whole(data["rows"], data["lists"]) == expected(folder)
     named = {file for row in expected(folder) for file in (row.get("thumb"), *_drawn(row)) if file}
     assert set(data["pictures"]) == named - {"thumbs/photo00003.jpg"}
@@ -259,7 +237,7 @@ def test_overlays_that_are_too_large_to_mail_are_left_out(tmp_path: Path, monkey
     monkeypatch.setattr(write, "_FULL_SIZE", 1000)
     written = write_single_file(RunFolder(generated_run(tmp_path / "run", rows=5)))
     assert written.remarks == ("The overlays in full size are too large for one file, and left out.",)
-    assert {path.partition("/")[0] for path in Parsed(written.path).data["pictures"]} == {"thumbs"}
+    assert {path.partition("/")[0] for path in data_of(written.path)["pictures"]} == {"thumbs"}
 
 
 def test_too_many_pictures_for_one_file(tmp_path: Path) -> None:
@@ -295,7 +273,7 @@ def test_cam_report(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"pictures:   3\nwritten:    {Path('run/report/index.html')}\n"
     assert [row[0] for row in rows_of(here / "run" / "report" / "index.html")] == ["0", "1", "2"]
     assert main(["report", "run", "--single-file", "--output", "mail.html"]) == 0
-    assert len(Parsed(here / "mail.html").data["pictures"]) == 9  # picture, map and overlay of each
+    assert len(data_of(here / "mail.html")["pictures"]) == 9  # picture, map and overlay of each
     assert main([*command, "--overwrite", "--seed", "1"]) == 0
     assert not (here / "run" / "report" / "index.html").exists()  # what it showed is no more
 
