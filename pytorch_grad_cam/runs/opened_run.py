@@ -14,6 +14,23 @@ from pytorch_grad_cam.runs.run_folder import RunFolder
 from pytorch_grad_cam.runs.run_index import Row
 
 
+# What a row of a table says of a picture.
+_OF_PICTURES = (
+    "position",
+    "id",
+    "origin",
+    "label",
+    "status",
+    "error",
+    "right",
+    "height",
+    "width",
+    "thumb",
+    "record",
+    "ms",
+)
+
+
 def open_run(folder: str | Path) -> OpenedRun:
     """Open the folder of a run (``cam run``), finished or not.
 
@@ -83,9 +100,12 @@ class OpenedRun:
         return found
 
     def flat_rows(self) -> Iterator[Row]:
-        """Yield a row for every map, without anything nested, as tables have it; one for a picture without maps."""
+        """Yield a row for every map, without anything nested, as tables have it; one for a picture without maps.
+
+        All rows have the same names; what does not hold of one is None.
+        """
         for row in self:
-            base = {name: value for name, value in row.items() if not isinstance(value, (list, dict))}
+            base = {name: row.get(name) for name in _OF_PICTURES}
             top = (row.get("predicted") or [{}])[0]
             base |= {f"predicted_{name}": top.get(name) for name in ("index", "name", "share")}
             for each in row.get("maps") or [{}]:

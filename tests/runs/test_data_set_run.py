@@ -354,3 +354,16 @@ def test_flat_rows_are_a_table(photos: Path) -> None:
     assert len(rows) == 4 * 2 + 1
     assert {type(value) for row in rows for value in row.values()} <= {str, int, float, bool, type(None)}
     assert [row["method"] for row in rows[:2]] == ["gradcam", "eigencam"]
+
+
+@pytest.mark.datasets
+def test_tables_of_pandas_and_arrow(photos: Path) -> None:
+    run("--method", "gradcam", "eigencam")
+    opened = open_run("RUN")
+    rows = list(opened.flat_rows())
+    frame, table = opened.to_pandas(), opened.to_arrow()
+    assert frame["method"].dropna().tolist() == ["gradcam", "eigencam"] * 4
+    assert frame["id"].tolist() == [row["id"] for row in rows]
+    assert table.num_rows == len(rows)
+    assert table.column("status").to_pylist() == [row["status"] for row in rows]
+    assert set(table.column_names) == set(frame.columns) == {name for row in rows for name in row}
