@@ -13,7 +13,6 @@ from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.runs.run_folder import RunFolder
 from pytorch_grad_cam.runs.run_index import Row
 
-
 # What a row of a table says of a picture.
 _OF_PICTURES = (
     "position",
