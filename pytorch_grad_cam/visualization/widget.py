@@ -44,8 +44,9 @@ class MapView:
     def __init__(self, maps: Sequence[DrawnMap]) -> None:
         widgets = need("ipywidgets")
         self._column, self._row = widgets.VBox, widgets.HBox
-        # A flexible box would stretch a picture that is narrower than the notebook.
-        self._picture = widgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
+        # A flexible box would stretch a picture that is narrower than the notebook, and shrink the slider to a point.
+        sizes = {"max_width": "100%", "min_width": "256px", "align_self": "flex-start"}
+        self._picture = widgets.Image(format="png", layout=sizes)
         self._text = widgets.HTML()
         self._opacity = widgets.FloatSlider(value=0.5, min=0, max=1, step=_STEP, description="opacity")
         self._chosen = widgets.Dropdown(description="map", options=[""])
@@ -57,9 +58,8 @@ class MapView:
         """Show the first of other maps, as opaque as the one before."""
         self._maps = maps
         self._chosen.layout.display = None if len(maps) > 1 else "none"
-        self._chosen.options = [
-            (one.title, number) for number, one in enumerate(maps)
-        ]  # the first is chosen, and drawn
+        # Which chooses the first, and so draws it.
+        self._chosen.options = [(one.title, number) for number, one in enumerate(maps)]
 
     def say(self, sentence: str) -> None:
         """Write a sentence in the place of the title."""
@@ -67,7 +67,8 @@ class MapView:
 
     def box(self, *more: Any) -> Any:
         """Return picture, text and controls as one widget; ``more`` controls stand before the others."""
-        return self._column([self._picture, self._text, self._row([*more, self._chosen, self._opacity])])
+        controls = self._row([*more, self._chosen, self._opacity], layout={"flex_flow": "row wrap"})
+        return self._column([self._picture, self._text, controls])
 
     def _draw(self, _: Any = None) -> None:
         shown_map = self._maps[self._chosen.index]
