@@ -49,8 +49,8 @@ def gallery() -> str:
     return f"""# Gallery
 
 Every method asked twice about this scene, by the bundled network: **left the hourglass, right the triangle**. Where
-both are the same, the method knows no class. All have their defaults and the layer that is chosen automatically. Each
-method's page shows it on photos, too.
+both are the same, the method knows no class. All have their defaults and the layer that is chosen automatically. The
+pages of most methods show them on two photos, too.
 
 ![an hourglass at the left, a triangle at the right, a square above]({SCENE})
 
