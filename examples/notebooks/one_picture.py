@@ -23,3 +23,8 @@ load_explainer("shapes", ["gradcam", "hirescam"], classes=["hourglass", "triangl
 # Rather the hourglass (red) than the triangle (blue):
 # %%
 load_explainer("shapes", contrast=("hourglass", "triangle"))("../images/scene_triangle_hourglass_square.png")
+# %% [markdown]
+# With a slider for how opaque the map is, and a list of classes: the one that is chosen is explained then. This needs
+# ipywidgets.
+# %%
+explainer.widget("../images/scene_triangle_hourglass_square.png")

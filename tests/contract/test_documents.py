@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers import missing
 from helpers.paths import ROOT
 from helpers.tiny_nets import CHANNELS, build, inputs
 from numpy.typing import NDArray
@@ -50,7 +52,7 @@ def blocks(page: str) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:.*not every map means something")
-@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/python.md", 8), ("docs/tools.md", 2)])
+@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/python.md", 7), ("docs/tools.md", 2)])
 def test_pages_that_go_on_from_block_to_block(
     page: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,11 +101,42 @@ def test_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     found = blocks("docs/figures.md")
-    assert len(found) == 4
+    assert len(found) == 3
     for block in found:
         exec(block, names)
     assert (tmp_path / "figure.png").exists()
-    assert (tmp_path / "maps.gif").exists()
+
+
+def training_names(tmp_path: Path, *, lightning: bool) -> dict[str, Any]:
+    """Run the page about training in a folder, with the block about Lightning or without."""
+    names: dict[str, Any] = {}
+    found = blocks("docs/training.md")
+    assert ["import lightning" in block for block in found] == [False, False, True, False]
+    for block in found:
+        if lightning or "import lightning" not in block:
+            exec(block, names)
+    with Image.open(tmp_path / "maps.gif") as animation:
+        assert animation.n_frames == 3
+    assert (tmp_path / "sheets" / "maps_003.png").exists()
+    return names
+
+
+def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = training_names(tmp_path, lightning=False)
+    cam, inputs, wanted, masks = (names[name] for name in ("cam", "inputs", "wanted", "masks"))
+    maps = cam.explain(inputs, wanted, normalize="none").maps
+    shares = (maps * (1 - masks)).sum((1, 2)) / maps.sum((1, 2)).clamp_min(1e-12)
+    assert float(shares.mean()) < float(names["outside"].detach().mean())  # of the last step
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_training_with_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing.package("lightning")
+    monkeypatch.chdir(tmp_path)
+    training_names(tmp_path, lightning=True)
+    assert {path.name for path in (tmp_path / "sheets").iterdir()} == {f"maps_{epoch:03}.png" for epoch in (0, 1, 3)}
 
 
 def on_white(image: Image.Image, size: tuple[int, int]) -> NDArray[np.int64]:
@@ -113,7 +146,8 @@ def on_white(image: Image.Image, size: tuple[int, int]) -> NDArray[np.int64]:
 
 
 def test_the_pictures_of_figures_are_those_that_are_drawn() -> None:
-    shown = re.findall(r"!\[.+?\]\(images/(\w+)\.jpg\)", (ROOT / "docs" / "figures.md").read_text(encoding="utf-8"))
+    pages = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("figures.md", "training.md"))
+    shown = re.findall(r"!\[.+?\]\(images/(\w+)\.jpg\)", pages)
     stored = [path.stem for path in draw_figures.IMAGES.glob("*.jpg")]
     assert sorted(shown) == sorted(draw_figures.FIGURES) == sorted(stored)
     for name, draw in draw_figures.FIGURES.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -142,3 +143,15 @@ def test_a_map_that_means_nothing_is_not_drawn() -> None:
     assert np.array_equal(np.asarray(Image.open(BytesIO(found._repr_png_()))), found.image)
     with pytest.raises(ValueError, match="gradcam has no map here: "):
         found.overlay()
+
+
+def test_without_ipywidgets_a_widget_says_what_to_install(cam: GradCAM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    explainer = load_explainer(Colours())
+    for wanted in (
+        cam.explain(inputs(), 0, images=pictures()).widget,
+        explainer(red_and_blue()).widget,
+        lambda: explainer.widget(red_and_blue()),
+    ):
+        with pytest.raises(ImportError, match="needs the package ipywidgets, which is missing: pip install ipywidgets"):
+            wanted()
