@@ -373,12 +373,17 @@ def _notes(
     method: CamMethod, call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap]
 ) -> tuple[tuple[Note, ...], ...]:
     """Say per image what is wrong with its maps; of several scales, of which a target needs one, the others are not."""
-    by_layer = []
+    flags = []
     for layer, (weights, raw) in zip(layers, weights_and_maps, strict=True):
         terms = None
         if weights is not None and not call.options.eigen_smooth:
             terms = maps.channel_sum(weights.abs(), layer.activations.abs())
-        of_layer = diagnosis.notes_on(layer.facts, raw, call.options.relu, terms)
+        flags.append(diagnosis.map_flags(raw, call.options.relu, terms))
+    by_layer = []
+    numbers = diagnosis.read_together(flags)
+    for layer, (weights, raw), known in zip(layers, weights_and_maps, numbers, strict=True):
+        of_image = [known[start : start + flags[0].shape[1]] for start in range(0, len(known), flags[0].shape[1])]
+        of_layer = diagnosis.notes_by_flags(layer.facts, raw[0].numel(), of_image)
         of_weights = method.notes_on_weights(weights) or [None] * len(of_layer)
         by_layer.append([of_map or ((one,) if one else ()) for of_map, one in zip(of_layer, of_weights, strict=True)])
     notes = []

@@ -84,8 +84,7 @@ class Channels:
         )
         reshape = reshape_transform or (lambda output: output)
         reshaped, places = reshape(output), reshape(numbered).long()
-        known = places.shape == reshaped.shape and int(places.min()) >= 0 and int(places.max()) < len(self._flat)
-        if not known or not torch.equal(self._flat[places].nan_to_num(), reshaped.nan_to_num()):
+        if places.shape != reshaped.shape or not _are_places_of(places, self._flat, reshaped):
             raise ValueError(
                 "reshape_transform computes new values instead of rearranging the layer's output, so a channel cannot "
                 "be silenced in that output; give an ablation_layer that knows how"
@@ -96,6 +95,13 @@ class Channels:
         """Return the output once per entry of ``channels`` (``K`` indices), each time with that channel set to 0."""
         flat = self._flat.repeat(len(channels), 1).scatter_(1, self._places[channels], 0)  # (K, N)
         return unflattened(self._output, flat)
+
+
+def _are_places_of(places: Tensor, values: Tensor, reshaped: Tensor) -> bool:
+    """Say whether ``reshaped`` are the values ``(N,)`` that lie in these places."""
+    inside = (places >= 0) & (places < len(values))
+    same = values[places.clamp(0, len(values) - 1)].nan_to_num() == reshaped.nan_to_num()
+    return bool((inside & same).all())
 
 
 def strongest(activations: Tensor, limit: int | None) -> Tensor:
