@@ -112,6 +112,7 @@ class IntegratedGradients(InputCAM):
 
 def _gaps(wanted: Tensor, reached: Tensor) -> tuple[tuple[Note, ...], ...]:
     """Say where the attributions do not sum to the score difference."""
+    reached = reached.to(wanted.device)  # the outputs and the input may lie on different devices
     gap = ((wanted - reached) / torch.maximum(wanted.abs(), reached.abs())).abs()
     return tuple(
         (Note(INCOMPLETE, f"the attributions miss {share:.0%} of the difference in score; more steps come closer"),)

@@ -95,7 +95,7 @@ class ScoreCAM(PerturbationCAM):
                 probability = self._probability(targets[row], row, len(targets))
                 by_variant = scores_of_variants(
                     len(masks) * self.versions,
-                    partial(_masked, image.shape[2:], activations[row, masks], self.versions, self.change(image)),
+                    partial(_masked, image.shape[2:], activations[row, masks].to(image.device), self.versions, self.change(image)),
                     on_faster_layout(run) if image.device.type == "cpu" else run,
                     probability or targets[row],
                     chunk_size(self.batch_size, image),

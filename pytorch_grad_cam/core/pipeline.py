@@ -209,7 +209,8 @@ def _handed_out(layers: Sequence[LayerRecord]) -> dict[str, Any]:
 def resize_and_aggregate(raws: Sequence[Tensor], options: CallOptions) -> Tensor:
     """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""
     scaled = [options.normalize(raw.relu() if options.relu else raw) for raw in raws]
-    resized = [maps.resize(values, options.size) for values in scaled]
+    device = raws[0].device  # of a network that is spread over devices, each layer has its own
+    resized = [maps.resize(values, options.size).to(device) for values in scaled]
     mean = torch.stack(resized).mean(0) if len(resized) > 1 else resized[0]
     return options.normalize(mean).float()
 

@@ -1,4 +1,4 @@
-"""A device that is none: tensors that say they lie on ``simulated:0`` or ``simulated:1``, and are computed on the CPU.
+"""A device that is none: tensors that say they lie on ``simulated:0``, and are computed on the CPU.
 
 What would fail on a GPU fails here, on any machine: an operator that is given tensors of two devices, a tensor that is
 made on the CPU and used beside one of the device, NumPy that is given a tensor of the device. And what makes a program
@@ -60,7 +60,7 @@ class DeviceTensor(Tensor):
     values: Tensor
 
     @staticmethod
-    def __new__(cls, values: Tensor, device: torch.device) -> DeviceTensor:
+    def __new__(cls, values: Tensor) -> DeviceTensor:
         made: DeviceTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
             values.shape,
@@ -68,7 +68,7 @@ class DeviceTensor(Tensor):
             storage_offset=values.storage_offset(),
             dtype=values.dtype,
             layout=values.layout,
-            device=device,
+            device=DEVICE,
         )
         made.values = values
         return made
@@ -103,7 +103,7 @@ def _run(function: Any, args: Any, kwargs: Any) -> Any:
         (_traffic.reads if isinstance(args[1], DeviceTensor) else _traffic.uploads)[name] += 1
         _values(args[0]).copy_(_values(args[1]))
         return args[0]
-    device = _device_of(name, args, kwargs)
+    _refuse_other_devices(name, args, kwargs)
     by_mask = name in _INDEXING and any(
         isinstance(leaf, Tensor) and leaf.dtype is torch.bool for leaf in pytree.tree_leaves(args[1])
     )
@@ -111,15 +111,13 @@ def _run(function: Any, args: Any, kwargs: Any) -> Any:
         _traffic.reads[name] += 1
     inner = {key: "cpu" if key == "device" else value for key, value in kwargs.items() if key != "pin_memory"}
     found = function(*pytree.tree_map(_values, args), **pytree.tree_map(_values, inner))
-    wrapped = pytree.tree_map(lambda leaf: DeviceTensor(leaf, device) if isinstance(leaf, Tensor) else leaf, found)
+    wrapped = pytree.tree_map(lambda leaf: DeviceTensor(leaf) if isinstance(leaf, Tensor) else leaf, found)
     return return_and_correct_aliasing(function, args, kwargs, wrapped)
 
 
 def _copied(tensor: Tensor, kwargs: Any) -> Tensor:
     """Copy a tensor to another type or device, and count it where that crosses the border."""
     device = tensor.device if kwargs.get("device") is None else torch.device(kwargs["device"])
-    if device.type == TYPE and device.index is None:
-        device = DEVICE
     there, here = device.type == TYPE, isinstance(tensor, DeviceTensor)
     if here and not there:
         _traffic.reads["_to_copy"] += 1
@@ -127,21 +125,15 @@ def _copied(tensor: Tensor, kwargs: Any) -> Tensor:
         _traffic.uploads["_to_copy"] += 1
     inner = {key: value for key, value in kwargs.items() if key not in ("device", "pin_memory")}
     values = torch.ops.aten._to_copy.default(_values(tensor), **inner)
-    return DeviceTensor(values, device) if there else values
+    return DeviceTensor(values) if there else values
 
 
-def _device_of(name: str, args: Any, kwargs: Any) -> torch.device:
-    """Return where an operator runs; refuse tensors of several devices, as a GPU does."""
+def _refuse_other_devices(name: str, args: Any, kwargs: Any) -> None:
+    """Refuse tensors of the device and of the CPU together, as a GPU does; it takes single numbers, and some places."""
     tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    devices = {leaf.device for leaf in tensors if isinstance(leaf, DeviceTensor)}
-    others = [leaf for leaf in tensors if not isinstance(leaf, DeviceTensor) and leaf.ndim]
-    if len(devices) > 1 or (devices and others and name not in _INDEXING):
-        found = sorted({str(leaf.device) for leaf in tensors})
-        raise RuntimeError(f"{name}: expected all tensors to be on the same device, found {', '.join(found)}")
-    if kwargs.get("device") is not None:
-        asked = torch.device(kwargs["device"])
-        return DEVICE if asked.index is None else asked
-    return devices.pop() if devices else DEVICE
+    here = any(isinstance(leaf, DeviceTensor) for leaf in tensors)
+    if here and name not in _INDEXING and any(not isinstance(leaf, DeviceTensor) and leaf.ndim for leaf in tensors):
+        raise RuntimeError(f"{name}: expected all tensors to be on the same device, found {DEVICE} and cpu")
 
 
 def _values(leaf: Any) -> Any:
@@ -165,7 +157,7 @@ class _MadeHere(TorchFunctionMode):
         if function in (torch.tensor, torch.as_tensor, torch.asarray):
             return function(*args, **kwargs).to(device)
         if function in (torch.arange, torch.linspace, torch.eye):
-            return DeviceTensor(function(*args, **kwargs), torch.device(device))
+            return DeviceTensor(function(*args, **kwargs))
         return function(*args, device=device, **kwargs)
 
 
@@ -189,7 +181,7 @@ class _Module:
         return 0
 
     def device_count(self) -> int:
-        return 2
+        return 1
 
     def _is_in_bad_fork(self) -> bool:
         return False
@@ -205,12 +197,12 @@ if AVAILABLE:
     backend_registration._setup_privateuseone_for_python_backend(TYPE, backend_module=_Module())
     _library = torch.library.Library("_", "IMPL")
     _library.fallback(lambda function, *args, **kwargs: _run(function, args, kwargs), "PrivateUse1")
-    DEVICE, OTHER = torch.device(TYPE, 0), torch.device(TYPE, 1)
+DEVICE = torch.device(TYPE, 0) if AVAILABLE else torch.device("cpu")  # then no test uses it
 
 
 @contextmanager
 def simulated_device() -> Iterator[Traffic]:
-    """Let tensors be moved to ``DEVICE`` and ``OTHER`` while the block runs, and count what crosses the border."""
+    """Let tensors be moved to ``DEVICE`` while the block runs, and count what crosses the border."""
     _traffic.clear()
     with _MadeHere():
         yield _traffic
