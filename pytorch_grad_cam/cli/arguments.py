@@ -10,11 +10,11 @@ import difflib
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
 
+from pytorch_grad_cam.cli.help_format import HelpFormatter
 from pytorch_grad_cam.cli.method_names import method_or_all
 from pytorch_grad_cam.common.limits import MAX_PIXELS
 from pytorch_grad_cam.models.sources import SOURCES, sentence
@@ -54,21 +54,6 @@ def parser_of(parse: Callable[[], Any]) -> CommandParser:
     raise TypeError(f"{parse} reads its arguments without a CommandParser; make one, and call its parse_args")
 
 
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Writes help that fits on two screens: an option in as few lines as it takes."""
-
-    def __init__(self, prog: str, **options: Any) -> None:
-        super().__init__(prog, **options | {"max_help_position": 32})
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
-
-    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
-        if action.nargs == argparse.ONE_OR_MORE:
-            return f"{self._metavar_formatter(action, default_metavar)(1)[0]} ..."
-        return super()._format_args(action, default_metavar)
-
-
 class CommandParser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, with the closest option for one that does not exist.
 
@@ -80,7 +65,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, examples: Sequence[str] = (), **options: Any) -> None:
         lines = "".join(f"  %(prog)s {line}\n" for line in examples)
         epilog = "\n\n".join(part for part in (options.pop("epilog", ""), lines and f"examples:\n{lines}") if part)
-        super().__init__(formatter_class=_HelpFormatter, epilog=epilog or None, **options)
+        super().__init__(formatter_class=HelpFormatter, epilog=epilog or None, **options)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read the arguments; words in front of the first option are pictures."""

@@ -55,7 +55,7 @@ COMMANDS = {
         Command("explain", "draw maps, the same as no command at all", "explain.options", "explain.run"),
         Command(
             "run",
-            "explain any number of pictures, batch by batch, and keep maps and an index; it goes on where it stopped",
+            "explain any number of pictures in batches; it goes on where it was stopped",
             "run.options",
             "run.run",
         ),
@@ -64,7 +64,7 @@ COMMANDS = {
         Command("layers", "list the layers of a network, and which can be looked at", "layers", "layers"),
         Command(
             "volume",
-            "draw maps of volumes: .npy, .npz, NIfTI, DICOM; a montage, and the map where the volume lies",
+            "draw maps of volumes: .npy, .npz, NIfTI, DICOM; a montage and a volume",
             "explain.arrays.volume_options",
             "explain.arrays.volume",
         ),
@@ -82,13 +82,13 @@ COMMANDS = {
         ),
         Command(
             "concepts",
-            "split what a layer tells apart in the pictures into concepts (Deep Feature Factorization)",
+            "split what a layer tells apart into concepts (Deep Feature Factorization)",
             "concepts.options",
             "concepts.run",
         ),
         Command(
             "evaluate",
-            "measure which method is best on your network and pictures, and whether any is good",
+            "measure which method is best for your network, and whether any is good",
             "evaluate.options",
             "evaluate.run",
         ),
@@ -98,7 +98,7 @@ COMMANDS = {
         ),
         Command(
             "nnc",
-            "the four XAI plug-ins of Neural Network Console: gradcam, gradcam-batch, smoothgrad, smoothgrad-batch",
+            "the four XAI plug-ins of Neural Network Console, for .nnp and others",
             "nnc.options",
             "nnc.run",
             second_words=("gradcam", "gradcam-batch", "smoothgrad", "smoothgrad-batch"),

@@ -135,7 +135,7 @@ class DataSetRun:
         self._names = FileNames(item.id for item in self.items)
         self._batch_size = explainer.batch_size
         self._rows: dict[int, Row] = {}  # of pictures whose files are written
-        self._begun = False  # whether a picture could be explained
+        self._begun = False  # whether a picture could be explained, now or before an interruption
 
     @property
     def _loaded(self) -> LoadedModel:
@@ -182,6 +182,7 @@ class DataSetRun:
     def to_do(self) -> list[int]:
         """Return the positions of whole batches that are not done, or of which a file is missing."""
         self._index, self._times = self.folder.index(self.options.shard), self.folder.times(self.options.shard)
+        self._begun = not {DONE, SKIPPED}.isdisjoint(self._index.statuses().values())
         done = {row["position"] for row in self._index.rows() if self._is_done(row)}
         again = {position // self._batch_size for position in self.mine() if position not in done}
         return [position for position in self.mine() if position // self._batch_size in again]

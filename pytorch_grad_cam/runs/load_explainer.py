@@ -33,6 +33,7 @@ def load_explainer(
     scores: str | None = None,
     batch_size: int | None = None,
     dtype: str = "float32",
+    channels_last: bool = False,
     eigen_smooth: bool = False,
     **settings: Any,
 ) -> Explainer:
@@ -52,7 +53,7 @@ def load_explainer(
         preprocessing: of a network of your own; None: resized to 256, cropped to 224, normalised as for ImageNet.
         categories: names of the classes; None: those that come with the network.
         scores: what the network's numbers are, see ``targets.score_kinds``; None: it is found out.
-        batch_size, dtype, eigen_smooth: see `ExplainerOptions`.
+        batch_size, dtype, channels_last, eigen_smooth: see `ExplainerOptions`.
         **settings: attributes of the methods, such as ``num_samples=50`` or ``seed=1``.
 
     Raises:
@@ -67,6 +68,7 @@ def load_explainer(
         scores=scores,
         batch_size=batch_size,
         dtype=dtype,
+        channels_last=channels_last,
         eigen_smooth=eigen_smooth,
         settings=settings,
     )

@@ -208,7 +208,24 @@ def test_help_fits_two_screens_and_shows_examples(
     verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys, "argv", ["cam.py"])
     assert main([*verb.split(), "--help"]) == 0
     said = capsys.readouterr().out
     assert said.count("\n") <= 2 * SCREEN
     assert "examples:\n" in said or verb == "nnc"  # which lists its commands
+
+
+@pytest.mark.parametrize("verb", ["", *COMMANDS, "nnc gradcam-batch"])
+@pytest.mark.parametrize("width", [70, 80])
+def test_help_is_as_wide_as_the_terminal(
+    verb: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing hangs over but commands, which people copy; and no word is lost."""
+    monkeypatch.setattr(sys, "argv", ["cam.py"])
+    texts = []
+    for columns in (width, 1000):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main([*verb.split(), "--help"]) == 0
+        texts.append(capsys.readouterr().out.partition("\n\n")[2])  # behind the usage
+    assert [line for line in texts[0].splitlines() if len(line) > width and not line.startswith("  cam.py ")] == []
+    assert texts[0].split() == texts[1].split()

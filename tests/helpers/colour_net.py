@@ -46,6 +46,15 @@ class Crashing(Colours):
         raise KeyError("no such key")
 
 
+class CrashingOnWhite(Colours):
+    """Fails on a batch that has a white pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if bool((x.amin(dim=1) > 2).any()):  # as ImageNet is normalised
+            raise ArithmeticError("a white pixel")
+        return super().forward(x)
+
+
 def red_and_blue(path: str | Path | None = None) -> NDArray[np.uint8]:
     """Paint a picture, 60 x 90: red on the left, blue on the right, gray elsewhere; save it if a path is given."""
     picture = np.full((60, 90, 3), 128, dtype=np.uint8)

@@ -339,6 +339,21 @@ def test_a_network_that_fails_on_everything_ends_the_run(photos: Path, capsys: p
     assert "index.jsonl" not in kept()
 
 
+def test_a_network_that_fails_on_all_that_is_left_is_known_to_work(photos: Path, here: Path) -> None:
+    """A run that goes on does as one that was never interrupted: its last batch fails, and is counted."""
+    for number in (3, 4):
+        Image.new("RGB", (60, 90), "white").save(photos / f"{number}.png")
+    command = ["run", "photos", "--output-dir", "RUN", *BATCHES, "--model", "helpers.colour_net:CrashingOnWhite"]
+    command += ["--target-layers", "colours"]
+    assert main(command) == 1
+    whole = kept()
+    assert [row["status"] for row in open_run("RUN")] == ["done", "done", "failed", "failed", "failed"]
+    index = Path("RUN/index.jsonl")
+    index.write_bytes(b"".join(index.read_bytes().splitlines(keepends=True)[:2]))
+    assert main(command) == 1
+    assert kept() == whole
+
+
 def test_two_runs_in_one_folder(
     photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

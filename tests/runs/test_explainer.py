@@ -200,6 +200,25 @@ def test_half_precision_is_close(dtype: str) -> None:
     np.testing.assert_allclose(half.maps[0].map, whole.maps[0].map, atol=0.02)
 
 
+def test_channels_last() -> None:
+    """Pictures are the network's with their channels innermost, those of perturbation methods too; maps stay."""
+    seen: list[bool] = []
+    loaded = described()
+    loaded.model.register_forward_pre_hook(
+        lambda _, args: seen.append(args[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    names = ("gradcam", "scorecam")
+    usual = load_explainer(loaded, names)(pictures()[:2])
+    assert not seen[0]
+    seen.clear()
+    innermost = load_explainer(loaded, names, channels_last=True)(pictures()[:2])
+    assert len(seen) > 2
+    assert all(seen)
+    for one, other in zip(usual, innermost, strict=True):
+        for expected, found in zip(one.maps, other.maps, strict=True):
+            np.testing.assert_allclose(found.map, expected.map, atol=1e-5)
+
+
 def test_two_lines_from_a_file_to_a_map(tmp_path: Path) -> None:
     red_and_blue(tmp_path / "both.png")
     explainer = load_explainer("shapes", "hirescam", classes="ring")

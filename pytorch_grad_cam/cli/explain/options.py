@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,11 +36,9 @@ from pytorch_grad_cam.runs.network_options import NetworkOptions
 LAYOUTS = ("yolov5", "yolov8", "yolo26", "detr")  # as in targets.detector_layouts, which loads torch
 # What can be saved, and what for.
 KINDS = {
-    "overlay": "<name>_cam.jpg, the map on the picture; of several maps also grid.jpg, of several pictures "
-    "contact_sheet.jpg",
-    "figure": "<name>_figure.png, for papers and slides: picture, overlay and map with a colour bar and a title",
-    "guided": "<name>_gb.jpg and <name>_cam_gb.jpg, guided backpropagation alone and times the map; of several methods "
-    "the first, being the same, is guided_gb.jpg",
+    "overlay": "<name>_cam.jpg, the map on the picture; several also grid.jpg or contact_sheet.jpg",
+    "figure": "<name>_figure.png, for papers: picture, overlay and map with a colour bar and a title",
+    "guided": "<name>_gb.jpg or guided_gb.jpg, guided backpropagation; <name>_cam_gb.jpg: times the map",
     "heatmap": "<name>_heatmap.png, the map alone; gray where the network never looked",
     "npy": "<name>_cam.npy, float32 (H, W) in the picture's pixels; NaN where the network never looked",
     "boxes": "<name>_boxes.jpg and <name>_boxes.json, around what the map points at",
@@ -114,9 +111,6 @@ def parse(program: str, arguments: Sequence[str]) -> ExplainOptions:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    methods = textwrap.fill(
-        ", ".join(METHODS), 118, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-    )
     commands = "\n".join(
         f"  {command.name:20}{command.summary}" for command in COMMANDS.values() if command.name != DEFAULT
     )
@@ -126,7 +120,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         usage="%(prog)s [COMMAND] PICTURE [...] [options]",
         description="Show which parts of a picture speak for a class: writes <output-dir>/<method>_cam.jpg.",
         epilog=f"commands, behind which --help lists the options of each:\n{commands}\n\n"
-        f"methods (the command methods says what each highlights, and what it costs):\n{methods}\n\nfiles:\n{FILES}",
+        "methods (the command methods says what each highlights, and what it costs):\n"
+        f"  {', '.join(METHODS)}\n\nfiles:\n{FILES}",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_image_path(parser)

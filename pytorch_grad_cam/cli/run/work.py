@@ -74,6 +74,7 @@ def explainer_options(options: RunOptions) -> ExplainerOptions:
         scores=options.scores,
         batch_size=options.batch_size,
         dtype=options.dtype,
+        channels_last=options.channels_last,
         eigen_smooth=options.eigen_smooth,
         settings={name: value for name, value in settings.items() if value is not None},
     )
