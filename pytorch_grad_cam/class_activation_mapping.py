@@ -52,7 +52,9 @@ class CAM(BaseCAM):
     ) -> Tensor:
         matrix = _head(self.model, target_layer, spatial_mean(activations), self.outputs)  # (M, C)
         logits = working_precision(self.outputs)
-        rows, no_sums = zip(*(_coefficients(target, row) for target, row in zip(targets, logits, strict=True)), strict=True)
+        rows, no_sums = zip(
+            *(_coefficients(target, row) for target, row in zip(targets, logits, strict=True)), strict=True
+        )
         if torch.stack(no_sums).any():
             raise ValueError(
                 "CAM explains a logit or a sum of logits, and this target is neither (a probability?); give a class "

@@ -58,8 +58,12 @@ class OptiCAM(PerturbationCAM):
                 # Image by image: Adam divides by the size of a gradient, which would lift the rounding that depends
                 # on what else is in a batch.
                 one = slice(row, row + 1)
-                best = self._best(call.run.of_row(row), call.inputs[one], positive[one].to(call.inputs.device), target, advance)  # (1, C)
-                weights[one] = best.to(weights.device).reshape(*best.shape, *[1] * (activations.ndim - 2)) * (activations[one] > 0)
+                best = self._best(
+                    call.run.of_row(row), call.inputs[one], positive[one].to(call.inputs.device), target, advance
+                )  # (1, C)
+                weights[one] = best.to(weights.device).reshape(*best.shape, *[1] * (activations.ndim - 2)) * (
+                    activations[one] > 0
+                )
         return weights
 
     def _best(

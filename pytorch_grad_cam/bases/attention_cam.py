@@ -140,10 +140,10 @@ class AttentionCAM(BaseCAM):
         """Put the shares of all tokens ``(B, N)`` on the grid of patches: ``(B, *s)`` per block."""
         prefix, grid = self.patches(call, tokens)
         on_grid = [shares.detach()[:, prefix:].reshape(-1, *grid) for shares in by_block.values()]  # (B, *s) each
-        totals = diagnosis.read_together([*map(diagnosis.finite_sum, on_grid)])
+        totals, _ = diagnosis.read_together([*map(diagnosis.finite_sum, on_grid)])
         raws: list[Tensor] = []
         nonfinite: Sequence[Note | None] = (None,) * len(call.inputs)
-        for name, values, (total,) in zip(by_block, on_grid, totals, strict=True):
+        for name, values, total in zip(by_block, on_grid, totals, strict=True):
             what = f"attentions of block {name!r} or their gradients"
             raw, bad = finite_values(values, what, call.options.allow_nonfinite, total)
             nonfinite = tuple(a or b for a, b in zip(nonfinite, bad, strict=True))

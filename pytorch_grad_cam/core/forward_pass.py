@@ -255,11 +255,12 @@ class _Numbers:
 def _read(activations: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[_Numbers]:
     """Read what has to be known of all layers at once. Where there is no gradient, it is 0."""
     known = [grad for grad in grads if grad is not None]
-    numbers = iter(read_together([*map(finite_sum, activations), *map(finite_sum, known), *map(all_zero, known)]))
-    totals = [next(numbers)[0] for _ in activations]
-    of_grads = [0.0 if grad is None else next(numbers)[0] for grad in grads]
-    zero = [[True] * len(one) if grad is None else [*map(bool, next(numbers))] for one, grad in zip(activations, grads, strict=True)]
-    return [_Numbers(*each) for each in zip(totals, of_grads, zero, strict=True)]
+    totals, zero = read_together([*map(finite_sum, activations), *map(finite_sum, known)], [*map(all_zero, known)])
+    of_grads = iter(zip(totals[len(activations) :], zero, strict=True))
+    return [
+        _Numbers(total, *((0.0, [True] * len(one)) if grad is None else next(of_grads)))
+        for total, one, grad in zip(totals[: len(activations)], activations, grads, strict=True)
+    ]
 
 
 def finite_values(

@@ -381,10 +381,10 @@ def _notes(
             terms = maps.channel_sum(weights.abs(), layer.activations.abs())
         flags.append(diagnosis.map_flags(raw, call.options.relu, terms))
     by_layer = []
-    numbers = diagnosis.read_together(flags)
-    for layer, (weights, raw), known in zip(layers, weights_and_maps, numbers, strict=True):
-        of_image = [known[start : start + flags[0].shape[1]] for start in range(0, len(known), flags[0].shape[1])]
-        of_layer = diagnosis.notes_by_flags(layer.facts, raw[0].numel(), of_image)
+    # By one transfer, at which all work of a GPU is waited for.
+    read = torch.stack([each.to(flags[0].device) for each in flags]).tolist() if flags[1:] else [flags[0].tolist()]
+    for layer, (weights, raw), known in zip(layers, weights_and_maps, read, strict=True):
+        of_layer = diagnosis.notes_by_flags(layer.facts, raw, known)
         of_weights = method.notes_on_weights(weights) or [None] * len(of_layer)
         by_layer.append([of_map or ((one,) if one else ()) for of_map, one in zip(of_layer, of_weights, strict=True)])
     notes = []

@@ -87,11 +87,17 @@ def _in_reentrant_checkpoint() -> bool:
     return False
 
 
-def read_together(tensors: Sequence[Tensor]) -> list[list[float]]:
-    """Return the numbers of small tensors, flags as 0 and 1, by one transfer: at each, a GPU's work is waited for."""
-    flat = [tensor.detach().reshape(-1) for tensor in tensors]
-    numbers = iter(torch.cat([each.to(flat[0].device) for each in flat]).tolist())
-    return [list(islice(numbers, len(each))) for each in flat]
+def read_together(totals: Sequence[Tensor], flags: Sequence[Tensor] = ()) -> tuple[list[float], list[list[bool]]]:
+    """Return single numbers, and flags ``(B,)``, by one transfer: at each, all work of a GPU is waited for.
+
+    Layers of a network that is spread over devices are read on that of the first.
+    """
+    device = totals[0].device
+    numbers = torch.stack([total.to(device) for total in totals])
+    if flags:
+        numbers = torch.cat([numbers, *(each.to(device) for each in flags)])
+    read = iter(numbers.tolist())
+    return [*islice(read, len(totals))], [[bool(flag) for flag in islice(read, len(each))] for each in flags]
 
 
 def finite_sum(tensor: Tensor) -> Tensor:
@@ -178,49 +184,49 @@ def map_flags(raw: Tensor, relu: bool, terms: Tensor | None = None) -> Tensor:
         terms: the sums ``(B, *s)`` of the magnitudes that were added up to ``raw``, None if it was made otherwise.
 
     Returns:
-        Flags ``(B, 4)``: whether what was added up cancels, nothing is positive, all values are the same, and one
-        alone is not 0.
+        Flags ``(B, 3)``: whether what was added up cancels, whether nothing is positive, whether all is the same.
     """
     flat = raw.flatten(1)
     negative = (flat.amax(1) <= 0) & (flat.amin(1) < 0) & relu
     cancelled = torch.zeros_like(negative)
     if terms is not None:
-        peak = flat.abs().amax(1)
-        cancelled = (peak <= ROUNDING * terms.flatten(1).amax(1)) & (peak > 0)
-    return torch.stack([cancelled, negative, is_constant(raw), flat.count_nonzero(1) == 1], 1)
+        cancelled = flat.abs().amax(1) <= ROUNDING * terms.flatten(1).amax(1)
+    return torch.stack([cancelled, negative, is_constant(raw)], 1)
 
 
 def notes_on(facts: LayerFacts, raw: Tensor, relu: bool) -> list[tuple[Note, ...]]:
     """Judge maps of one layer that were not added up of terms, see `notes_by_flags`."""
-    return notes_by_flags(facts, raw[0].numel(), map_flags(raw, relu).tolist())
+    return notes_by_flags(facts, raw, map_flags(raw, relu).tolist())
 
 
-def notes_by_flags(facts: LayerFacts, positions: int, flags: Sequence[Sequence[float]]) -> list[tuple[Note, ...]]:
+def notes_by_flags(facts: LayerFacts, raw: Tensor, flags: Sequence[Sequence[bool]]) -> list[tuple[Note, ...]]:
     """Judge the maps of one layer.
 
     Args:
         facts: what is known of the layer.
-        positions: how many a map has.
+        raw: its signed maps ``(B, *s)``.
         flags: per image those of ``map_flags``.
 
     Returns:
         Per image the sentences that say why its map means nothing; mostly none.
     """
+    flat = raw.flatten(1)
+    of_one_place = (flat.count_nonzero(1) == 1).tolist() if facts.own else ()
     reason = facts.why_zero() if any(facts.zero) else ""
     notes: list[tuple[Note, ...]] = []
-    for image, (is_cancelled, is_negative, is_flat, is_of_one_place) in enumerate(flags):
+    for image, (is_cancelled, is_negative, is_flat) in enumerate(flags):
         note: Note | None = None
         if facts.sure and facts.sure[image]:
             note = Note(SURE, f"the probability asked about is 1 but for rounding, {_SURE}", _ASK)
         elif facts.zero[image]:
             note = Note(ZERO_GRADIENT, f"zero gradient at layer {facts.name!r}: {reason}")
-        elif is_cancelled:
+        elif is_cancelled and flat[image].any():
             note = Note(CANCELLED, f"the channels at layer {facts.name!r} cancel everywhere; what is left is rounding")
         elif is_negative or is_flat:
-            note = _note_on_values(facts.name, positions, bool(is_negative), bool(is_flat))
+            note = _note_on_values(facts.name, flat.shape[1], is_negative, is_flat)
         elif facts.own and facts.own[image]:
             note = Note(OWN_TARGET, f"the target is read off layer {facts.name!r} itself; {_OWN}")
-        elif facts.own and is_of_one_place:
+        elif of_one_place and of_one_place[image]:
             note = Note(OWN_TARGET, f"the target depends on one position of layer {facts.name!r}; {_OWN}")
         notes.append(tuple(one for one in (facts.nonfinite[image], note) if one))
     return notes

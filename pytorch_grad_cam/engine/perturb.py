@@ -99,9 +99,9 @@ class Channels:
 
 def _are_places_of(places: Tensor, values: Tensor, reshaped: Tensor) -> bool:
     """Say whether ``reshaped`` are the values ``(N,)`` that lie in these places."""
-    inside = (places >= 0) & (places < len(values))
-    same = values[places.clamp(0, len(values) - 1)].nan_to_num() == reshaped.nan_to_num()
-    return bool((inside & same).all())
+    inside = places.clamp(0, len(values) - 1)
+    same = values[inside].nan_to_num() == reshaped.nan_to_num()
+    return bool((same & (inside == places)).all())
 
 
 def strongest(activations: Tensor, limit: int | None) -> Tensor:

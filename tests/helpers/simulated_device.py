@@ -169,19 +169,21 @@ def _with_places(index: Any, device: torch.device) -> Any:
 
 
 class _Module:
-    """What torch asks a kind of device."""
+    """What torch asks a kind of device. It is there for the tests that use it, and for nobody else in the process."""
+
+    in_use = False
 
     def is_initialized(self) -> bool:
-        return True
+        return self.in_use
 
     def is_available(self) -> bool:
-        return True
+        return self.in_use
 
     def current_device(self) -> int:
         return 0
 
     def device_count(self) -> int:
-        return 1
+        return int(self.in_use)
 
     def _is_in_bad_fork(self) -> bool:
         return False
@@ -193,8 +195,9 @@ class _Module:
         return [torch.bfloat16, torch.float16]
 
 
+_module = _Module()
 if AVAILABLE:
-    backend_registration._setup_privateuseone_for_python_backend(TYPE, backend_module=_Module())
+    backend_registration._setup_privateuseone_for_python_backend(TYPE, backend_module=_module)
     _library = torch.library.Library("_", "IMPL")
     _library.fallback(lambda function, *args, **kwargs: _run(function, args, kwargs), "PrivateUse1")
 DEVICE = torch.device(TYPE, 0) if AVAILABLE else torch.device("cpu")  # then no test uses it
@@ -204,5 +207,9 @@ DEVICE = torch.device(TYPE, 0) if AVAILABLE else torch.device("cpu")  # then no 
 def simulated_device() -> Iterator[Traffic]:
     """Let tensors be moved to ``DEVICE`` while the block runs, and count what crosses the border."""
     _traffic.clear()
-    with _MadeHere():
-        yield _traffic
+    _module.in_use = True
+    try:
+        with _MadeHere():
+            yield _traffic
+    finally:
+        _module.in_use = False

@@ -13,7 +13,7 @@ from helpers.simulated_device import AVAILABLE, DEVICE, WHY_NOT, DeviceTensor, s
 from helpers.tiny_nets import ConvNet, TinyViT, build, inputs
 from torch import Tensor, nn
 
-from pytorch_grad_cam import GradCAM, KPCA_CAM, LayerCAM
+from pytorch_grad_cam import KPCA_CAM, GradCAM, LayerCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.methods import METHODS, Method
@@ -135,8 +135,9 @@ def test_what_a_gpu_refuses_is_refused() -> None:
     with simulated_device() as traffic:
         x = torch.ones(3).to(DEVICE)
         for wrong in (lambda: x + torch.ones(3), x.numpy):
-            with pytest.raises((RuntimeError, TypeError), match="device|NumPy"):
+            with pytest.raises((RuntimeError, TypeError), match=r"device|NumPy"):
                 wrong()
         assert isinstance(x + torch.tensor(1.0), DeviceTensor)  # one number of the CPU is taken everywhere
-        assert x.sum().item() == 3 and x.tolist() == [1, 1, 1]
+        assert x.sum().item() == 3
+        assert x.tolist() == [1, 1, 1]
         assert traffic.reads == {"_local_scalar_dense": 1, "_to_copy": 1}
