@@ -27,7 +27,7 @@ from torch.utils import backend_registration
 from torch.utils._python_dispatch import return_and_correct_aliasing
 
 AVAILABLE = hasattr(backend_registration, "_setup_privateuseone_for_python_backend")
-WHY_NOT = f"torch {torch.__version__} has no devices that are written in Python; 2.10 and later have"
+WHY_NOT = f"needs a torch with devices that are written in Python, which {torch.__version__} is not; take the newest"
 TYPE = "simulated"
 # Operators that a GPU runs and then waits for: their result, or its shape, is needed on the host.
 READING = ("_local_scalar_dense", "equal", "nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive")
