@@ -210,8 +210,7 @@ def notes_by_flags(facts: LayerFacts, raw: Tensor, flags: Sequence[Sequence[bool
     Returns:
         Per image the sentences that say why its map means nothing; mostly none.
     """
-    flat = raw.flatten(1)
-    of_one_place = (flat.count_nonzero(1) == 1).tolist() if facts.own else ()
+    of_one_place = (raw.flatten(1).count_nonzero(1) == 1).tolist() if facts.own else ()
     reason = facts.why_zero() if any(facts.zero) else ""
     notes: list[tuple[Note, ...]] = []
     for image, (is_cancelled, is_negative, is_flat) in enumerate(flags):
@@ -220,10 +219,10 @@ def notes_by_flags(facts: LayerFacts, raw: Tensor, flags: Sequence[Sequence[bool
             note = Note(SURE, f"the probability asked about is 1 but for rounding, {_SURE}", _ASK)
         elif facts.zero[image]:
             note = Note(ZERO_GRADIENT, f"zero gradient at layer {facts.name!r}: {reason}")
-        elif is_cancelled and flat[image].any():
+        elif is_cancelled and raw[image].any():
             note = Note(CANCELLED, f"the channels at layer {facts.name!r} cancel everywhere; what is left is rounding")
         elif is_negative or is_flat:
-            note = _note_on_values(facts.name, flat.shape[1], is_negative, is_flat)
+            note = _note_on_values(facts.name, raw[0].numel(), is_negative, is_flat)
         elif facts.own and facts.own[image]:
             note = Note(OWN_TARGET, f"the target is read off layer {facts.name!r} itself; {_OWN}")
         elif of_one_place and of_one_place[image]:
