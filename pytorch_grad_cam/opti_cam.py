@@ -12,7 +12,7 @@ from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.image_model import ImageModel
-from pytorch_grad_cam.engine.maps import channel_sum, resize, unit_range
+from pytorch_grad_cam.engine.maps import channel_sum, resize, unit_range, widest
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of
 from pytorch_grad_cam.targets.classification import Target
 
@@ -71,7 +71,7 @@ class OptiCAM(PerturbationCAM):
     ) -> Tensor:
         """Return the channel weights ``(1, C)`` of the best mask for one image."""
         # Scores may be tiny: their squared gradients underflow in float32. One kind of device has nothing better.
-        dtype = positive.dtype if positive.device.type == "mps" else torch.float64
+        dtype = widest(positive.device)
         free = torch.zeros(1, positive.shape[1], dtype=dtype, device=positive.device)
         mean, square = torch.zeros_like(free), torch.zeros_like(free)
         best, highest = free.softmax(1), torch.full((), -torch.inf, device=free.device)

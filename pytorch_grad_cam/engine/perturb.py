@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pytorch_grad_cam.engine.maps import widest
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in, unflattened
 
 FACTORS = (0.9, 1.0, 1.1)
@@ -80,7 +81,7 @@ class Channels:
         self._output = output
         self._flat = torch.cat([tensor.flatten() for tensor in tensors_in(output)])  # (N,)
         numbered = unflattened(
-            output, torch.arange(len(self._flat), dtype=torch.float64, device=self._flat.device)[None]
+            output, torch.arange(len(self._flat), dtype=widest(self._flat.device), device=self._flat.device)[None]
         )
         reshape = reshape_transform or (lambda output: output)
         reshaped, places = reshape(output), reshape(numbered).long()

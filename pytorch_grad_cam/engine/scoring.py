@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from pytorch_grad_cam.engine.chunks import Chunks
 from pytorch_grad_cam.engine.trees import one_image
+
+if TYPE_CHECKING:
+    from pytorch_grad_cam.engine.chunks import Chunks
 
 # Steps of a graph that take numbers out of others as they are.
 _SELECTING = (

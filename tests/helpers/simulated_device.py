@@ -26,6 +26,8 @@ from torch.utils import _pytree as pytree
 from torch.utils import backend_registration
 from torch.utils._python_dispatch import return_and_correct_aliasing
 
+from pytorch_grad_cam.engine.maps import _has_float64
+
 AVAILABLE = hasattr(backend_registration, "_setup_privateuseone_for_python_backend")
 WHY_NOT = f"needs a torch with devices that are written in Python, which {torch.__version__} is not; take the newest"
 TYPE = "simulated"
@@ -61,6 +63,8 @@ class DeviceTensor(Tensor):
 
     @staticmethod
     def __new__(cls, values: Tensor) -> DeviceTensor:
+        if values.dtype == torch.float64 and not _module.float64:
+            raise TypeError(f"{DEVICE} has no float64")
         made: DeviceTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
             values.shape,
@@ -172,6 +176,7 @@ class _Module:
     """What torch asks a kind of device. It is there for the tests that use it, and for nobody else in the process."""
 
     in_use = False
+    float64 = True
 
     def is_initialized(self) -> bool:
         return self.in_use
@@ -204,12 +209,18 @@ DEVICE = torch.device(TYPE, 0) if AVAILABLE else torch.device("cpu")  # then no 
 
 
 @contextmanager
-def simulated_device() -> Iterator[Traffic]:
-    """Let tensors be moved to ``DEVICE`` while the block runs, and count what crosses the border."""
+def simulated_device(float64: bool = True) -> Iterator[Traffic]:
+    """Let tensors be moved to ``DEVICE`` while the block runs, and count what crosses the border.
+
+    Args:
+        float64: False: the device has no such numbers, as Apple's.
+    """
     _traffic.clear()
-    _module.in_use = True
+    _has_float64.cache_clear()
+    _module.in_use, _module.float64 = True, float64
     try:
         with _MadeHere():
             yield _traffic
     finally:
-        _module.in_use = False
+        _module.in_use, _module.float64 = False, True
+        _has_float64.cache_clear()

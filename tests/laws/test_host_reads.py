@@ -6,6 +6,7 @@ import pytest
 from helpers.counted_networks import LAYERS, SETTINGS, SIZES
 from helpers.host_reads import HostReads
 from helpers.tiny_nets import ConvNet, TinyViT, build, inputs
+from torch import nn
 
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.methods import METHODS, Method
@@ -23,6 +24,16 @@ def test_gradcam_reads_two_numbers(batch: int, classes: int | list[int] | None, 
     cam, x = GradCAM(build(ConvNet), layers), inputs(batch=batch)
     with HostReads() as reads:
         cam(x, classes[:batch] if isinstance(classes, list) else classes)
+    assert reads.counted.total() <= MOST, reads.counted
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_so_it_does_of_a_thousand_classes(batch: int) -> None:
+    """Outputs so long are looked at: they might be an embedding."""
+    net = build(ConvNet)
+    net.head = nn.Linear(6, 1000)
+    with HostReads() as reads:
+        GradCAM(net, "conv2")(inputs(batch=batch))
     assert reads.counted.total() <= MOST, reads.counted
 
 
