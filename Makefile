@@ -1,4 +1,4 @@
-.PHONY: setup check test test-oldest test-browser docs pages published bench scoreboard
+.PHONY: setup check test test-oldest test-browser docs pages published bench gpu scoreboard
 
 PYTHON ?= python3
 OLDEST_PYTHON ?= python3.11
@@ -37,6 +37,9 @@ bench:  ## cost, localisation and metrics beside the peers, which go into a fold
 	$(PYTHON) -m benchmarks.cost
 	$(PYTHON) -m benchmarks.localisation
 	$(PYTHON) -m benchmarks.metrics
+
+gpu:  ## everything that a CUDA device can tell, in less than 8 minutes, without network; writes benchmarks/results/gpu.md and .json
+	$(PYTHON) -m benchmarks.gpu
 
 scoreboard:  ## every method by localisation, faithfulness and cost; writes docs/scoreboard.md; goes on where it was stopped
 	$(PYTHON) -m benchmarks.scoreboard

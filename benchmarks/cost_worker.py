@@ -126,6 +126,9 @@ class Worker:
 
     def __call__(self, message: dict[str, Any]) -> Any:
         x = torch.randn(message["batch"], 3, 224, 224, generator=torch.Generator().manual_seed(0))
+        device = torch.device(message.get("device", "cpu"))
+        x = x.to(device)
+        self.model.to(device)
         if message["do"] == "round":
             return self.round(x, message["order"], [name for name in self.items if name in message["items"]])
         if message["do"] == "peak":
@@ -134,9 +137,12 @@ class Worker:
 
 
 def seconds(work: Work, x: Tensor) -> float:
-    """How long one call takes."""
+    """How long one call takes, with all that it leaves a GPU to do."""
+    settle = torch.cuda.synchronize if x.is_cuda else lambda: None
+    settle()
     start = time.perf_counter()
     work(x)
+    settle()
     return time.perf_counter() - start
 
 

@@ -169,6 +169,12 @@ def _vit() -> nn.Module:
     return torchvision.models.VisionTransformer(32, 4, 6, 3, 96, 192, num_classes=10, conv_stem_configs=stem)
 
 
+def _with_a_head(model: nn.Module) -> nn.Module:
+    """Draw the head of one of torchvision's transformers, which begins with zeros: all its maps would be zero."""
+    nn.init.normal_(model.heads.head.weight, std=0.05)
+    return model
+
+
 def _from_file(make: Callable[[], nn.Module], file: str) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         model = make()
@@ -200,6 +206,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet18": _MODELS.resnet18,
     "resnet50": _MODELS.resnet50,
     "vgg11": _MODELS.vgg11,
+    "convnext_tiny": _MODELS.convnext_tiny,
+    "vit_b_16": lambda: _with_a_head(_MODELS.vit_b_16()),
+    "vit_32": lambda: _with_a_head(_MODELS.VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=10)),
+    "resnet20": ResNet20,
     "densenet121": _MODELS.densenet121,
     "densenet121_out_of_place": lambda: OutOfPlaceDenseNet(32, (6, 12, 24, 16), 64),
     "shared_relu": SharedReLU,

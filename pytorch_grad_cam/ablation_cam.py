@@ -15,6 +15,7 @@ from pytorch_grad_cam.ablation_layer import AblationLayer
 from pytorch_grad_cam.bases.replay_cam import ReplayCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
+from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.perturb import Channels, strongest
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, replaced_bar, scores_of, scores_of_variants
@@ -30,7 +31,8 @@ class AblationCAM(ReplayCAM):
         model, target_layers, reshape_transform: as for ``BaseCAM``.
         ablation_layer: how a channel is taken away, a copy of the protocol of ``AblationLayer``; None sets it to 0 in
             the layer's output, whatever its layout.
-        batch_size: changed activations per forward pass through what follows the layer, at most.
+        batch_size: changed activations per forward pass through what follows the layer, at most; None, as for
+            ``ScoreCAM``, is fastest on a GPU.
         ratio_channels_to_ablate: try only this share of the channels, those that lie most on the object.
         channels: try only this many, those with the largest mean absolute activation. Channels that are not tried
             get weight 0.
@@ -50,7 +52,7 @@ class AblationCAM(ReplayCAM):
         target_layers: Any = None,
         reshape_transform: Any = None,
         ablation_layer: AblationLayer | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
         ratio_channels_to_ablate: float = 1.0,
         *,
         channels: int | None = None,
@@ -91,12 +93,13 @@ class AblationCAM(ReplayCAM):
         activations = layer.activations
         weights = activations.new_zeros(activations.shape[:2])
         tried = [self._tried(image) for image in activations]
+        chunks = chunks_of(self.batch_size, activations[0])
         with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, replaced_bar(tqdm)) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)
                 score = scores_of(replay.outputs, [target]).item()
                 without = self._without(replay, tried[row], call.layout)
-                scores = scores_of_variants(len(tried[row]), without, replay, target, self.batch_size, advance)
+                scores = scores_of_variants(len(tried[row]), without, replay, target, chunks, advance)
                 each = self.assemble_ablation_scores(
                     scores.tolist(), score, tried[row].cpu().numpy(), activations.shape[1]
                 )
@@ -119,13 +122,12 @@ class AblationCAM(ReplayCAM):
         if layer is None:
             output = Channels(replay.activations, layout)
             return lambda chunk: output.without(channels[chunk])
-        layer.indices = channels.cpu().numpy()
+        indices = channels.cpu().numpy()
 
         def next_batch(chunk: slice) -> Any:
             count = chunk.stop - chunk.start
+            layer.indices = indices[chunk.start :]
             layer.set_next_batch(input_batch_index=0, activations=replay.activations, num_channels_to_ablate=count)
-            changed = layer(replay.activations)
-            layer.indices = layer.indices[count:]
-            return changed
+            return layer(replay.activations)
 
         return next_batch

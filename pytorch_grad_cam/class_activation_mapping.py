@@ -52,7 +52,14 @@ class CAM(BaseCAM):
     ) -> Tensor:
         matrix = _head(self.model, target_layer, spatial_mean(activations), self.outputs)  # (M, C)
         logits = working_precision(self.outputs)
-        rows = [_coefficients(target, row) for target, row in zip(targets, logits, strict=True)]
+        rows, no_sums = zip(
+            *(_coefficients(target, row) for target, row in zip(targets, logits, strict=True)), strict=True
+        )
+        if torch.stack(no_sums).any():
+            raise ValueError(
+                "CAM explains a logit or a sum of logits, and this target is neither (a probability?); give a class "
+                "index, or use GradCAM"
+            )
         with torch.autocast(activations.device.type, enabled=False):  # the network's half precision is not for this
             return torch.stack(rows).to(matrix) @ matrix  # (B, C)
 
@@ -136,8 +143,8 @@ def _is_linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear)
 
 
-def _coefficients(target: Callable[[Any], Tensor], logits: Tensor) -> Tensor:
-    """Return how much each of one image's logits ``(M,)`` counts in its target, which must be a sum of them."""
+def _coefficients(target: Callable[[Any], Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how much each of one image's logits ``(M,)`` counts in its target, and whether that is no sum of them."""
     with torch.enable_grad():
         leaf = logits.detach().clone()
         leaf.requires_grad = True
@@ -146,9 +153,5 @@ def _coefficients(target: Callable[[Any], Tensor], logits: Tensor) -> Tensor:
         grad = torch.autograd.grad(score, leaf)[0] if score.requires_grad else torch.zeros_like(leaf)
     gained = (grad * leaf.detach()).sum()
     # A sum of logits grows with them in proportion.
-    if (doubled - score.detach() - gained).abs() > 1e-3 * torch.maximum(gained.abs(), leaf.detach().abs().max()):
-        raise ValueError(
-            "CAM explains a logit or a sum of logits, and this target is neither (a probability?); give a class index, "
-            "or use GradCAM"
-        )
-    return grad
+    missed = (doubled - score.detach() - gained).abs()
+    return grad, missed > 1e-3 * torch.maximum(gained.abs(), leaf.detach().abs().max())

@@ -114,7 +114,9 @@ class FullGrad(BaseCAM):
             if grad is not None  # a layer that the score does not use contributes nothing
         ]
         drawn = [(part.name, *part.drawn) for part in contributions if part.drawn is not None]
-        whole = _sum_of_shares([share for _, _, share in drawn], call.options)
+        device = call.inputs.device  # layers may lie on several
+        whole = _sum_of_shares([share.to(device) for _, _, share in drawn], call.options)
+        total = torch.stack([part.total.to(device) for part in contributions]).sum(0)
         return CallResult(
             targets=targets,
             maps=pipeline.resize_and_aggregate([whole], call.options),
@@ -123,7 +125,7 @@ class FullGrad(BaseCAM):
             outputs=detached(outputs),
             scores=scores.detach(),
             layers=tuple(name for name, _, _ in drawn),
-            notes=_gaps(scores.detach(), torch.stack([part.total for part in contributions]).sum(0)),
+            notes=_gaps(scores.detach().to(device), total),
         )
 
     def _record_parts(self, call: Call) -> tuple[list[_Part], Any, list[Target], Tensor]:

@@ -92,7 +92,7 @@ class GuidedGradCAM(WrapperCAM):
             blank = torch.zeros(len(inputs), *options.size, device=inputs.device)
             return result.replace(maps=blank, notes=tuple((*notes, nothing) for notes in result.notes))
         guided, nonfinite = finite_values(gradients.values, "gradients at the input", options.allow_nonfinite)
-        details = guided.abs().amax(1) * result.maps  # (B, *S)
+        details = guided.abs().amax(1) * result.maps.to(guided.device)  # (B, *S)
         return result.replace(
             targets=gradients.targets,
             maps=pipeline.resize_and_aggregate([details], options),

@@ -14,8 +14,9 @@ from pytorch_grad_cam.bases.input_gradients import Attributions, input_gradients
 from pytorch_grad_cam.common.messages import INCOMPLETE, Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
+from pytorch_grad_cam.engine.chunks import Chunks, chunks_of
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.engine.scoring import Progress, chunk_size, progress_bar, scores_of
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
@@ -36,7 +37,7 @@ class IntegratedGradients(InputCAM):
             the mean colour for a network whose inputs are normalised, not black.
         steps: number of points on the way, by Gauss-Legendre quadrature: exact where the gradient along the way is a
             polynomial of degree ``2 steps - 1`` or less; at the kinks of ReLUs the error falls as ``1 / steps``.
-        batch_size: points per forward and backward pass, at most.
+        batch_size: points per forward and backward pass, at most; None (default): as for ``ScoreCAM``.
         progress: show a bar on stderr; or a function, called with the steps done and all.
         **kwargs: as for ``BaseCAM``.
 
@@ -58,12 +59,12 @@ class IntegratedGradients(InputCAM):
         *,
         baseline: Tensor | float = 0.0,
         steps: int = 50,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, target_layers, reshape_transform, **kwargs)
-        at_least(steps=(steps, 1), batch_size=(batch_size, 1))
+        at_least(steps=(steps, 1))
         self.baseline, self.steps, self.batch_size, self.progress = baseline, steps, batch_size, progress
 
     def attribute(self, call: Call) -> Attributions:
@@ -73,8 +74,11 @@ class IntegratedGradients(InputCAM):
         targets, scores = score_targets(outputs, call.spec, len(inputs))
         before = scores_of(call.run(baselines), targets)
         with progress_bar(len(inputs) * self.steps, "IntegratedGradients", self.progress) as advance:
+            chunks = chunks_of(self.batch_size, inputs[0], with_graph=True)
             integrals = [
-                self._integral(call.replace(run=call.run.of_row(row)), inputs[row], baselines[row], target, advance)
+                self._integral(
+                    call.replace(run=call.run.of_row(row)), inputs[row], baselines[row], target, chunks, advance
+                )
                 for row, target in enumerate(targets)
             ]
         values = torch.stack(integrals)  # (B, C, *S)
@@ -93,25 +97,34 @@ class IntegratedGradients(InputCAM):
             ) from error
 
     def _integral(
-        self, call: Call, image: Tensor, baseline: Tensor, target: Target, advance: Callable[[int], None]
+        self,
+        call: Call,
+        image: Tensor,
+        baseline: Tensor,
+        target: Target,
+        chunks: Chunks,
+        advance: Callable[[int], None],
     ) -> Tensor:
         """Sum up the gradients on the straight way from the baseline ``(C, *S)`` to the image."""
         start, way = working_precision(baseline), working_precision(image) - working_precision(baseline)
         places, shares = (torch.from_numpy(numbers).to(way) / 2 for numbers in leggauss(self.steps))
         column = (-1, *[1] * image.ndim)
+
+        def gradients(chunk: slice) -> Tensor:
+            points = start + (places[chunk] + 0.5).reshape(column) * way  # (n, C, *S); the nodes are those of [-1, 1]
+            asked = TargetSpec([target] * len(points))
+            return input_gradients(call.replace(inputs=points.to(image.dtype)).asking(asked), self.relu_rule).values
+
         total = torch.zeros_like(way)
-        size = chunk_size(self.batch_size, image)
-        for place, share in zip(places.split(size), shares.split(size), strict=True):  # type: ignore[no-untyped-call]
-            points = start + (place + 0.5).reshape(column) * way  # (n, C, *S); the nodes are those of [-1, 1]
-            on_the_way = call.replace(inputs=points.to(image.dtype)).asking(TargetSpec([target] * len(place)))
-            gradients = input_gradients(on_the_way, self.relu_rule).values
-            total += (share.reshape(column) * gradients).sum(0)
-            advance(len(place))
+        for chunk, found in chunks(self.steps, gradients):
+            total += (shares[chunk].reshape(column) * found).sum(0)
+            advance(len(found))
         return way * total
 
 
 def _gaps(wanted: Tensor, reached: Tensor) -> tuple[tuple[Note, ...], ...]:
     """Say where the attributions do not sum to the score difference."""
+    reached = reached.to(wanted.device)  # the outputs and the input may lie on different devices
     gap = ((wanted - reached) / torch.maximum(wanted.abs(), reached.abs())).abs()
     return tuple(
         (Note(INCOMPLETE, f"the attributions miss {share:.0%} of the difference in score; more steps come closer"),)

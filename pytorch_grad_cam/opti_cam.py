@@ -12,7 +12,7 @@ from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.image_model import ImageModel
-from pytorch_grad_cam.engine.maps import channel_sum, resize, unit_range
+from pytorch_grad_cam.engine.maps import channel_sum, resize, unit_range, widest
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of
 from pytorch_grad_cam.targets.classification import Target
 
@@ -58,8 +58,12 @@ class OptiCAM(PerturbationCAM):
                 # Image by image: Adam divides by the size of a gradient, which would lift the rounding that depends
                 # on what else is in a batch.
                 one = slice(row, row + 1)
-                best = self._best(call.run.of_row(row), call.inputs[one], positive[one], target, advance)  # (1, C)
-                weights[one] = best.reshape(*best.shape, *[1] * (activations.ndim - 2)) * (activations[one] > 0)
+                best = self._best(
+                    call.run.of_row(row), call.inputs[one], positive[one].to(call.inputs.device), target, advance
+                )  # (1, C)
+                weights[one] = best.to(weights.device).reshape(*best.shape, *[1] * (activations.ndim - 2)) * (
+                    activations[one] > 0
+                )
         return weights
 
     def _best(
@@ -67,7 +71,7 @@ class OptiCAM(PerturbationCAM):
     ) -> Tensor:
         """Return the channel weights ``(1, C)`` of the best mask for one image."""
         # Scores may be tiny: their squared gradients underflow in float32. One kind of device has nothing better.
-        dtype = positive.dtype if positive.device.type == "mps" else torch.float64
+        dtype = widest(positive.device)
         free = torch.zeros(1, positive.shape[1], dtype=dtype, device=positive.device)
         mean, square = torch.zeros_like(free), torch.zeros_like(free)
         best, highest = free.softmax(1), torch.full((), -torch.inf, device=free.device)
@@ -101,4 +105,4 @@ def _ascent(
             "Opti-CAM needs the gradient of the target by the input, and there is none: the network detaches its "
             "input or runs a part of itself without gradients; use a method that needs none, such as ScoreCAM"
         )
-    return weights.detach(), score.detach(), grad
+    return weights.detach(), score.detach().to(free.device), grad

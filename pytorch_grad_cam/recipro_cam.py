@@ -15,6 +15,7 @@ from pytorch_grad_cam.bases.replay_cam import ReplayCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.core.pipeline import WeightsAndMap
+from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.perturb import BINOMIAL, SINGLE, Positions, position_masks
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of_variants
@@ -29,7 +30,8 @@ class ReciproCAM(ReplayCAM):
     ``L(p) = s(T(A * m_p))``, ``T`` what follows the layer, ``m_p`` a mask that keeps position ``p`` only; no ReLU.
 
     Args:
-        batch_size: masked activations per forward pass through what follows the layer, at most.
+        batch_size: masked activations per forward pass through what follows the layer, at most; None (default):
+            as for ``ScoreCAM``.
         spread: keep a binomial kernel around ``p`` instead, (1 2 1) / 4 along each axis, cut at the border.
         progress: show a bar on stderr; or a function, called with the steps done and all. All other arguments as for
             ``BaseCAM``.
@@ -45,7 +47,7 @@ class ReciproCAM(ReplayCAM):
     rectifies = False
 
     def __init__(
-        self, *args: Any, batch_size: int = 32, spread: bool = False, progress: Progress = False, **kwargs: Any
+        self, *args: Any, batch_size: int | None = None, spread: bool = False, progress: Progress = False, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batch_size, self.spread, self.progress = batch_size, spread, progress
@@ -58,7 +60,7 @@ class ReciproCAM(ReplayCAM):
         activations = layer.activations
         grid = activations.shape[2:]
         count, kernel = math.prod(grid), BINOMIAL if self.spread else SINGLE
-        maps = []
+        maps, chunks = [], chunks_of(self.batch_size, activations[0])
         with progress_bar(count * len(targets), type(self).__name__, self.progress) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)
@@ -68,7 +70,7 @@ class ReciproCAM(ReplayCAM):
                     return position_masks(grid, chunk, kernel, activations)
 
                 run = self.masked_replay(layer, replay, positions)
-                scores = scores_of_variants(count, masks, run, target, self.batch_size, advance)
+                scores = scores_of_variants(count, masks, run, target, chunks, advance)
                 maps.append(scores.to(activations).reshape(grid))
         return None, torch.stack(maps)  # (B, *s)
 

@@ -15,8 +15,9 @@ from pytorch_grad_cam.bases.input_cam import InputCAM, at_least
 from pytorch_grad_cam.bases.input_gradients import Attributions
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
+from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.maps import LINEAR, working_precision
-from pytorch_grad_cam.engine.scoring import Progress, chunk_size, progress_bar, scores_of_variants
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of_variants
 from pytorch_grad_cam.engine.trees import detached
 
 
@@ -34,7 +35,7 @@ class RISE(InputCAM):
         probability: ``p``, the share of the image that is visible.
         centred: subtract the mean score, as above. False is the paper's sum, in which a constant in all scores lifts
             every place, and lifts places unevenly by the chance of the masks: for scores that are 0 where nothing is.
-        batch_size: masked images per forward pass, at most; memory does not grow with ``N``.
+        batch_size: masked images per forward pass, at most, as for ``ScoreCAM``; memory does not grow with ``N``.
         seed: of the masks, the same for every image; the global random state is left alone.
         progress: show a bar on stderr; or a function, called with the steps done and all.
         **kwargs: as for ``BaseCAM``.
@@ -64,13 +65,13 @@ class RISE(InputCAM):
         cells: int = 7,
         probability: float = 0.5,
         centred: bool = True,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         seed: int = 0,
         progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, target_layers, reshape_transform, **kwargs)
-        at_least(num_samples=(num_samples, 2), cells=(cells, 1), batch_size=(batch_size, 1))
+        at_least(num_samples=(num_samples, 2), cells=(cells, 1))
         if not 0 < probability < 1:
             raise ValueError(f"probability={probability} leaves nothing to chance; give a number between 0 and 1")
         self.num_samples, self.cells, self.probability, self.centred = num_samples, cells, probability, centred
@@ -81,17 +82,22 @@ class RISE(InputCAM):
         outputs = call.run(inputs)
         targets, scores = score_targets(outputs, call.spec, len(inputs))
         masks = Masks.drawn(self.num_samples, tuple(inputs.shape[2:]), self.cells, self.probability, self.seed)
-        size = chunk_size(self.batch_size, inputs[0])
+        chunks = chunks_of(self.batch_size, inputs[0])
         with progress_bar(len(inputs) * self.num_samples, "RISE", self.progress) as advance:
             by_image = [
                 scores_of_variants(
-                    self.num_samples, partial(_masked, inputs[row], masks), call.run.of_row(row), target, size, advance
+                    self.num_samples,
+                    partial(_masked, inputs[row], masks),
+                    call.run.of_row(row),
+                    target,
+                    chunks,
+                    advance,
                 )
                 for row, target in enumerate(targets)
             ]
         weights = working_precision(torch.stack(by_image).to(inputs.device))  # (B, N)
         weights = weights - weights.mean(1, keepdim=True) if self.centred else weights
-        values = _weighed(masks, weights, size) / (self.num_samples * self.probability)
+        values = _weighed(masks, weights, chunks.size) / (self.num_samples * self.probability)
         return Attributions(values[:, None], detached(outputs), targets, scores.detach())
 
 

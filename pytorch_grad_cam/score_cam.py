@@ -16,11 +16,11 @@ from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
 from pytorch_grad_cam.common.messages import EQUAL_WEIGHTS, Note
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
+from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
 from pytorch_grad_cam.engine.perturb import strongest
 from pytorch_grad_cam.engine.scoring import (
     Progress,
-    chunk_size,
     on_faster_layout,
     progress_bar,
     replaced_bar,
@@ -48,7 +48,8 @@ class ScoreCAM(PerturbationCAM):
             about, which for a class index is the authors' result; a callable is taken as one. "auto" (default):
             "probability" for ``ClassifierOutputSoftmaxTarget`` and the classes of a network whose outputs sum to 1,
             "softmax" for all else.
-        batch_size: masked images per forward pass, at most.
+        batch_size: masked images per forward pass, at most; None (default): as many as the free memory of a GPU holds.
+            Where the memory turns out to be too small, half as many, which is said in the log.
         channels: try only this many channels, those with the largest mean absolute activation; the others get
             weight 0. None tries all.
         progress: show a bar on stderr; or a function, called with the steps done and all. All other arguments as for
@@ -65,7 +66,7 @@ class ScoreCAM(PerturbationCAM):
     def __init__(
         self,
         *args: Any,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         channels: int | None = None,
         progress: Progress = False,
         weighting: Weighting = "auto",
@@ -87,6 +88,7 @@ class ScoreCAM(PerturbationCAM):
         scores = activations.new_full(activations.shape[:2], -torch.inf)
         chosen = self.channels_to_try(layer)
         tried = [_distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
+        chunks = chunks_of(self.batch_size, call.inputs[0])
         total = self.versions * sum(len(masks) for masks, _ in tried)
         with progress_bar(total, type(self).__name__, self.progress, replaced_bar(tqdm)) as advance:
             for row, (masks, same) in enumerate(tried):
@@ -95,10 +97,16 @@ class ScoreCAM(PerturbationCAM):
                 probability = self._probability(targets[row], row, len(targets))
                 by_variant = scores_of_variants(
                     len(masks) * self.versions,
-                    partial(_masked, image.shape[2:], activations[row, masks], self.versions, self.change(image)),
+                    partial(
+                        _masked,
+                        image.shape[2:],
+                        activations[row, masks].to(image.device),
+                        self.versions,
+                        self.change(image),
+                    ),
                     on_faster_layout(run) if image.device.type == "cpu" else run,
                     probability or targets[row],
-                    chunk_size(self.batch_size, image),
+                    chunks,
                     advance,
                 ).to(scores)
                 means = by_variant.reshape(len(masks), self.versions).mean(1)

@@ -14,6 +14,7 @@ from pytorch_grad_cam.common.messages import CONSTANT, Note
 from pytorch_grad_cam.core.call import Call, CallResult
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine import maps
+from pytorch_grad_cam.engine.chunks import Chunks
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of
 from pytorch_grad_cam.engine.trees import map_tensors
 from pytorch_grad_cam.engine.windows import (
@@ -109,36 +110,43 @@ class SESS(WrapperCAM):
         if not self.base_cam.uses_targets:
             targets, scores = score_targets(whole.outputs, call.spec, len(call.inputs))
             whole = whole.replace(targets=targets, scores=scores)
-        raw = torch.stack([self._of_image(call, row, target) for row, target in enumerate(whole.targets)])
+        chunks = Chunks(self.batch_size)
+        raw = torch.stack([self._of_image(call, row, target, chunks) for row, target in enumerate(whole.targets)])
         notes = tuple((UNSEEN,) if flat else () for flat in maps.is_constant(raw).tolist())
         scaled = call.options.normalize(maps.resize(raw, call.options.size)).float()
         return whole.replace(maps=scaled, raw=(raw,), weights=(None,), notes=notes)
 
-    def _of_image(self, call: Call, row: int, target: Target) -> Tensor:
+    def _of_image(self, call: Call, row: int, target: Target, chunks: Chunks) -> Tensor:
         """Return the map ``(*S)`` of one image."""
         image, run = call.inputs[row : row + 1], call.run.of_row(row)
         window = self._window(image)
         crops, places = self._crops(image, window)
         if self.pre_filter_ratio:
-            scores = []
-            for chunk in _chunks(len(crops), self.batch_size):
+
+            def scored(chunk: slice) -> Tensor:
                 with torch.no_grad():
-                    scores.append(self._scores(run(torch.cat(crops[chunk])), target, chunk))
+                    return self._scores(run(torch.cat(crops[chunk])), target, chunk)
+
+            first = torch.cat([found for _, found in chunks(len(crops), scored)])
             # The order of equal scores is that of the windows.
-            kept = torch.cat(scores).argsort(stable=True)[int(len(crops) * self.pre_filter_ratio) :].tolist()
+            kept = first.argsort(stable=True)[int(len(crops) * self.pre_filter_ratio) :].tolist()
             crops, places = [crops[index] for index in kept], [places[index] for index in kept]
         # However the result is scaled: a window's map says where in it, and its score how much that counts.
         scale = maps.unit_range if call.options.relu else maps.unit_peak
+
+        def explained(chunk: slice) -> tuple[Tensor, Tensor]:
+            count = len(crops[chunk])
+            windows = call.replace(inputs=torch.cat(crops[chunk]), run=run.of_copies(count))
+            windows = windows.asking(TargetSpec([target] * count)).with_options(size=window, normalize=scale)
+            result = self.base_cam.explain_call(windows)
+            return result.maps, self._scores(result.outputs, target, chunk)
+
         results, scores = [], []
         with progress_bar(len(crops), "SESS", self.progress) as advance:
-            for chunk in _chunks(len(crops), self.batch_size):
-                count = len(crops[chunk])
-                windows = call.replace(inputs=torch.cat(crops[chunk]), run=run.of_copies(count))
-                windows = windows.asking(TargetSpec([target] * count)).with_options(size=window, normalize=scale)
-                result = self.base_cam.explain_call(windows)
-                results.append(result.maps)
-                scores.append(self._scores(result.outputs, target, chunk))
-                advance(count)
+            for _, (found, counting) in chunks(len(crops), explained):
+                results.append(found)
+                scores.append(counting)
+                advance(len(found))
         return self._fused(torch.cat(results), torch.cat(scores), places, tuple(image.shape[2:]))
 
     def _fused(self, by_window: Tensor, scores: Tensor, places: Sequence[Place], size: tuple[int, ...]) -> Tensor:
@@ -218,7 +226,3 @@ def sliding_window(height: int, width: int, step_size: int, window_size: int) ->
     """Return the left upper corners (x, y) of the square windows that cover a picture, row by row."""
     rows, columns = (window_starts(length, step_size, window_size) for length in (height, width))
     return [(x, y) for y in rows for x in columns]
-
-
-def _chunks(count: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]

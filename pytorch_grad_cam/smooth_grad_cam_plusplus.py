@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.bases.perturbation_cam import PerturbationCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import ForwardPass, LayerRecord
-from pytorch_grad_cam.engine.maps import per_image, spatial_axes, spatial_sum
+from pytorch_grad_cam.engine.maps import per_image, spatial_axes, spatial_sum, widest
 from pytorch_grad_cam.engine.pass_record import PassRecord
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
@@ -57,7 +57,7 @@ class SmoothGradCAMPlusPlus(PerturbationCAM):
         flat = inputs.flatten(1)
         scale = per_image(self.noise_level * (flat.amax(1) - flat.amin(1)), inputs)
         # In float32 the cubes of small gradients underflow; one kind of device has nothing better.
-        dtype = activations.dtype if activations.device.type == "mps" else torch.float64
+        dtype = widest(activations.device)
         first, second, third = (torch.zeros_like(activations, dtype=dtype) for _ in range(3))
         for _ in range(self.num_samples):
             noise = torch.randn(inputs.shape[1:], generator=generator, device="cpu")  # the same for all images

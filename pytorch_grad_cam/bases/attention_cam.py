@@ -139,12 +139,13 @@ class AttentionCAM(BaseCAM):
     ) -> tuple[list[Tensor], Sequence[Note | None]]:
         """Put the shares of all tokens ``(B, N)`` on the grid of patches: ``(B, *s)`` per block."""
         prefix, grid = self.patches(call, tokens)
+        on_grid = [shares.detach()[:, prefix:].reshape(-1, *grid) for shares in by_block.values()]  # (B, *s) each
+        totals, _ = diagnosis.read_together([*map(diagnosis.finite_sum, on_grid)])
         raws: list[Tensor] = []
         nonfinite: Sequence[Note | None] = (None,) * len(call.inputs)
-        for name, shares in by_block.items():
-            raw = shares.detach()[:, prefix:].reshape(-1, *grid)  # (B, *s)
+        for name, values, total in zip(by_block, on_grid, totals, strict=True):
             what = f"attentions of block {name!r} or their gradients"
-            raw, bad = finite_values(raw, what, call.options.allow_nonfinite)
+            raw, bad = finite_values(values, what, call.options.allow_nonfinite, total)
             nonfinite = tuple(a or b for a, b in zip(nonfinite, bad, strict=True))
             raws.append(raw)
         return raws, nonfinite

@@ -12,8 +12,9 @@ from pytorch_grad_cam.bases.input_cam import InputCAM, at_least
 from pytorch_grad_cam.bases.input_gradients import Attributions, input_gradients
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
+from pytorch_grad_cam.engine.chunks import Chunks, chunks_of
 from pytorch_grad_cam.engine.maps import working_precision
-from pytorch_grad_cam.engine.scoring import Progress, chunk_size, progress_bar
+from pytorch_grad_cam.engine.scoring import Progress, progress_bar
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import TargetSpec
@@ -31,7 +32,7 @@ class NoisyGradients(InputCAM):
         model, target_layers, reshape_transform: as for ``InputCAM``.
         noise_level: standard deviation of the noise as a share of the image's range; 0.1 to 0.2 is usual.
         num_samples: ``N``; beyond 50 little changes.
-        batch_size: noisy copies per forward and backward pass, at most.
+        batch_size: noisy copies per forward and backward pass, at most; None (default): as for ``ScoreCAM``.
         seed: of the noise. Every image is given the same draws, scaled by its own range, whatever else is in its
             batch and wherever the network is; the global random state is left alone.
         noise: gives ``e_i`` instead, from an image ``(C, *S)`` and ``i``, for each image in turn with ``i`` ascending
@@ -53,14 +54,14 @@ class NoisyGradients(InputCAM):
         *,
         noise_level: float = 0.15,
         num_samples: int = 25,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         seed: int = 0,
         noise: Noise | None = None,
         progress: Progress = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, target_layers, reshape_transform, **kwargs)
-        at_least(noise_level=(noise_level, 0), num_samples=(num_samples, self.fewest), batch_size=(batch_size, 1))
+        at_least(noise_level=(noise_level, 0), num_samples=(num_samples, self.fewest))
         self.noise_level, self.num_samples, self.batch_size = noise_level, num_samples, batch_size
         self.seed, self.noise, self.progress = seed, noise, progress
 
@@ -72,24 +73,34 @@ class NoisyGradients(InputCAM):
         outputs = call.run(call.inputs)
         targets, scores = score_targets(outputs, call.spec, len(call.inputs))
         with progress_bar(len(call.inputs) * self.num_samples, type(self).__name__, self.progress) as advance:
+            chunks = chunks_of(self.batch_size, call.inputs[0], with_graph=True)
             values = [
-                self.statistic(self._gradients(call.replace(run=call.run.of_row(row)), row, target, advance))
+                self.statistic(self._gradients(call.replace(run=call.run.of_row(row)), row, target, chunks, advance))
                 for row, target in enumerate(targets)
             ]
         return Attributions(torch.stack(values), detached(outputs), targets, scores.detach())
 
-    def _gradients(self, call: Call, row: int, target: Target, advance: Callable[[int], None]) -> Iterator[Tensor]:
+    def _gradients(
+        self, call: Call, row: int, target: Target, chunks: Chunks, advance: Callable[[int], None]
+    ) -> Iterator[Tensor]:
         """Yield the input gradients at the noisy copies of one image, in chunks ``(n, C, *S)``."""
         image = call.inputs[row]
         noise = self.noise or self._normal(image)
-        size = chunk_size(self.batch_size, image)
-        for start in range(0, self.num_samples, size):
-            numbers = range(start, min(start + size, self.num_samples))
+
+        def gradients(noisy: Tensor) -> Tensor:
+            return input_gradients(
+                call.replace(inputs=noisy).asking(TargetSpec([target] * len(noisy))), self.relu_rule
+            ).values
+
+        start = 0
+        while start < self.num_samples:  # noise is drawn once, also for what has to be done again on fewer copies
+            numbers = range(start, min(start + chunks.size, self.num_samples))
             noises = [torch.as_tensor(noise(image, number), device=image.device) for number in numbers]
             noisy = (working_precision(image) + torch.stack(noises)).to(image.dtype)  # (n, C, *S)
-            copies = call.replace(inputs=noisy).asking(TargetSpec([target] * len(numbers)))
-            yield input_gradients(copies, self.relu_rule).values
-            advance(len(numbers))
+            for _, found in chunks(len(noisy), lambda chunk, noisy=noisy: gradients(noisy[chunk])):  # type: ignore[misc]
+                yield found
+                advance(len(found))
+            start = numbers.stop
 
     def _normal(self, image: Tensor) -> Noise:
         """Return the noise of one image, drawn on the CPU so that every device gets the same."""

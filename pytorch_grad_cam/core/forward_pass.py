@@ -18,9 +18,11 @@ from pytorch_grad_cam.engine.diagnosis import (
     LayerFacts,
     all_zero,
     finite,
+    finite_sum,
     has_places,
     is_own_target,
     listed,
+    read_together,
     why_no_gradient,
 )
 from pytorch_grad_cam.engine.layers import layer_name
@@ -146,9 +148,10 @@ class ForwardPass:
         if self._uses_gradients and scores is not None:
             sure = lost_in_rounding(scores)  # before its graph is used
             grads = self._differentiated(scores, again)
+        numbers = _read(activations, grads)
         layers = tuple(
-            self._layer(index, values, grad, targets, scores, sure)
-            for index, (values, grad) in enumerate(zip(activations, grads, strict=True))
+            self._layer(index, values, grad, known, targets, scores, sure)
+            for index, (values, grad, known) in enumerate(zip(activations, grads, numbers, strict=True))
         )
         if scores is not None and record.detach:
             scores = scores.detach()
@@ -180,6 +183,7 @@ class ForwardPass:
         index: int,
         values: Tensor,
         grad: Tensor | None,
+        known: _Numbers,
         targets: list[Target],
         scores: Tensor | None,
         sure: list[bool],
@@ -192,13 +196,15 @@ class ForwardPass:
             assert scores is not None
             return why_no_gradient(module, lambda: scores_of(self._run(self.inputs), targets), scores)
 
-        values, bad = finite_values(values, f"activations of layer {name!r}", self._allow_nonfinite)
+        allow = self._allow_nonfinite
+        values, bad = finite_values(values, f"activations of layer {name!r}", allow, known.activations)
         grads, bad_grads = None, bad
+        zero: Sequence[bool] = (False,) * len(values)
         if self._uses_gradients:
             grad_or_zero = torch.zeros_like(values) if grad is None else grad
-            grads, bad_grads = finite_values(grad_or_zero, f"gradients at layer {name!r}", self._allow_nonfinite)
+            grads, bad_grads = finite_values(grad_or_zero, f"gradients at layer {name!r}", allow, known.grads)
+            zero = all_zero(grads).tolist() if any(bad_grads) else known.zero
         nonfinite = tuple(a or b for a, b in zip(bad, bad_grads, strict=True))
-        zero = (False,) * len(values) if grads is None else tuple(all_zero(grads).tolist())
         own: list[bool] = []
         if self._uses_targets and has_places(self.outputs):
             own = is_own_target(values, grads, self.outputs)
@@ -237,9 +243,31 @@ def refuse_unread(scored: ScoredPass, better: Callable[[], str]) -> None:
         )
 
 
-def finite_values(tensor: Tensor, what: str, allow: bool) -> tuple[Tensor, Sequence[Note | None]]:
-    """Refuse NaN and infinity, or replace them by 0 and say per image where."""
-    good = finite(tensor)
+@dataclass(frozen=True)
+class _Numbers:
+    """What is read of a target layer's tensors: sums that NaN and infinity spoil, and where the gradient is 0."""
+
+    activations: float
+    grads: float
+    zero: Sequence[bool]
+
+
+def _read(activations: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[_Numbers]:
+    """Read what has to be known of all layers at once. Where there is no gradient, it is 0."""
+    known = [grad for grad in grads if grad is not None]
+    totals, zero = read_together([*map(finite_sum, activations), *map(finite_sum, known)], [*map(all_zero, known)])
+    of_grads = iter(zip(totals[len(activations) :], zero, strict=True))
+    return [
+        _Numbers(total, *((0.0, [True] * len(one)) if grad is None else next(of_grads)))
+        for total, one, grad in zip(totals[: len(activations)], activations, grads, strict=True)
+    ]
+
+
+def finite_values(
+    tensor: Tensor, what: str, allow: bool, total: float | None = None
+) -> tuple[Tensor, Sequence[Note | None]]:
+    """Refuse NaN and infinity, or replace them by 0 and say per image where; ``total``: as for ``diagnosis.finite``."""
+    good = finite(tensor, total)
     tensor = working_precision(tensor)
     if all(good):
         return tensor, (None,) * len(good)

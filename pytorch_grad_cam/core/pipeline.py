@@ -209,7 +209,8 @@ def _handed_out(layers: Sequence[LayerRecord]) -> dict[str, Any]:
 def resize_and_aggregate(raws: Sequence[Tensor], options: CallOptions) -> Tensor:
     """Rectify, scale and resize the layers' maps ``(B, *s)``, average them, scale again: float32 ``(B, *size)``."""
     scaled = [options.normalize(raw.relu() if options.relu else raw) for raw in raws]
-    resized = [maps.resize(values, options.size) for values in scaled]
+    device = raws[0].device  # of a network that is spread over devices, each layer has its own
+    resized = [maps.resize(values, options.size).to(device) for values in scaled]
     mean = torch.stack(resized).mean(0) if len(resized) > 1 else resized[0]
     return options.normalize(mean).float()
 
@@ -373,12 +374,17 @@ def _notes(
     method: CamMethod, call: Call, layers: Sequence[LayerRecord], weights_and_maps: Sequence[WeightsAndMap]
 ) -> tuple[tuple[Note, ...], ...]:
     """Say per image what is wrong with its maps; of several scales, of which a target needs one, the others are not."""
-    by_layer = []
+    flags = []
     for layer, (weights, raw) in zip(layers, weights_and_maps, strict=True):
         terms = None
         if weights is not None and not call.options.eigen_smooth:
             terms = maps.channel_sum(weights.abs(), layer.activations.abs())
-        of_layer = diagnosis.notes_on(layer.facts, raw, call.options.relu, terms)
+        flags.append(diagnosis.map_flags(raw, call.options.relu, terms))
+    by_layer = []
+    # By one transfer, at which all work of a GPU is waited for.
+    read = torch.stack([each.to(flags[0].device) for each in flags]).tolist() if flags[1:] else [flags[0].tolist()]
+    for layer, (weights, raw), known in zip(layers, weights_and_maps, read, strict=True):
+        of_layer = diagnosis.notes_by_flags(layer.facts, raw, known)
         of_weights = method.notes_on_weights(weights) or [None] * len(of_layer)
         by_layer.append([of_map or ((one,) if one else ()) for of_map, one in zip(of_layer, of_weights, strict=True)])
     notes = []

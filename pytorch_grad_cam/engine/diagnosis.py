@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Self
 
 import torch
@@ -86,10 +87,32 @@ def _in_reentrant_checkpoint() -> bool:
     return False
 
 
-def finite(tensor: Tensor) -> list[bool]:
-    """Say of each image of a ``(B, ...)`` tensor whether all its numbers are finite."""
-    # NaN and infinity spoil a sum, and a sum is far cheaper than asking each number; but sums may overflow.
-    if math.isfinite(tensor.sum(dtype=torch.float32 if tensor.element_size() < 4 else None).item()):
+def read_together(totals: Sequence[Tensor], flags: Sequence[Tensor] = ()) -> tuple[list[float], list[list[bool]]]:
+    """Return single numbers, and flags ``(B,)``, by one transfer: at each, all work of a GPU is waited for.
+
+    Layers of a network that is spread over devices are read on that of the first.
+    """
+    device = totals[0].device
+    numbers = torch.stack([total.to(device) for total in totals])
+    if flags:
+        numbers = torch.cat([numbers, *(each.to(device) for each in flags)])
+    read = iter(numbers.tolist())
+    return [*islice(read, len(totals))], [[bool(flag) for flag in islice(read, len(each))] for each in flags]
+
+
+def finite_sum(tensor: Tensor) -> Tensor:
+    """Return a number that NaN and infinity spoil. A sum is far cheaper than asking each number, but may overflow."""
+    return tensor.sum(dtype=torch.float32 if tensor.element_size() < 4 else None)
+
+
+def finite(tensor: Tensor, total: float | None = None) -> list[bool]:
+    """Say of each image of a ``(B, ...)`` tensor whether all its numbers are finite.
+
+    Args:
+        tensor: what is asked about.
+        total: its ``finite_sum``, where that has been read.
+    """
+    if math.isfinite(finite_sum(tensor).item() if total is None else total):
         return [True] * len(tensor)
     all_finite: list[bool] = tensor.flatten(1).isfinite().all(1).tolist()
     return all_finite
@@ -152,25 +175,43 @@ class LayerFacts:
         return cls(name, nonfinite, [False] * len(nonfinite))
 
 
-def notes_on(facts: LayerFacts, raw: Tensor, relu: bool, terms: Tensor | None = None) -> list[tuple[Note, ...]]:
-    """Judge the maps of one layer.
+def map_flags(raw: Tensor, relu: bool, terms: Tensor | None = None) -> Tensor:
+    """Say of each of ``(B, *s)`` signed maps of a layer what may make it mean nothing.
 
     Args:
-        facts: what is known of the layer.
-        raw: its signed maps ``(B, *s)``.
+        raw: the maps.
         relu: whether negative evidence is dropped.
         terms: the sums ``(B, *s)`` of the magnitudes that were added up to ``raw``, None if it was made otherwise.
 
     Returns:
-        Per image the sentences that say why its map means nothing; mostly none.
+        Flags ``(B, 3)``: whether what was added up cancels, whether nothing is positive, whether all is the same.
     """
     flat = raw.flatten(1)
     negative = (flat.amax(1) <= 0) & (flat.amin(1) < 0) & relu
     cancelled = torch.zeros_like(negative)
     if terms is not None:
         cancelled = flat.abs().amax(1) <= ROUNDING * terms.flatten(1).amax(1)
+    return torch.stack([cancelled, negative, is_constant(raw)], 1)
+
+
+def notes_on(facts: LayerFacts, raw: Tensor, relu: bool) -> list[tuple[Note, ...]]:
+    """Judge maps of one layer that were not added up of terms, see `notes_by_flags`."""
+    return notes_by_flags(facts, raw, map_flags(raw, relu).tolist())
+
+
+def notes_by_flags(facts: LayerFacts, raw: Tensor, flags: Sequence[Sequence[bool]]) -> list[tuple[Note, ...]]:
+    """Judge the maps of one layer.
+
+    Args:
+        facts: what is known of the layer.
+        raw: its signed maps ``(B, *s)``.
+        flags: per image those of ``map_flags``.
+
+    Returns:
+        Per image the sentences that say why its map means nothing; mostly none.
+    """
+    of_one_place = (raw.flatten(1).count_nonzero(1) == 1).tolist() if facts.own else ()
     reason = facts.why_zero() if any(facts.zero) else ""
-    flags = torch.stack([cancelled, negative, is_constant(raw)], 1).tolist()  # one transfer for all images
     notes: list[tuple[Note, ...]] = []
     for image, (is_cancelled, is_negative, is_flat) in enumerate(flags):
         note: Note | None = None
@@ -178,13 +219,13 @@ def notes_on(facts: LayerFacts, raw: Tensor, relu: bool, terms: Tensor | None = 
             note = Note(SURE, f"the probability asked about is 1 but for rounding, {_SURE}", _ASK)
         elif facts.zero[image]:
             note = Note(ZERO_GRADIENT, f"zero gradient at layer {facts.name!r}: {reason}")
-        elif is_cancelled and flat[image].any():
+        elif is_cancelled and raw[image].any():
             note = Note(CANCELLED, f"the channels at layer {facts.name!r} cancel everywhere; what is left is rounding")
         elif is_negative or is_flat:
-            note = _note_on_values(facts.name, flat.shape[1], is_negative, is_flat)
+            note = _note_on_values(facts.name, raw[0].numel(), is_negative, is_flat)
         elif facts.own and facts.own[image]:
             note = Note(OWN_TARGET, f"the target is read off layer {facts.name!r} itself; {_OWN}")
-        elif facts.own and int(flat[image].count_nonzero()) == 1:
+        elif of_one_place and of_one_place[image]:
             note = Note(OWN_TARGET, f"the target depends on one position of layer {facts.name!r}; {_OWN}")
         notes.append(tuple(one for one in (facts.nonfinite[image], note) if one))
     return notes

@@ -74,6 +74,8 @@ class ImageModel:
             args[0] = {**args[0], self.key: images}
         try:
             outputs = self.model(*args, **keywords)
+        except torch.OutOfMemoryError:  # is a RuntimeError, and no fault of the inputs
+            raise
         except (AssertionError, IndexError, RuntimeError, ValueError) as error:
             if lacks_batch(self.model, images):
                 raise ValueError(_no_batch(images)) from error

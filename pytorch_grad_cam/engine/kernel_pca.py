@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.engine.maps import oriented
+from pytorch_grad_cam.engine.maps import oriented, widest
 
 # From rows (n, C) and gamma to the kernel matrix (n, n).
 KERNELS: dict[str, Callable[[Tensor, float], Tensor]] = {
@@ -48,7 +48,7 @@ def kernel_projection(tensor: Tensor, kernel: str = "sigmoid", gamma: float | No
             f"the layer has {rows.shape[1]} positions, and a kernel matrix of more than {MAX_POSITIONS} is too large; "
             "choose a deeper layer, or EigenCAM"
         )
-    rows = rows if rows.device.type == "mps" else rows.double()  # that device has no float64
+    rows = rows.to(widest(rows.device))
     rows = rows - rows.mean(1, keepdim=True)
     factor = 1 / rows.shape[2] if gamma is None else gamma
     with torch.autocast(rows.device.type, enabled=False):

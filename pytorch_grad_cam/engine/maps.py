@@ -6,6 +6,7 @@ Shapes: ``B`` images, ``C`` channels, ``*S`` spatial axes (``T``; ``H, W``; ``D,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -20,6 +21,20 @@ LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 def working_precision(tensor: Tensor) -> Tensor:
     """Return the tensor in float32, or float64 if it is that already: half precision is for networks, not for sums."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """Return the widest floating type of a device: float64, on Apple's GPUs and some of Intel's float32."""
+    return torch.float64 if device.type in ("cpu", "cuda") or _has_float64(device.type) else torch.float32
+
+
+@cache
+def _has_float64(device_type: str) -> bool:
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device_type)
+    except (TypeError, RuntimeError):
+        return False
+    return True
 
 
 def per_image(values: Tensor, like: Tensor) -> Tensor:
@@ -112,7 +127,7 @@ def principal_projection(tensor: Tensor, centred: bool = True) -> Tensor:
     rows = tensor.flatten(2)  # (B, C, n)
     # float64: in float32 the squares of tiny gradients underflow, and the solver gives up on sparse ones, whose Gram
     # matrix has many eigenvalues near 0.
-    rows = (rows.cpu() if rows.device.type == "mps" else rows).double()  # that device has no float64
+    rows = (rows if widest(rows.device) == torch.float64 else rows.cpu()).double()
     if centred:
         rows = rows - rows.mean(2, keepdim=True)
     with torch.autocast(rows.device.type, enabled=False):  # the network's half precision is not for this

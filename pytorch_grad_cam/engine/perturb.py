@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pytorch_grad_cam.engine.maps import widest
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in, unflattened
 
 FACTORS = (0.9, 1.0, 1.1)
@@ -80,12 +81,11 @@ class Channels:
         self._output = output
         self._flat = torch.cat([tensor.flatten() for tensor in tensors_in(output)])  # (N,)
         numbered = unflattened(
-            output, torch.arange(len(self._flat), dtype=torch.float64, device=self._flat.device)[None]
+            output, torch.arange(len(self._flat), dtype=widest(self._flat.device), device=self._flat.device)[None]
         )
         reshape = reshape_transform or (lambda output: output)
         reshaped, places = reshape(output), reshape(numbered).long()
-        known = places.shape == reshaped.shape and int(places.min()) >= 0 and int(places.max()) < len(self._flat)
-        if not known or not torch.equal(self._flat[places].nan_to_num(), reshaped.nan_to_num()):
+        if places.shape != reshaped.shape or not _are_places_of(places, self._flat, reshaped):
             raise ValueError(
                 "reshape_transform computes new values instead of rearranging the layer's output, so a channel cannot "
                 "be silenced in that output; give an ablation_layer that knows how"
@@ -96,6 +96,13 @@ class Channels:
         """Return the output once per entry of ``channels`` (``K`` indices), each time with that channel set to 0."""
         flat = self._flat.repeat(len(channels), 1).scatter_(1, self._places[channels], 0)  # (K, N)
         return unflattened(self._output, flat)
+
+
+def _are_places_of(places: Tensor, values: Tensor, reshaped: Tensor) -> bool:
+    """Say whether ``reshaped`` are the values ``(N,)`` that lie in these places."""
+    inside = places.clamp(0, len(values) - 1)
+    same = values[inside].nan_to_num() == reshaped.nan_to_num()
+    return bool((same & (inside == places)).all())
 
 
 def strongest(activations: Tensor, limit: int | None) -> Tensor:

@@ -207,5 +207,6 @@ def _doubled(one: Any, two: Any) -> bool:
 
 
 def _alike(one: Tensor, two: Tensor) -> bool:
-    peak = float(one.abs().max()) if one.is_floating_point() and one.numel() else 0.0
-    return one.shape == two.shape and bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * peak).all())
+    if one.shape != two.shape or not one.is_floating_point() or not one.numel():
+        return torch.equal(one, two)
+    return bool(((one - two).abs() <= TOLERANCE.get(one.dtype, 0.0) * one.abs().max()).all())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ from torch.autograd.graph import Node
 
 from pytorch_grad_cam.engine.trees import one_image
 
-# Chunks of more values are slower on a CPU: they fall out of its caches. 8 pictures of 224 x 224 pixels.
-_CPU_VALUES = 8 * 3 * 224 * 224
+if TYPE_CHECKING:
+    from pytorch_grad_cam.engine.chunks import Chunks
 
 # Steps of a graph that take numbers out of others as they are.
 _SELECTING = (
@@ -102,7 +102,7 @@ def scores_of_variants(
     make: Callable[[slice], Any],
     run: Callable[[Any], Any],
     target: Target,
-    batch_size: int,
+    chunks: Chunks,
     advance: Callable[[int], None],
 ) -> Tensor:
     """Score ``count`` changed versions of one image in chunks, so that memory does not grow with their number.
@@ -112,24 +112,22 @@ def scores_of_variants(
         make: from a range of variants to what ``run`` takes.
         run: from that to the model's outputs, one row per variant.
         target: what is scored.
-        batch_size: variants per chunk.
+        chunks: how many at once; the same for all images of a call, so that what the memory holds is found out once.
         advance: told after each chunk how many variants it had.
 
     Returns:
         ``(count,)`` scores.
     """
+
+    def scored(chunk: slice) -> Tensor:
+        return scores_of(run(make(chunk)), [target] * (chunk.stop - chunk.start))
+
     scores = []
     with torch.no_grad():
-        for start in range(0, count, batch_size):
-            size = min(batch_size, count - start)
-            scores.append(scores_of(run(make(slice(start, start + size))), [target] * size))
-            advance(size)
+        for _, found in chunks(count, scored):
+            scores.append(found)
+            advance(len(found))
     return torch.cat(scores)  # (count,)
-
-
-def chunk_size(batch_size: int, image: Tensor) -> int:
-    """Return how many changed versions of an image ``(C, *S)`` to run at once: ``batch_size``, on a CPU maybe fewer."""
-    return min(batch_size, max(1, _CPU_VALUES // image.numel())) if image.device.type == "cpu" else batch_size
 
 
 def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
@@ -144,6 +142,8 @@ def on_faster_layout(run: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
         if faster and images.ndim == 4:
             try:
                 return run(images.contiguous(memory_format=torch.channels_last))
+            except torch.OutOfMemoryError:
+                raise
             except RuntimeError as error:  # the usual layout, tried next, raises it again if that was not the reason
                 log.info("the network does not take channels last (%s)", error)
                 faster = False

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pytorch_grad_cam.engine.maps import widest
+
 _INNER = 3  # updates of a factor per product with the matrix, which is what costs
 _EXTRA = 10  # directions more than asked for, and
 _POWERS = 4  # products more with the matrix, in the random search for singular vectors
@@ -57,7 +59,7 @@ def nmf(matrix: Tensor, components: int, *, seed: int = 0, max_steps: int = 500,
     if not (bool(matrix.isfinite().all()) and bool((matrix >= 0).all())):
         raise ValueError("the matrix has values that are negative or not finite; shift or clip them first")
     scale = matrix.max().clamp_min(torch.finfo(matrix.dtype).tiny)
-    precise = matrix.float() if matrix.device.type == "mps" else matrix.double()  # that device has no float64
+    precise = matrix.to(widest(matrix.device))
     with torch.autocast(matrix.device.type, enabled=False):
         return _alternating_least_squares(
             precise / scale, components, seed, max_steps, tolerance, float(scale), matrix.dtype

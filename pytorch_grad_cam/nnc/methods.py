@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.messages import ZERO_GRADIENT, Note
 from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.diagnosis import ZERO
 from pytorch_grad_cam.engine.maps import channel_sum, resize
 from pytorch_grad_cam.grad_cam import GradCAM
@@ -84,8 +85,9 @@ class LayerSmoothGrad(SmoothGrad):
 
     def _noisy_gradients(self, image: Tensor, target: Target) -> Iterator[Tensor]:
         noise = self.noise or self._normal(image)
-        for start in range(0, self.num_samples, self.batch_size):
-            numbers = range(start, min(start + self.batch_size, self.num_samples))
+        size = chunks_of(self.batch_size, image, with_graph=True).size
+        for start in range(0, self.num_samples, size):
+            numbers = range(start, min(start + size, self.num_samples))
             added = torch.stack([noise(image, number) for number in numbers]).to(image.device)
             noisy = (image + added).to(image.dtype)  # (n, C, H, W)
             self._layer_gradients.explain(noisy, [target] * len(numbers), relu=False, normalize="none")

@@ -203,7 +203,10 @@ class Explainer:
 
     def _inputs(self, pictures: Sequence[PreparedPicture]) -> Tensor:
         images, inputs = [each.image for each in pictures], [each.inputs for each in pictures]
-        batch = self.ready.preprocessing.batch(images, inputs).to(self.ready.device, non_blocking=True)
+        batch = self.ready.preprocessing.batch(images, inputs)
+        if self.ready.device.type == "cuda":  # from other memory the copy would be slower, and waited for
+            batch = batch.pin_memory()
+        batch = batch.to(self.ready.device, non_blocking=True)
         if self.options.channels_last:
             batch = batch.contiguous(memory_format=torch.channels_last)
         self.ready.find_out_scores(batch[:1])

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.maps import widest, working_precision
 
 _UNIT_LENGTH_ERROR = {torch.float16: 1e-2, torch.bfloat16: 3e-2}  # how far rounding moves a length of 1
 _LEAST_LENGTH = 8  # numbers from which on a row of length 1 is no accident
@@ -60,7 +60,8 @@ def is_embedding(outputs: Any) -> bool:
     """Say whether ``(B, D)`` outputs are certainly embeddings: long rows of length 1 that are no probabilities."""
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] < _LEAST_LENGTH:
         return False
-    if not outputs.is_floating_point() or bool((outputs >= 0).all()):
+    if not outputs.is_floating_point():
         return False
-    lengths = outputs.double().norm(dim=1)
-    return bool(((lengths - 1).abs() < _UNIT_LENGTH_ERROR.get(outputs.dtype, 1e-4)).all())
+    lengths = outputs.to(widest(outputs.device)).norm(dim=1)
+    of_length_one = ((lengths - 1).abs() < _UNIT_LENGTH_ERROR.get(outputs.dtype, 1e-4)).all()
+    return bool(of_length_one & (outputs < 0).any())  # read once: at each time all work of a GPU is waited for

@@ -155,11 +155,12 @@ class TargetSpec:
         kind = kind_of(outputs)
         top = kind.top(self.rank) if any(target is None for target in wanted) else []
         classes = {category: kind.of_class(category) for category in wanted if type(category) is int}
+        scored_by = _ScoredBy(class_target, outputs) if class_target else None
         resolved = []
         for index, target in enumerate(wanted):
             if target is None or type(target) is int:
                 plain = top[index] if target is None else classes[target]
-                target = _scored_by(class_target, plain, outputs, index) if class_target else plain
+                target = scored_by(plain, index) if scored_by else plain
             resolved.append(_fixed(_checked_callable(target), outputs, index, batch))
         return resolved
 
@@ -307,13 +308,29 @@ def _class_index(target: Any) -> Any:
     return int(target) if is_class else target
 
 
-def _scored_by(class_target: ClassTarget, plain: Target, outputs: Any, index: int) -> Target:
-    """Return a method's own target for the class that ``plain`` asks of image ``index``."""
-    category = category_of(plain)
-    if category is None:  # a single number: there are no classes to choose from
-        return plain
-    scores, selector = class_scores(outputs, f"target {category} is a class")
-    return plain if scores.shape[1] == 1 else selected(class_target(category, scores[index]), selector)
+class _ScoredBy:
+    """Makes a method's own target of each image's class.
+
+    Args:
+        class_target: makes it, of the class and the image's scores ``(M,)``, which are on the CPU, so that a method
+            that reads them makes nobody wait image by image.
+        outputs: the model's outputs.
+    """
+
+    def __init__(self, class_target: ClassTarget, outputs: Any) -> None:
+        self._class_target, self._outputs = class_target, outputs
+        self._found: tuple[Tensor, OutputSelector | None] | None = None
+
+    def __call__(self, plain: Target, index: int) -> Target:
+        """Return the target for the class that ``plain`` asks of image ``index``."""
+        category = category_of(plain)
+        if category is None:  # a single number: there are no classes to choose from
+            return plain
+        if self._found is None:
+            scores, selector = class_scores(self._outputs, f"target {category} is a class")
+            self._found = scores.cpu(), selector
+        scores, selector = self._found
+        return plain if scores.shape[1] == 1 else selected(self._class_target(category, scores[index]), selector)
 
 
 def _checked_callable(target: Any) -> Target:

@@ -11,6 +11,7 @@ SHARED = (
     "needs the real networks and pictures in ../shared, which are not part of the project; benchmarks/real_data.md "
     "lists their public sources"
 )
+GPU = "needs a CUDA device; on a machine with one: make gpu"
 PACKAGES = {
     "lightning": "pip install lightning",
     "pyarrow": 'pip install ".[parquet]"',
