@@ -1,4 +1,4 @@
-"""What mkdocstrings leaves to do on the pages of docs/reference/: where a name is imported from, sources, names as links."""
+"""What mkdocstrings leaves open in docs/reference/: imports on top, sources and names as links."""
 
 from __future__ import annotations
 

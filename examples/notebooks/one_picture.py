@@ -6,8 +6,7 @@
 from pytorch_grad_cam import load_explainer
 
 explainer = load_explainer("shapes")
-found = explainer("../images/scene_triangle_hourglass_square.png")
-found
+explainer("../images/scene_triangle_hourglass_square.png")
 # %% [markdown]
 # What the network sees in the picture, and the map as numbers:
 # %%

@@ -182,7 +182,7 @@ def test_every_page_fits_a_phone(chromium: Any, served: str, site: Path, pages: 
 
 
 def test_names_and_options_stay_whole_on_a_phone(chromium: Any, served: str) -> None:
-    """Which a browser would break where it likes: in the middle of ``gradcamelementwise``, behind the -- of an option."""
+    """Which a browser would break in the middle of ``gradcamelementwise``, and behind the dashes of an option."""
     tab = chromium.new_page(viewport=PHONE)
     lines = "found => found.map(e => [e.textContent, e.getClientRects().length])"
     for name, which in (("scoreboard", "td code"), ("methods/index", "td code"), ("start", ".option")):
