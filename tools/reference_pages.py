@@ -105,7 +105,8 @@ def _page(title: str, things: list[Named]) -> str:
 
 def _block(named: Named) -> str:
     options = MODULE if inspect.ismodule(named.thing) else ""
-    return f"::: {named.home}{options}\n\n{_import(named.paths)}"
+    anchor = f'<a id="{named.home}"></a>'  # for readers on GitHub; the site has its own, and leaves this line out
+    return f"{anchor}\n\n::: {named.home}{options}\n\n{_import(named.paths)}"
 
 
 def _import(paths: list[str]) -> str:

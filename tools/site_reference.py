@@ -10,6 +10,7 @@ from typing import Any
 
 INDEX = Path(__file__).resolve().parents[1] / "docs" / "reference" / "README.md"
 ROW = re.compile(r"^\| `[\w.]*?(\w+)` \| \[.+?\]\((\w+)\.md(#\S+)\) \|$", re.MULTILINE)
+ANCHOR = re.compile(r'^<a id="[\w.]+"></a>\n', re.MULTILINE)
 OBJECT = re.compile(r"(?=<h2 )")  # each public name has a heading of this level
 IMPORT = re.compile(r"<p>Import: .*?</p>")
 CLASS = re.compile(r"<code>([A-Z]\w+)</code>(?!</a>)")
@@ -19,6 +20,11 @@ SOURCES = (
     (re.compile(r"\barXiv:(\d{4}\.\d{4,5})"), r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>'),
     (re.compile(r"\bdoi:(10\.[^\s,<]*[^\s,.<])"), r'<a href="https://doi.org/\1">doi:\1</a>'),
 )
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Leave out the anchors that GitHub needs: the headings of mkdocstrings have the same."""
+    return ANCHOR.sub("", markdown) if page.file.src_uri.startswith("reference/") else markdown
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:

@@ -10,6 +10,7 @@ explainer("../images/scene_triangle_hourglass_square.png")
 # %% [markdown]
 # What the network sees in the picture, and the map as numbers:
 # %%
+found = explainer("../images/scene_triangle_hourglass_square.png")
 print([(explainer.ready.loaded.categories[index], round(share, 3)) for index, share in found.predicted[:3]])
 found.maps[0].map.shape, found.maps[0].label
 # %% [markdown]
