@@ -83,9 +83,13 @@ chooses among them, the [gallery](../gallery.md) shows them.
 | --- | --- | --- | --- |
 {chr(10).join(rows)}
 
-**Symbols.** {SYMBOLS}
+## Symbols
 
-**Passes**, per image. {COST}
+{SYMBOLS}
+
+## Passes
+
+Per image. {COST}
 
 {PHOTOS}
 
@@ -126,7 +130,7 @@ The same scene twice: left what speaks for the hourglass, right for the triangle
 
 {parts.equation}
 
-The [symbols](README.md) are those of all pages.
+The [symbols](README.md#symbols) are those of all pages.
 
 ## Use
 
@@ -154,7 +158,7 @@ maps = {name}({"vit" if method.needs == "attention" else "model"})(input_tensor)
 
 ## Cost
 
-`{method.passes}` per image ([what the letters mean](README.md)).
+`{method.passes}` per image ([what the letters mean](README.md#passes)).
 
 ## Needs and limits
 

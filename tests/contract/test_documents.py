@@ -87,6 +87,40 @@ def test_links_lead_somewhere() -> None:
         assert link.startswith("https://") or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def places(page: Path) -> set[str]:
+    """Return what a link may name behind # on GitHub: its headings, in its spelling, and anchors."""
+    text, seen, found = page.read_text(encoding="utf-8"), dict[str, int](), set[str]()
+    for heading in re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE):
+        shown = re.sub(r"!?\[(.*?)\]\(.*?\)", r"\1", heading).strip().lower()
+        name = re.sub(r"[^\w\- ]", "", shown).replace(" ", "-")
+        seen[name] = seen.get(name, -1) + 1
+        found.add(f"{name}-{seen[name]}" if seen[name] else name)
+    return found | set(re.findall(r'<a id="([^"]+)"></a>', text))
+
+
+def test_links_into_pages_lead_to_a_place_on_github(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text('# A `b`: c?\n```bash\n# no\n```\n## Two\n## Two\n<a id="x.y"></a>\n', "utf-8")
+    assert places(tmp_path / "page.md") == {"a-b-c", "two", "two-1", "x.y"}
+    links = [
+        (page, *link.partition("#")[::2])
+        for page in (*PAGES, *ROOT.glob("*.md"))
+        for link in re.findall(r"\]\((?!https?:)([^)\s]*#[^)\s]+)\)", FENCE.sub("", page.read_text(encoding="utf-8")))
+    ]
+    there = {
+        page: places(page) for page in {(page.parent / path if path else page).resolve() for page, path, _ in links}
+    }
+    dead = [
+        f"{page.relative_to(ROOT)}: {path}#{place}"
+        for page, path, place in links
+        if place not in there[(page.parent / path if path else page).resolve()]
+    ]
+    assert len(links) > 200
+    assert dead == []
+
+
 def test_the_index_has_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^- \[.+?\]\((\w+(?:/README)?\.md)\): .+$", index, re.MULTILINE)

@@ -63,6 +63,7 @@ def test_a_notebook_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = executed(NOTEBOOKS / f"{name}.ipynb").cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
     assert outputs
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []  # no warning in red
     shown = [kind for output in outputs for kind in output.get("data", {})]
     assert ("image/png" in shown or "text/html" in shown) or name in WITHOUT_PICTURE
     assert (WIDGET in shown) == (name in WITH_WIDGET)

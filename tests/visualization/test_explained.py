@@ -38,7 +38,7 @@ def cam() -> GradCAM:
 
 def embedded(html: str) -> NDArray[np.uint8]:
     """Return the picture inside a card."""
-    (data,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    (data,) = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', html)
     return np.asarray(Image.open(BytesIO(base64.b64decode(data))))
 
 
@@ -69,6 +69,15 @@ def test_a_card_in_a_notebook_has_picture_class_score_and_notes(cam: GradCAM) ->
     with pytest.warns(UserWarning, match="not every map means something"):
         blank = cam.explain(inputs(), 2, images=pictures())
     assert "image 0: " in str(blank._repr_html_())
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 320), (128, 256), (161, 161), (500, 500)])
+def test_a_small_picture_is_enlarged_in_a_card_and_stays_as_it_is(side: int, width: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    html = shown.card(pixels, "small")
+    assert f'width="{width}"' in html
+    assert embedded(html).shape == pixels.shape
+    assert np.array_equal(embedded(html), pixels) == (width > side)  # no blocks of a JPEG where they would be seen
 
 
 def test_texts_in_a_card_are_texts() -> None:
