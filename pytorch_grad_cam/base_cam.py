@@ -16,7 +16,7 @@ from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.common.messages import Note
 from pytorch_grad_cam.core import older_steps, pipeline
 from pytorch_grad_cam.core.call import Call, CallResult, MapOptions, refuse_older_names
-from pytorch_grad_cam.core.explanation import Explanation
+from pytorch_grad_cam.core.explanation import Explanation, with_pictures
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine import maps
 from pytorch_grad_cam.engine.arrays import get_2d_projection, in_kind
@@ -223,7 +223,7 @@ class BaseCAM(older_steps.OlderSteps):
             return older_steps.explain(self, input_tensor, targets, aug_smooth, eigen_smooth, names, options)
         spec, images = TargetSpec.asked(targets, options), options.pop("images", None)
         smooth = {"aug_smooth": aug_smooth, "eigen_smooth": eigen_smooth}
-        return pipeline.explain(self, input_tensor, spec, **smooth, **options).of_pictures(images)
+        return with_pictures(pipeline.explain(self, input_tensor, spec, **smooth, **options), images, self)
 
     def explain_each(
         self,
@@ -256,7 +256,7 @@ class BaseCAM(older_steps.OlderSteps):
 
         specs = None if targets is None else [TargetSpec.asked(target, options) for target in targets]
         images = options.pop("images", None)
-        return explain_each(self, input_tensor, specs, eigen_smooth, **options).of_pictures(images)
+        return with_pictures(explain_each(self, input_tensor, specs, eigen_smooth, **options), images, self)
 
     def layer_sweep(
         self,
@@ -291,7 +291,7 @@ class BaseCAM(older_steps.OlderSteps):
         chosen = None if layers is None else resolve_layers(self.model, layers)
         spec, images = TargetSpec.asked(targets, options), options.pop("images", None)
         explanations = layer_sweep(self, input_tensor, spec, chosen, eigen_smooth, **options)
-        return {explanation.layers[-1]: explanation.of_pictures(images) for explanation in explanations}
+        return {found.layers[-1]: with_pictures(found, images, self) for found in explanations}
 
     # What a method overrides: the first two everybody's, the others those of this package.
 

@@ -46,6 +46,8 @@ class Explanation:
             image, and the gradients as much.
         gradients: per target layer those of the scores by the activations, likewise; None of a method that takes none.
         images: the pictures, as they were given to ``cam.explain(..., images=...)``; None if they were not.
+        categories: names of the classes, for drawings: the method's ``categories`` or, where the pictures are known,
+            those that the network has itself; None: classes are called by their indices.
 
     For several targets per image (``BaseCAM.explain_each``) maps, raw, weights, scores and gradients have an axis of
     length ``K`` after the first, and classes are ``K`` per image.
@@ -64,6 +66,7 @@ class Explanation:
     activations: tuple[Tensor, ...] = ()
     gradients: tuple[Tensor | None, ...] = ()
     images: Any = None
+    categories: tuple[str, ...] | None = None
 
     def numpy(self) -> NDArray[np.float32]:
         """Return the maps as a float32 array ``(B, *S)``."""
@@ -138,7 +141,7 @@ class Explanation:
         """Return the maps for a notebook, one at a time, with a slider for their opacity; nothing is explained again.
 
         Args:
-            categories: class names, by index.
+            categories: class names, by index; None: those of the explanation.
             **options: as for `overlay`: ``preprocessing``, ``colormap``, ``blend``.
 
         Returns:
@@ -193,7 +196,7 @@ class Explanation:
             index: of the image in the batch.
             target: which of several targets, for ``explain_each``.
             title: None writes the class and its share; of an output that is no classification, the score.
-            categories: class names, by index.
+            categories: class names, by index; None: those of the explanation.
             preprocessing: what made the image of the picture, such as a ``data.preprocessing.Preprocessing``: its
                 ``to_picture`` puts the map where the network looked, and the rest is dimmed. None: the image is the
                 whole picture.
@@ -230,6 +233,18 @@ class Explanation:
         fields = ("maps", "raw", "weights", "outputs", "scores", "variance", "activations", "gradients")
         cut = {name: select_rows(getattr(self, name), rows, batch) for name in fields}
         return dataclasses.replace(self, **cut, classes=self.classes[:count], notes=self.notes[:count])
+
+
+def with_pictures(found: Explanation, images: Any, method: Any) -> Explanation:
+    """Add what drawings need: the pictures, if they are given, and the names of the method's classes.
+
+    Raises:
+        ValueError: for another number of pictures than images, or names by index that leave one out.
+    """
+    if images is None and method.categories is None:
+        return found
+    categories = named("pytorch_grad_cam.targets.class_names", "names_of_classes")(method.categories, method.model)
+    return dataclasses.replace(found.of_pictures(images), categories=categories)
 
 
 def stack_targets(explanations: Sequence[Explanation]) -> Explanation:

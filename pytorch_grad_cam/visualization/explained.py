@@ -48,6 +48,8 @@ class Explained(Protocol):
     def notes(self) -> tuple[Any, ...]: ...
     @property
     def images(self) -> Any: ...
+    @property
+    def categories(self) -> Sequence[str] | None: ...
     def numpy(self) -> NDArray[np.float32]: ...
 
 
@@ -173,7 +175,8 @@ def _picture(found: Explained, index: int) -> Any:
 def _title(found: Explained, index: int, target: int | None, categories: Sequence[str] | None, kind: str | None) -> str:
     category = found.classes[index] if target is None else found.classes[index][target]
     score = None if found.scores is None else float(found.scores[(index,) if target is None else (index, target)])
-    return class_title(category, score, class_shares(found.outputs, kind), index, categories)
+    names = found.categories if categories is None else categories
+    return class_title(category, score, class_shares(found.outputs, kind), index, names)
 
 
 def _about(found: Explained) -> str:

@@ -53,6 +53,25 @@ def test_pictures_of_every_kind(cam: GradCAM, kind: str) -> None:
         assert np.abs(found.overlay(index).astype(int) - expected).max() <= 1
 
 
+def test_drawings_name_classes_as_the_method_and_the_network_do() -> None:
+    """In the title of a card: names that were given, else those that the network has; a drawing's own come first."""
+    network = Colours()
+    names = ["red", "dark blue", "nothing"]
+    given = GradCAM(network, ["colours"], categories=names).explain(inputs(1), "dark blue", images=pictures(1))
+    assert "dark blue, " in str(given._repr_html_())
+    several = GradCAM(network, ["colours"], categories=names).explain_each(inputs(1), [0, 1], images=pictures(1))
+    assert "red, " in str(several._repr_html_())
+    unknown = GradCAM(network, ["colours"]).explain(inputs(1), 1, images=pictures(1))
+    assert "class 1, " in str(unknown._repr_html_())
+    network.names = {0: "rouge", 1: "bleu", 2: "rien"}  # type: ignore[assignment]
+    own = GradCAM(network, ["colours"]).explain(inputs(1), 1, images=pictures(1))
+    assert "bleu, " in str(own._repr_html_())
+    figures = [own.figure(), own.figure(categories=names), given.figure()]
+    assert not np.array_equal(figures[0], figures[1])
+    assert np.array_equal(figures[1], figures[2])
+    assert own.first_images(1).categories == ("rouge", "bleu", "rien")
+
+
 def test_one_picture_needs_no_list(cam: GradCAM) -> None:
     found = cam.explain(inputs(1), 0, images=Image.fromarray(red_and_blue()))
     assert np.array_equal(found.overlay(), found.grid())
