@@ -3,7 +3,9 @@
     python -m tools.draw_gallery
 
 Every method explains the hourglass and the triangle of the same scene; a method that knows no class draws the same
-twice. It takes a minute on one core, most of it for the methods of thousands of passes. Tests draw them anew.
+twice. Methods of attention, which the bundled network has none of, explain it with blocks of attention in the place
+of its head (`tools.scene_transformer`). It takes a minute on one core, most of it for the methods of thousands of
+passes. Tests draw them anew.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +31,7 @@ from pytorch_grad_cam.methods import METHODS, Method
 from pytorch_grad_cam.models.shapes import ShapesNet, load_shapes, preprocess
 from pytorch_grad_cam.visualization.colormaps import clip_outliers
 from pytorch_grad_cam.visualization.overlay import show_cam_on_image
+from tools.scene_transformer import load_scene_transformer
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images" / "methods"
@@ -36,11 +40,6 @@ CLASSES = ("hourglass", "triangle")
 FITTED = 400  # scenes that the linear layer of CAM's network is fitted on
 SIDE, GAP, QUALITY = 256, 8, 80  # pixels of a panel and between panels; of JPEG
 Picture = NDArray[np.uint8]
-
-
-def drawn_methods() -> list[Method]:
-    """Return the methods that are drawn: all but those of attention, which the bundled network has none of."""
-    return [method for method in METHODS.values() if method.needs != "attention"]
 
 
 def file_name(method: Method) -> str:
@@ -52,6 +51,12 @@ def file_name(method: Method) -> str:
 def network() -> ShapesNet:
     """Return the bundled network."""
     return load_shapes()
+
+
+@cache
+def scene_transformer() -> nn.Module:
+    """Return the bundled network with blocks of attention in the place of its head."""
+    return load_scene_transformer()
 
 
 class PooledHead(nn.Module):
@@ -89,14 +94,21 @@ def pooled_network() -> PooledHead:
     return net
 
 
+def of_single_pixels(method: Method) -> bool:
+    """Say whether a method's maps have a few very large values, which are drawn as the full colour."""
+    return method.name != "rise" and (issubclass(method.load(), InputCAM) or method.name == "guidedgradcam")
+
+
 def maps_of(method: Method) -> NDArray[np.float32]:
     """Return the maps of both classes, (2, 128, 128); those of single pixels without their outliers."""
     cls = method.load()
-    cam = CAM(pooled_network(), "layer") if method.needs == "pooled head" else cls(network())
+    if method.needs == "pooled head":
+        cam: Any = CAM(pooled_network(), "layer")
+    else:
+        cam = cls(scene_transformer() if method.needs == "attention" else network())
     inputs = preprocess(read_image(SCENE))
     found = cam.explain_each(inputs, [SHAPES.index(name) for name in CLASSES]).numpy()[0]
-    single_pixels = issubclass(cls, InputCAM) or method.name == "guidedgradcam"
-    return np.stack([clip_outliers(map) for map in found]) if single_pixels and method.name != "rise" else found
+    return np.stack([clip_outliers(map) for map in found]) if of_single_pixels(method) else found
 
 
 def drawn(method: Method) -> Picture:
@@ -123,7 +135,7 @@ def encoded(picture: Picture) -> bytes:
 def main() -> None:
     """Draw and write all pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for method in drawn_methods():
+    for method in METHODS.values():
         write_bytes(IMAGES / file_name(method), encoded(drawn(method)))
 
 

@@ -20,27 +20,37 @@ enlarges a map to the size of the input; `L` is the map."""
 COST = """`F` and `B` are a forward and a backward pass of the whole network, `Ft` and `Bt` only of what follows the
 target layer; `K` is the number of channels, `n` of positions, `N` of changed pictures."""
 NEEDS = {
-    "attention": """A vision transformer whose blocks attend over all tokens. The bundled network has no attention, so
-there is no picture here; [Networks](../networks.md) says which transformers are understood.""",
+    "attention": """A vision transformer whose blocks attend over all tokens; [Networks](../networks.md) says which are
+understood. The bundled network has no attention, so the picture of the scene shows its features with two such blocks
+in the place of its head, trained on rendered scenes.""",
     "pooled head": """Global average pooling and one linear layer after the target layer. The bundled network has
-another head, so the picture shows its features with such a head, fitted on rendered scenes.""",
+another head, so the picture of the scene shows its features with such a head, fitted on rendered scenes.""",
 }
+PHOTOS = """**Pictures.** Scenes are drawn by the project itself, which knows every pixel of them, and judged by the
+bundled network. It knows no photos: those are judged by a SqueezeNet 1.0 for ImageNet, which is [not part of the
+project](../../benchmarks/real_data.md). The photos come with scikit-image and are free for everybody (CC0): the cup
+is by Rachel Michetti, the cat by Stefan van der Walt.
+
+![two photos side by side: a cup of espresso, the face of a cat](../images/photos/cup_and_cat.jpg)
+
+`python -m tools.draw_gallery` and `python -m tools.draw_photos` draw the pictures anew."""
 ANY_NETWORK = "Any network with a layer that has positions."
 
 
-def gallery(drawn: Sequence[Method]) -> str:
-    """Return the gallery of the methods that are drawn."""
+def gallery() -> str:
+    """Return the gallery of all methods."""
     lines = [
         f"- [![{method.class_name}: the hourglass, the triangle](images/methods/{method.module}.jpg)"
         f"<br>**{method.class_name}**](methods/{method.module}.md)<br>{method.summary}"
-        for method in drawn
+        for method in METHODS.values()
     ]
-    others = [method for method in METHODS.values() if method not in drawn]
-    named = ", ".join(f"[{method.class_name}](methods/{method.module}.md)" for method in others)
+    attention = [method for method in METHODS.values() if method.needs == "attention"]
+    named = ", ".join(f"[{method.class_name}](methods/{method.module}.md)" for method in attention)
     return f"""# Gallery
 
 Every method asked twice about this scene, by the bundled network: **left the hourglass, right the triangle**. Where
-both are the same, the method knows no class. All have their defaults and the layer that is chosen automatically.
+both are the same, the method knows no class. All have their defaults and the layer that is chosen automatically. The
+pages of most methods show them on two photos, too.
 
 ![an hourglass at the left, a triangle at the right, a square above]({SCENE})
 
@@ -50,8 +60,9 @@ both are the same, the method knows no class. All have their defaults and the la
 
 </div>
 
-{named} need a transformer, which the bundled network is not. `python -m tools.draw_gallery` draws the pictures anew.
-What the methods are worth in numbers says the [scoreboard](scoreboard.md), not the eye.
+{named} need a transformer: they see the bundled network with two blocks of attention in the place of its head,
+trained on such scenes. `python -m tools.draw_gallery` draws the pictures anew. What the methods are worth in numbers
+says the [scoreboard](scoreboard.md), not the eye.
 
 {WRITTEN}
 """
@@ -72,27 +83,35 @@ chooses among them, the [gallery](../gallery.md) shows them.
 | --- | --- | --- | --- |
 {chr(10).join(rows)}
 
-**Symbols.** {SYMBOLS}
+## Symbols
 
-**Passes**, per image. {COST}
+{SYMBOLS}
+
+## Passes
+
+Per image. {COST}
+
+{PHOTOS}
 
 {WRITTEN}
 """
 
 
-def method_pages(drawn: Sequence[Method]) -> Iterator[tuple[Method, str]]:
+def method_pages(with_photo: Sequence[Method]) -> Iterator[tuple[Method, str]]:
     """Yield every method with its page."""
     for method in METHODS.values():
-        yield method, _page(method, parts_of(method.load()), method in drawn)
+        yield method, _page(method, parts_of(method.load()), method in with_photo)
 
 
-def _page(method: Method, parts: Parts, is_drawn: bool) -> str:
+def _page(method: Method, parts: Parts, has_photo: bool) -> str:
     name = method.class_name
-    picture = f"""
-![{name} asked for the hourglass and for the triangle](../images/methods/{method.module}.jpg)
+    photo = f"""![{name} asked for the espresso and for the cat](../images/photos/{method.module}.jpg)
 
-The same scene twice: left what speaks for the hourglass, right for the triangle. [All methods](../gallery.md) on it.
-"""
+Two [photos](README.md) in one picture: above what speaks for "espresso", below for "Egyptian cat"."""
+    no_photo = "No [photos](README.md) here: the network that judges them has no attention."
+    if method.needs != "attention":
+        no_photo = f"""No [photos](README.md) here; where the network that judges them is at hand,
+`python -m tools.draw_photos {method.name}` draws the picture."""
     arguments = parts.sections.get("Args", "")
     raises = parts.sections.get("Raises", "")
     note = parts.sections.get("Note", "")
@@ -100,12 +119,18 @@ The same scene twice: left what speaks for the hourglass, right for the triangle
     return f"""# {name}
 
 {parts.summary}
-{picture if is_drawn else ""}
+
+![{name} asked for the hourglass and for the triangle](../images/methods/{method.module}.jpg)
+
+The same scene twice: left what speaks for the hourglass, right for the triangle. [All methods](../gallery.md) on it.
+
+{photo if has_photo else no_photo}
+
 ## How it works
 
 {parts.equation}
 
-The [symbols](README.md) are those of all pages.
+The [symbols](README.md#symbols) are those of all pages.
 
 ## Use
 
@@ -133,7 +158,7 @@ maps = {name}({"vit" if method.needs == "attention" else "model"})(input_tensor)
 
 ## Cost
 
-`{method.passes}` per image ([what the letters mean](README.md)).
+`{method.passes}` per image ([what the letters mean](README.md#passes)).
 
 ## Needs and limits
 

@@ -46,12 +46,7 @@ def pages(public: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     rooms: dict[str, list[Named]] = {name: [] for name in TITLES}
     for named in found.values():
         rooms[_room(named)].append(named)
-    texts = {
-        f"{name}.md": _page(
-            TITLES[name], sorted(rooms[name], key=lambda each: (inspect.ismodule(each.thing), each.home))
-        )
-        for name in TITLES
-    }
+    texts = {f"{name}.md": _page(TITLES[name], sorted(rooms[name], key=_order)) for name in TITLES}
     return {"README.md": _index(found), **texts}
 
 
@@ -91,6 +86,11 @@ def _has(module: ModuleType, name: str, attribute: str, thing: Any) -> bool:
     return name.startswith(f"{PACKAGE}.") and vars(module).get(attribute) is thing
 
 
+def _order(named: Named) -> tuple[bool, bool, str]:
+    """Classes and functions by where they are defined, then modules, and numbers such as the version last."""
+    return not callable(named.thing) and not inspect.ismodule(named.thing), inspect.ismodule(named.thing), named.home
+
+
 def _room(named: Named) -> str:
     if named.home in METHOD_CLASSES:
         return "methods"
@@ -104,12 +104,16 @@ def _page(title: str, things: list[Named]) -> str:
 
 
 def _block(named: Named) -> str:
-    others = [path for path in named.paths if path != named.home]
-    also = f"Import it as {', '.join(f'`{path}`' for path in others)}.\n\n" if others else ""
-    options = (
-        "\n    options:\n      members: false\n      show_root_full_path: true" if inspect.ismodule(named.thing) else ""
-    )
-    return f"::: {named.home}{options}\n\n{also}".rstrip()
+    options = MODULE if inspect.ismodule(named.thing) else ""
+    anchor = f'<a id="{named.home}"></a>'  # for readers on GitHub; the site has its own, and leaves this line out
+    return f"{anchor}\n\n::: {named.home}{options}\n\n{_import(named.paths)}"
+
+
+def _import(paths: list[str]) -> str:
+    """Return the line that says how a thing is imported; the shortest path first."""
+    (module, _, name), *others = (path.rpartition(".") for path in sorted(paths, key=lambda path: path.count(".")))
+    also = f"; also in {', '.join(f'`{other}`' for other, _, _ in others)}" if others else ""
+    return f"Import: `from {module} import {name}`{also}."
 
 
 def _index(found: Mapping[str, Named]) -> str:

@@ -18,6 +18,8 @@ DOCS = ROOT / "docs"
 OUTSIDE = "repository"
 OTHERS = "*.md"  # in the navigation: the pages that it does not name
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[)#])")
+COMMANDS = re.compile(r'(?<=<div class="language-bash highlight">).*?(?=</div>)', re.DOTALL)
+OPTION = re.compile(r"(?<=[\s>])--?[a-z][\w-]*")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -44,6 +46,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Lead links to where their targets are on the site."""
     source = _source(page.file.src_uri)
     return _outside_code(markdown, lambda text: LINK.sub(lambda link: _led(link[1], source, page.file.src_uri), text))
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Keep each option of a command whole, which a browser would break behind its dashes."""
+    return COMMANDS.sub(lambda found: OPTION.sub(r'<span class="option">\g<0></span>', found[0]), html)
 
 
 def outside() -> list[Path]:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from pytorch_grad_cam.data.files import write_bytes
-from tools import draw_gallery, method_page, reference_pages
+from tools import draw_photos, method_page, reference_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -26,11 +26,11 @@ def pages() -> dict[str, str]:
         sys.path.append(tests)
     from helpers.public_names import PUBLIC
 
-    drawn = draw_gallery.drawn_methods()
+    methods = method_page.method_pages(draw_photos.with_photo())
     found = {
-        "gallery.md": method_page.gallery(drawn),
+        "gallery.md": method_page.gallery(),
         "methods/README.md": method_page.index(),
-        **{f"methods/{method.module}.md": text for method, text in method_page.method_pages(drawn)},
+        **{f"methods/{method.module}.md": text for method, text in methods},
         **{f"reference/{name}": text for name, text in reference_pages.pages(PUBLIC).items()},
     }
     return {path: re.sub(r"\n{3,}", "\n\n", text) for path, text in found.items()}

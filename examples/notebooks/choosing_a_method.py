@@ -10,7 +10,7 @@ from pytorch_grad_cam.evaluation import compare
 from pytorch_grad_cam.models.load import load_model
 
 loaded = load_model("shapes")
-scenes = [render_scene(seed) for seed in range(8)]
+scenes = [render_scene(seed) for seed in range(24)]
 inputs = torch.stack([loaded.preprocessing(scene.image) for scene in scenes])
 inputs.shape
 # %%

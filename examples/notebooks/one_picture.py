@@ -6,11 +6,11 @@
 from pytorch_grad_cam import load_explainer
 
 explainer = load_explainer("shapes")
-found = explainer("../images/scene_triangle_hourglass_square.png")
-found
+explainer("../images/scene_triangle_hourglass_square.png")
 # %% [markdown]
 # What the network sees in the picture, and the map as numbers:
 # %%
+found = explainer("../images/scene_triangle_hourglass_square.png")
 print([(explainer.ready.loaded.categories[index], round(share, 3)) for index, share in found.predicted[:3]])
 found.maps[0].map.shape, found.maps[0].label
 # %% [markdown]
@@ -23,3 +23,8 @@ load_explainer("shapes", ["gradcam", "hirescam"], classes=["hourglass", "triangl
 # Rather the hourglass (red) than the triangle (blue):
 # %%
 load_explainer("shapes", contrast=("hourglass", "triangle"))("../images/scene_triangle_hourglass_square.png")
+# %% [markdown]
+# With a slider for how opaque the map is, and a list of classes: the one that is chosen is explained then. This needs
+# ipywidgets.
+# %%
+explainer.widget("../images/scene_triangle_hourglass_square.png")

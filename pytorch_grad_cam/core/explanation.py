@@ -134,6 +134,22 @@ class Explanation:
         """Show `grid`: in the notebook that runs, or in the system's viewer of pictures."""
         named("pytorch_grad_cam.visualization.shown", "show")(self.grid())
 
+    def widget(self, categories: Sequence[str] | None = None, **options: Any) -> Any:
+        """Return the maps for a notebook, one at a time, with a slider for their opacity; nothing is explained again.
+
+        Args:
+            categories: class names, by index.
+            **options: as for `overlay`: ``preprocessing``, ``colormap``, ``blend``.
+
+        Returns:
+            A widget of ipywidgets; as the last line of a cell it shows itself.
+
+        Raises:
+            ImportError: without ipywidgets.
+            ValueError: if the pictures are not known, or an option is not as described.
+        """
+        return named(_DRAWING, "explained_widget")(self, categories, **options)
+
     def save(self, path: str | Path) -> None:
         """Write `grid` as a file; the name ends in .png, .jpg or .jpeg.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, clip_outlie
 from pytorch_grad_cam.visualization.figure import figure
 from pytorch_grad_cam.visualization.overlay import heat_map, overlay_map
 from pytorch_grad_cam.visualization.sheet import contact_sheet
+from pytorch_grad_cam.visualization.widget import DrawnMap, MapView
 
 CLIPPED = 99  # percentile of a map of single pixels that has the full colour already
 _MOST_LISTED, _LONGEST = 6, 800  # maps, and characters, of a text
@@ -123,6 +125,33 @@ class ExplainedPicture:
         """Show it: in a notebook, or in the system's viewer of pictures."""
         shown.show(self._picture())
 
+    def widget(self, *, colormap: int | str | None = None, blend: Blend = "classic") -> Any:
+        """Return the maps for a notebook, one at a time, with a slider for their opacity; nothing is explained again.
+
+        Args:
+            colormap, blend: as for `overlay`.
+
+        Returns:
+            A widget of ipywidgets; as the last line of a cell it shows itself. That of `Explainer.widget` can be asked
+            for other classes.
+
+        Raises:
+            ImportError: without ipywidgets.
+            ValueError: for unknown colours or another blend.
+        """
+        return MapView(self.drawn_maps(colormap, blend)).box()
+
+    def drawn_maps(self, colormap: int | str | None = None, blend: Blend = "classic") -> list[DrawnMap]:
+        """Return the maps as a widget draws them; of one that means nothing, the picture."""
+        maps = []
+        for index, found in enumerate(self.maps):
+            draw = partial(self.overlay, index, colormap=colormap, blend=blend)
+            about = f"{found.method} at {', '.join(found.layers)}" if found.layers else found.method
+            maps.append(
+                DrawnMap(self.title(index), draw if found.map is not None else self._alone, (about, *found.notes))
+            )
+        return maps
+
     def save(self, path: str | Path) -> None:
         """Write what `show` shows; the name ends in .png, .jpg or .jpeg.
 
@@ -147,6 +176,10 @@ class ExplainedPicture:
         height, width = self.image.shape[:2]
         text = f"<picture {width} x {height}; predicted {seen or 'nothing'}; {'; '.join(listed[:_MOST_LISTED])}{more}>"
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]}...>"
+
+    def _alone(self, image_weight: float) -> NDArray[np.uint8]:
+        """Return the picture, however opaque its map would be that there is not."""
+        return self.image
 
     def _picture(self) -> NDArray[np.uint8]:
         """Return what stands for all of it: the overlay, or a grid of several."""

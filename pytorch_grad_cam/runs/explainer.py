@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, overload
@@ -24,6 +24,7 @@ from pytorch_grad_cam.engine.chunks import is_out_of_memory
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.engine.trees import map_tensors, select_rows
 from pytorch_grad_cam.models.loaded import LoadedModel
+from pytorch_grad_cam.runs.class_widget import class_widget, offered_classes
 from pytorch_grad_cam.runs.explained_picture import ExplainedPicture, PictureMap
 from pytorch_grad_cam.runs.picture_targets import (
     MOST_PREDICTIONS,
@@ -140,6 +141,35 @@ class Explainer:
         if isinstance(pictures, (list, tuple)):
             return self._in_pieces(pictures, self._explain_some)
         return self._in_pieces([pictures], self._explain_some)[0]
+
+    def widget(self, picture: PreparedPicture | Picture, **options: Any) -> Any:
+        """Explain a picture for a notebook, with a list of classes: one that is chosen is explained then.
+
+        A slider says how opaque the map is; where there are several, of methods or objects, a list chooses which is
+        shown. Classes that the network sees in the picture stand first; of a detector or a segmentation no others are
+        offered. Where two classes are compared, or the network has no classes, there is no list of classes.
+
+        Args:
+            picture: as for a call.
+            **options: ``colormap`` and ``blend``, as for `ExplainedPicture.overlay`.
+
+        Returns:
+            A widget of ipywidgets; as the last line of a cell it shows itself.
+
+        Raises:
+            ImportError: without ipywidgets.
+            OSError, ValueError: as a call.
+        """
+        prepared = self._prepared(picture)
+
+        def explain(category: int | None) -> ExplainedPicture:
+            found: ExplainedPicture = self(prepared if category is None else replace(prepared, category=category))
+            return found
+
+        def offered(found: ExplainedPicture) -> list[int]:
+            return [] if self.options.compares else offered_classes(self.ready, found)
+
+        return class_widget(explain, offered, options)
 
     def _in_pieces(
         self, pictures: Sequence[PreparedPicture | Picture], work: Callable[[Sequence[PreparedPicture]], list[Any]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +20,7 @@ from pytorch_grad_cam.visualization.figure import figure
 from pytorch_grad_cam.visualization.overlay import overlay_map
 from pytorch_grad_cam.visualization.sheet import contact_sheet
 from pytorch_grad_cam.visualization.text import isolated
+from pytorch_grad_cam.visualization.widget import DrawnMap, MapView
 
 _MOST_TILES, _MOST_NOTES = 30, 5  # of a grid, of a card
 
@@ -70,11 +73,9 @@ def explained_grid(found: Explained, categories: Sequence[str] | None = None) ->
     """Draw every map over its picture, each with what it explains: RGB; at most the first thirty."""
     tiles: list[NDArray[np.uint8]] = []
     names: list[str] = []
-    for index, classes in enumerate(found.classes):
-        for target in range(len(classes)) if isinstance(classes, tuple) else (None,):
-            if len(tiles) < _MOST_TILES:
-                tiles.append(explained_overlay(found, index, target=target))
-                names.append(_title(found, index, target, categories, None))
+    for index, target in islice(_places(found), _MOST_TILES):
+        tiles.append(explained_overlay(found, index, target=target))
+        names.append(_title(found, index, target, categories, None))
     return tiles[0] if len(tiles) == 1 else contact_sheet(tiles, names)
 
 
@@ -83,13 +84,22 @@ def explained_card(found: Explained) -> str | None:
     several = isinstance(found.classes[0], tuple)
     if found.images is None or found.numpy().ndim != (4 if several else 3):  # of a volume or a signal
         return None
-    titles = [
-        _title(found, index, target, None, None)
-        for index, classes in enumerate(found.classes)
-        for target in (range(len(classes)) if isinstance(classes, tuple) else (None,))
-    ]
+    titles = [_title(found, index, target, None, None) for index, target in _places(found)]
     notes = [f"image {index}: {note}" for index, of_image in enumerate(found.notes) for note in of_image]
     return shown.card(explained_grid(found), "; ".join(titles[:_MOST_NOTES]), [_about(found), *notes[:_MOST_NOTES]])
+
+
+def explained_widget(found: Explained, categories: Sequence[str] | None = None, **options: Any) -> Any:
+    """Return all maps, one at a time, with controls; the method ``widget`` of an ``Explanation`` says more."""
+    several = len(found.classes) > 1
+    maps = []
+    for index, target in _places(found):
+        draw = partial(explained_overlay, found, index, target=target, **options)
+        title = _title(found, index, target, categories, None) or _about(found)
+        maps.append(
+            DrawnMap(f"image {index}: {title}" if several else title, draw, [_about(found), *found.notes[index]])
+        )
+    return MapView(maps).box()
 
 
 def explained_figure(
@@ -131,6 +141,13 @@ def pictures_of(images: Any, count: int) -> list[Any]:
     if len(listed) != count:
         raise ValueError(f"images holds {len(listed)} pictures for {count} images; give one for each")
     return listed
+
+
+def _places(found: Explained) -> Iterator[tuple[int, int | None]]:
+    """Yield index and target of every map."""
+    for index, classes in enumerate(found.classes):
+        for target in range(len(classes)) if isinstance(classes, tuple) else (None,):
+            yield index, target
 
 
 def _map(found: Explained, index: int, target: int | None) -> NDArray[np.float32]:

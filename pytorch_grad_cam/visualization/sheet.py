@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.data.pixels import unit_picture
 from pytorch_grad_cam.visualization.colormaps import JET, apply_colormap, lowest_value
-from pytorch_grad_cam.visualization.text import INK, TEXT_HEIGHT, line_height, text_width, write_text
+from pytorch_grad_cam.visualization.text import INK, TEXT_HEIGHT, line_height, text_width, wrapped, write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -137,7 +137,7 @@ def contact_sheet(
 
     Args:
         pictures: of any kind that `show_cam_on_image` takes.
-        captions: one for each, of one line or more; too long ones are shortened.
+        captions: one for each, of one line or more; a line that is too long goes on in a second, which is shortened.
         columns: pictures per line; None makes the sheet about square.
         side: a picture is scaled, its shape kept, to fit into this many pixels each way.
         title: a line above all.
@@ -154,17 +154,21 @@ def contact_sheet(
         )
     across = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     down = math.ceil(len(pictures) / across)
-    lines = max(caption.count("\n") + 1 for caption in captions)
+    written = [
+        [part for line in caption.split("\n") for part in wrapped(line, side, max_lines=2) or [""]]
+        for caption in captions
+    ]
+    lines = max(1, *map(len, written))
     tiles = [_tile(picture, side) for picture in pictures]
     height = max(tile.height for tile in tiles)
     step = height + TEXT_HEIGHT + 2 * GAP + (lines - 1) * line_height()
     above = GAP + (line_height() if title else 0)
     sheet = blank_sheet(GAP + across * (side + GAP), above + down * step)
     write_text(sheet, GAP, GAP // 2, title, sheet.width - 2 * GAP)
-    for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+    for index, (tile, caption) in enumerate(zip(tiles, written, strict=True)):
         x, y = GAP + index % across * (side + GAP), above + index // across * step
         _fill_cell(sheet, tile, x, y, side, height)
-        for number, line in enumerate(caption.split("\n")):
+        for number, line in enumerate(caption):
             write_text(sheet, x, y + height + GAP // 2 + number * line_height(), line, side)
     return np.array(sheet)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pytorch_grad_cam.data.images import encoded_image
 
 Pixels = NDArray[np.uint8]
+_SEEN = 320  # pixels up to which a small picture is enlarged, a whole number of times, where a notebook shows it
 
 
 def png(pixels: Pixels) -> bytes:
@@ -22,11 +23,15 @@ def png(pixels: Pixels) -> bytes:
 
 def card(pixels: Pixels, title: str, lines: Sequence[str] = ()) -> str:
     """Return a picture with a title and lines below it as HTML that needs nothing else; texts may hold anything."""
-    picture = base64.b64encode(encoded_image("shown.jpg", pixels)).decode()
+    height, width = pixels.shape[:2]
+    times = max(1, _SEEN // max(height, width))
+    kind = "png" if times > 1 else "jpeg"  # a small one is enlarged, which would show the blocks of a JPEG
+    picture = base64.b64encode(encoded_image(f"shown.{kind}", pixels)).decode()
     text = "".join(f"<br><small>{html.escape(line)}</small>" for line in lines)
     return (
-        f'<figure style="margin:0;display:inline-block"><img style="max-width:100%" alt="{html.escape(title)}" '
-        f'src="data:image/jpeg;base64,{picture}"><figcaption><b>{html.escape(title)}</b>{text}</figcaption></figure>'
+        f'<figure style="margin:0;display:inline-block"><img width="{width * times}" style="max-width:100%" '
+        f'alt="{html.escape(title)}" src="data:image/{kind};base64,{picture}">'
+        f"<figcaption><b>{html.escape(title)}</b>{text}</figcaption></figure>"
     )
 
 

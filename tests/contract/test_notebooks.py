@@ -15,6 +15,8 @@ from tools.write_notebooks import NOTEBOOKS, notebook
 SOURCES = sorted(NOTEBOOKS.glob("*.py"))
 SUBJECTS = {"one_picture", "choosing_a_method", "vision_transformer", "segmentation", "detection", "three_dimensions"}
 SUBJECTS |= {"training", "data_sets"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WITH_WIDGET = {"one_picture"}
 WITHOUT_PICTURE = {"choosing_a_method", "data_sets"}  # which show tables
 
 
@@ -45,6 +47,7 @@ def executed(path: Path) -> Any:
     """Execute a notebook where it lies; an error in a cell is one here."""
     nbformat, nbclient = missing.package("nbformat"), missing.package("nbclient")
     missing.package("ipykernel")
+    missing.package("ipywidgets")
     read = nbformat.read(path, as_version=4)
     nbformat.validate(read)
     client = nbclient.NotebookClient(read, timeout=300, resources={"metadata": {"path": str(path.parent)}})
@@ -60,5 +63,7 @@ def test_a_notebook_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = executed(NOTEBOOKS / f"{name}.ipynb").cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
     assert outputs
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []  # no warning in red
     shown = [kind for output in outputs for kind in output.get("data", {})]
     assert ("image/png" in shown or "text/html" in shown) or name in WITHOUT_PICTURE
+    assert (WIDGET in shown) == (name in WITH_WIDGET)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -106,6 +107,35 @@ def test_every_public_name_is_documented(site: Path) -> None:
     assert {path for path, home in homes.items() if home not in there} == set()
 
 
+def test_the_reference_says_how_each_name_is_imported_and_made(site: Path) -> None:
+    imported, made = {}, {}
+    for path in sorted((site / "reference").glob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        assert "``" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL), path.name
+        for part in re.split(r"(?=<h2 id=)", text)[1:]:
+            home = re.findall(r'^<h2 id="([^"]+)"', part)[0]
+            imported[home] = re.findall(r"</h2>\s*<p>Import: <code>from (\S+) import (\w+)</code>", part)
+            if 'class="doc doc-object-name doc-class-name"' in part:
+                made[home] = "doc-signature" in part.partition('<div class="doc doc-contents')[0]
+    homes = reference_pages.documented(PUBLIC)
+    assert {home: len(lines) for home, lines in imported.items() if home in homes.values()} == dict.fromkeys(
+        homes.values(), 1
+    )
+    nothing_to_give = {"Detections", "RawScoresOutputTarget", "SoftmaxOutputTarget"}
+    assert {home.rpartition(".")[2] for home, is_shown in made.items() if not is_shown} == nothing_to_give
+    assert all(f"{module}.{name}" in homes for ((module, name),) in filter(None, imported.values()))
+
+
+def test_the_reference_keeps_sections_of_one_line(site: Path) -> None:
+    text = (site / "reference" / "methods.html").read_text(encoding="utf-8")
+    assert "<strong>Parameters:</strong> as for <code>AttentionCAM</code>" in text
+    assert "Parameters, as for <code>AttentionCAM</code>, and" in text
+    assert "<strong>Source:</strong> R. R. Selvaraju et al., 2017" in text
+    assert '<a href="https://arxiv.org/abs/1610.02391">arXiv:1610.02391</a>' in text
+    assert '<a href="explaining.html#pytorch_grad_cam.base_cam.BaseCAM"><code>BaseCAM</code></a>' in text
+    assert not re.search(r"\n(Source|Note|Args): ", text)
+
+
 def test_what_lies_outside_of_docs_is_taken_in(pages: dict[Path, Links], site: Path) -> None:
     assert (site / "repository" / "CONTRIBUTING.html").is_file()
     readme = pages[site / "repository" / "index.html"]
@@ -124,17 +154,58 @@ def served(site: Path) -> Iterator[str]:
     server.server_close()
 
 
+def problems_of(tab: Any) -> list[str]:
+    """Return the list in which what goes wrong on a page will stand."""
+    problems: list[str] = []
+    tab.on("pageerror", lambda error: problems.append(f"{tab.url}: {error}"))
+    tab.on("console", lambda said: problems.append(f"{tab.url}: {said.text}") if said.type == "error" else None)
+    tab.on(
+        "response", lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+    )
+    return problems
+
+
+def assert_fits_and_has_its_pictures(tab: Any, name: str) -> None:
+    assert tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+    assert tab.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)") == [], name
+
+
+def test_every_page_fits_a_phone(chromium: Any, served: str, site: Path, pages: dict[Path, Links]) -> None:
+    tab = chromium.new_page(viewport=PHONE)
+    problems = problems_of(tab)
+    for path in pages:
+        name = path.relative_to(site).as_posix()
+        tab.goto(f"{served}{name}", wait_until="load")
+        assert_fits_and_has_its_pictures(tab, name)
+    tab.close()
+    assert problems == []
+
+
+def test_names_and_options_stay_whole_on_a_phone(chromium: Any, served: str) -> None:
+    """Which a browser would break in the middle of ``gradcamelementwise``, and behind the dashes of an option."""
+    tab = chromium.new_page(viewport=PHONE)
+    lines = "found => found.map(e => [e.textContent, e.getClientRects().length])"
+    for name, which in (("scoreboard", "td code"), ("methods/index", "td code"), ("start", ".option")):
+        tab.goto(f"{served}{name}.html")
+        found = tab.locator(f"article {which}").evaluate_all(lines)
+        assert found
+        assert [text for text, count in found if count > 1 and " " not in text] == []
+    tab.goto(f"{served}start.html")
+    cut = "found => found.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    assert tab.locator(".language-bash code").evaluate_all(cut) == []
+    tab.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_on_a_phone_and_a_desk(chromium: Any, served: str, size: dict[str, int], scheme: str) -> None:
     context = chromium.new_context(viewport=size, color_scheme=scheme)
-    tab, problems, requests = context.new_page(), [], []
-    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab, requests = context.new_page(), []
+    problems = problems_of(tab)
     tab.on("request", lambda request: requests.append(request.url))
     for name in LOOKED_AT:
         tab.goto(f"{served}{name}.html", wait_until="load")
-        assert tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
-        assert tab.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)") == [], name
+        assert_fits_and_has_its_pictures(tab, name)
         assert tab.evaluate("document.body.dataset.mdColorScheme") == {"light": "default", "dark": "slate"}[scheme]
     context.close()
     assert problems == []

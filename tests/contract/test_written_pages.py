@@ -7,19 +7,21 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from helpers import missing
 from helpers.paths import ROOT
 from helpers.public_names import PUBLIC
 from numpy.typing import NDArray
 from PIL import Image
 
 from pytorch_grad_cam.methods import METHODS
-from tools import draw_gallery, reference_pages, write_pages
+from tools import draw_gallery, draw_photos, reference_pages, write_pages
 from tools.docstrings import parts_of
 
 DOCS = ROOT / "docs"
-DRAWN = draw_gallery.drawn_methods()
+WITH_PHOTO = draw_photos.with_photo()
 PASSES = ("F", "F + Bt", "F + B", "F + 3 Bt", "2 F + Bt + B")
-CHEAP = [method.name for method in DRAWN if method.passes in PASSES and not method.needs]
+CHEAP = [method.name for method in METHODS.values() if method.passes in PASSES and method.needs != "pooled head"]
+CHEAP_PHOTOS = [method.name for method in WITH_PHOTO if method.passes in PASSES]
 
 
 def test_the_pages_are_what_the_tool_writes() -> None:
@@ -38,7 +40,8 @@ def test_every_method_has_its_page() -> None:
         assert "`" in parts.equation, method.name
         assert all(text in page for text in (parts.equation, f"`{method.passes}` per image", "## Source"))
         assert f"--method {method.name}\n" in page
-        assert ("](../images/methods/" in page) == (method in DRAWN)
+        assert f"](../images/methods/{draw_gallery.file_name(method)})" in page
+        assert (f"](../images/photos/{draw_gallery.file_name(method)})" in page) == (method in WITH_PHOTO)
 
 
 def test_a_page_has_the_row_of_the_scoreboard() -> None:
@@ -92,15 +95,37 @@ def test_the_reference_has_every_public_name() -> None:
     assert [path for path in homes if f"| `{path}` | [" not in index] == []
 
 
-def test_the_gallery_shows_every_method_that_can_be_drawn() -> None:
+def test_the_gallery_shows_every_method() -> None:
     page = (DOCS / "gallery.md").read_text(encoding="utf-8")
-    files = sorted(path.name for path in draw_gallery.IMAGES.iterdir())
-    assert files == sorted(draw_gallery.file_name(method) for method in DRAWN)
-    assert re.findall(r"\(images/methods/(\S+?)\)", page) == [draw_gallery.file_name(method) for method in DRAWN]
-    assert sum(path.stat().st_size for path in draw_gallery.IMAGES.iterdir()) < 1_500_000
-    assert set(METHODS) - {method.name for method in DRAWN} == {
-        name for name, method in METHODS.items() if method.needs == "attention"
-    }
+    names = [draw_gallery.file_name(method) for method in METHODS.values()]
+    assert sorted(path.name for path in draw_gallery.IMAGES.iterdir()) == sorted(names)
+    assert re.findall(r"\(images/methods/(\S+?)\)", page) == names
+
+
+def test_photos_are_there_and_all_pictures_are_small() -> None:
+    names = [draw_gallery.file_name(method) for method in WITH_PHOTO]
+    assert len(names) >= len(METHODS) - 6
+    assert sorted(path.name for path in draw_photos.IMAGES.iterdir()) == sorted([*names, draw_photos.BOTH.name])
+    assert sum(path.stat().st_size for path in (DOCS / "images").rglob("*.jpg")) < 3_000_000
+
+
+def test_the_photos_are_those_that_are_free() -> None:
+    missing.package("skimage")
+    stored = decoded(draw_photos.BOTH.read_bytes())
+    made = draw_photos.both_photos()
+    assert stored.shape == made.shape
+    assert np.abs(stored - made).mean() < 4  # of JPEG
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("name", CHEAP_PHOTOS)
+def test_the_photos_are_drawn_so(name: str) -> None:
+    method = METHODS[name]
+    stored = decoded((draw_photos.IMAGES / draw_gallery.file_name(method)).read_bytes())
+    drawn = decoded(draw_gallery.encoded(draw_photos.drawn(method)))
+    assert drawn.shape == stored.shape
+    assert np.abs(drawn - stored).mean() < 1
 
 
 def same_picture(name: str) -> None:
@@ -124,6 +149,6 @@ def test_the_pictures_are_drawn_so(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*not every map means something")
-@pytest.mark.parametrize("name", [method.name for method in DRAWN if method.name not in CHEAP])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in CHEAP])
 def test_the_pictures_of_many_passes_are_drawn_so(name: str) -> None:
     same_picture(name)

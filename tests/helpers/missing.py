@@ -20,7 +20,7 @@ PACKAGES = {
     "open_clip": 'pip install ".[clip]"',
     "mlflow": "pip install mlflow-skinny",
     "wandb": "pip install wandb",
-    **dict.fromkeys(("nbclient", "nbformat", "ipykernel"), 'pip install ".[notebook]"'),
+    **dict.fromkeys(("nbclient", "nbformat", "ipykernel", "ipywidgets"), 'pip install ".[notebook]"'),
     **dict.fromkeys(("grad-cam", "torchcam", "captum", "quantus"), "python -m benchmarks.peers"),
     **dict.fromkeys(("segmentation_models_pytorch", "monai", "torchmetrics"), "python -m benchmarks.peers"),
 }

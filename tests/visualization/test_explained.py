@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def cam() -> GradCAM:
 
 def embedded(html: str) -> NDArray[np.uint8]:
     """Return the picture inside a card."""
-    (data,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    (data,) = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', html)
     return np.asarray(Image.open(BytesIO(base64.b64decode(data))))
 
 
@@ -68,6 +69,15 @@ def test_a_card_in_a_notebook_has_picture_class_score_and_notes(cam: GradCAM) ->
     with pytest.warns(UserWarning, match="not every map means something"):
         blank = cam.explain(inputs(), 2, images=pictures())
     assert "image 0: " in str(blank._repr_html_())
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 320), (128, 256), (161, 161), (500, 500)])
+def test_a_small_picture_is_enlarged_in_a_card_and_stays_as_it_is(side: int, width: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    html = shown.card(pixels, "small")
+    assert f'width="{width}"' in html
+    assert embedded(html).shape == pixels.shape
+    assert np.array_equal(embedded(html), pixels) == (width > side)  # no blocks of a JPEG where they would be seen
 
 
 def test_texts_in_a_card_are_texts() -> None:
@@ -142,3 +152,15 @@ def test_a_map_that_means_nothing_is_not_drawn() -> None:
     assert np.array_equal(np.asarray(Image.open(BytesIO(found._repr_png_()))), found.image)
     with pytest.raises(ValueError, match="gradcam has no map here: "):
         found.overlay()
+
+
+def test_without_ipywidgets_a_widget_says_what_to_install(cam: GradCAM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    explainer = load_explainer(Colours())
+    for wanted in (
+        cam.explain(inputs(), 0, images=pictures()).widget,
+        explainer(red_and_blue()).widget,
+        lambda: explainer.widget(red_and_blue()),
+    ):
+        with pytest.raises(ImportError, match="needs the package ipywidgets, which is missing: pip install ipywidgets"):
+            wanted()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pytorch_grad_cam.visualization.overlay import create_labels_legend, show_factorization_on_image
 from pytorch_grad_cam.visualization.sheet import colour_bar, contact_sheet, labelled_grid
+from pytorch_grad_cam.visualization.text import line_height
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -55,6 +56,15 @@ def test_long_labels_stay_in_their_column() -> None:
     assert narrow.shape == labelled_grid([[plain(RED), plain(GREEN)]], ["a"], ["b", "b"], side=40).shape
     green = place(narrow, GREEN)
     assert (narrow[:20, int(green[1]) - 20 :] < 100).any()
+
+
+def test_a_caption_that_is_too_long_goes_on_in_a_second_line() -> None:
+    picture, long = plain((0, 0, 0)), "hirescam: 9 hourglass, 100.0 %"
+    short, broken = (contact_sheet([picture], [text], side=192) for text in ("gradcam", long))
+    assert broken.shape[0] == short.shape[0] + line_height()
+    by_hand = contact_sheet([picture], ["hirescam: 9 hourglass,\n100.0 %"], side=192)
+    assert np.array_equal(broken, by_hand)
+    assert contact_sheet([picture], [f"{long} {long} {long}"], side=192).shape == broken.shape  # at most two
 
 
 def test_a_contact_sheet_shows_all_in_order() -> None:
