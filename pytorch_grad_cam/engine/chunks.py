@@ -13,6 +13,7 @@ from torch import Tensor
 _CPU_VALUES = 8 * 3 * 224 * 224
 _MOST_ON_CPU, _MOST = 32, 256  # with more at once a GPU is no faster
 _ROOM, _ROOM_WITH_GRAPH = 128, 512  # a pass mostly needs less than so many times the memory of its input
+_IN_WORDS = ("MPS backend out of memory", "DefaultCPUAllocator: can't allocate memory")
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,7 +47,8 @@ class Chunks:
             Which were done, and what came of it.
 
         Raises:
-            torch.OutOfMemoryError, MemoryError: if the memory does not hold a single one.
+            RuntimeError, MemoryError: if the memory does not hold a single one, see `is_out_of_memory`; what the work
+                raises.
         """
         start, wanted = 0, self.size
         while start < count:
@@ -69,10 +71,15 @@ def _tried(work: Callable[[slice], T], chunk: slice) -> list[T]:
     """
     try:
         return [work(chunk)]
-    except (torch.OutOfMemoryError, MemoryError):
-        if chunk.stop - chunk.start == 1:
+    except (RuntimeError, MemoryError) as error:
+        if chunk.stop - chunk.start == 1 or not is_out_of_memory(error):
             raise
         return []
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether an error means that the memory is too small, which Apple's GPUs and the CPU say by words alone."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in _IN_WORDS)
 
 
 def chunks_of(batch_size: int | None, version: Tensor, with_graph: bool = False) -> Chunks:

@@ -20,6 +20,7 @@ from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.several import explain_by_methods
 from pytorch_grad_cam.data.images import read_image
+from pytorch_grad_cam.engine.chunks import is_out_of_memory
 from pytorch_grad_cam.engine.restore import giving_back, undisturbed
 from pytorch_grad_cam.engine.trees import map_tensors, select_rows
 from pytorch_grad_cam.models.loaded import LoadedModel
@@ -179,8 +180,8 @@ class Explainer:
             some = [self._prepared(each) for each in pictures[len(done) : len(done) + self.batch_size]]
             try:
                 done += [each for _, alike in groupby(some, lambda one: one.input_size) for each in work(list(alike))]
-            except (torch.OutOfMemoryError, MemoryError):
-                if len(some) == 1:
+            except (RuntimeError, MemoryError) as error:
+                if len(some) == 1 or not is_out_of_memory(error):
                     raise
                 self._limit = len(some) // 2
                 log.warning("%d pictures at once do not fit into the memory; going on with %d", len(some), self._limit)

@@ -73,13 +73,22 @@ def test_what_holds_no_single_one_is_an_error_that_leaves_nothing() -> None:
             METHODS[name].load()(net, "conv2")(x, 1)
 
 
-def test_the_work_is_done_once_for_each() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.94 GB, other allocations: 53.74 MB)"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you"),
+    ],
+)
+def test_the_work_is_done_once_for_each(error: Exception) -> None:
     asked: list[tuple[int, int]] = []
 
     def work(chunk: slice) -> list[int]:
         asked.append((chunk.start, chunk.stop))
         if chunk.stop - chunk.start > 3:
-            raise MemoryError
+            raise error
         return list(range(chunk.start, chunk.stop))
 
     chunks = Chunks(8)
@@ -89,6 +98,14 @@ def test_the_work_is_done_once_for_each() -> None:
     del asked[:]
     assert [found for _, found in chunks(2, work)] == [[0, 1]]  # the next image begins with what is known by now
     assert asked == [(0, 2)]
+
+
+def test_another_error_is_one() -> None:
+    def work(chunk: slice) -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        list(Chunks(8)(10, work))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,13 @@ def test_gradcam_reads_two_numbers(batch: int, classes: int | list[int] | None, 
     assert reads.counted.total() <= MOST, reads.counted
 
 
+def test_several_classes_of_one_pass_add_none() -> None:
+    cam, x = GradCAM(build(ConvNet), ["conv2", "conv3"]), inputs(batch=3)
+    with HostReads() as reads:
+        cam.explain_each(x, [0, 1, 2])
+    assert reads.counted.total() <= MOST, reads.counted
+
+
 @pytest.mark.parametrize("batch", [1, 7])
 def test_so_it_does_of_a_thousand_classes(batch: int) -> None:
     """Outputs so long are looked at: they might be an embedding."""
