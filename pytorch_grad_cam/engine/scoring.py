@@ -104,6 +104,7 @@ def scores_of_variants(
     target: Target,
     batch_size: int,
     advance: Callable[[int], None],
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Score ``count`` changed versions of one image in chunks, so that memory does not grow with their number.
 
@@ -114,11 +115,16 @@ def scores_of_variants(
         target: what is scored.
         batch_size: variants per chunk.
         advance: told after each chunk how many variants it had.
+        dtype: of the passes, see ``engine.precision``.
 
     Returns:
         ``(count,)`` scores.
     """
     scores = []
+    if dtype is not None:
+        from pytorch_grad_cam.engine.precision import in_precision  # only for who asks for another
+
+        run = in_precision(run, dtype)
     with torch.no_grad():
         for start in range(0, count, batch_size):
             size = min(batch_size, count - start)
