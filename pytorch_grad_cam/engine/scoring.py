@@ -70,6 +70,16 @@ def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
     return torch.stack(scores)  # (B,)
 
 
+def total(scores: Tensor) -> Tensor:
+    """Sum up scores ``(B,)`` to differentiate all at once, with their graph even where the gradient mode is off.
+
+    To differentiate them as they are, torch takes a weight for each and checks shapes, for which it loads sympy: 0.4 s
+    of a program's first map.
+    """
+    with torch.enable_grad():
+        return scores.sum()
+
+
 def is_softmax(node: Node | None) -> bool:
     """Say whether a step of a graph is a softmax of several numbers, seen through those behind it that only select.
 
