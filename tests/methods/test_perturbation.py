@@ -217,6 +217,24 @@ class TestBoth:
         assert torch.equal(first[0, :2], output[0][0, :2])
         assert torch.equal(second["more"], torch.ones(2, 5))
 
+    @pytest.mark.parametrize("written", [False, True])
+    def test_copies_are_used_again_unless_the_network_wrote_to_them(self, written: bool) -> None:
+        output = torch.randn(1, 3, 2, 2)
+        channels = perturb.Channels(output, None)
+        memory = set()
+        for pair in ((2, 0), (1, 2), (0, 1)):
+            found = channels.without(torch.tensor(pair))
+            for copy, silent in zip(found, pair, strict=True):
+                kept = [channel for channel in range(3) if channel != silent]
+                assert torch.equal(copy[kept], output[0, kept])
+                assert not copy[silent].any()
+            memory.add(found.data_ptr())
+            if written:
+                found.view(2, -1).relu_()
+        assert written or len(memory) == 1
+        (last,) = channels.without(torch.tensor([1]))  # the rest of a layer whose channels are no multiple
+        assert torch.equal(last[[0, 2]], output[0, [0, 2]])
+
 
 def test_smoothing_costs_one_pass_per_view() -> None:
     net, calls = build(ConvNet), []
