@@ -76,6 +76,8 @@ def total(scores: Tensor) -> Tensor:
     To differentiate them as they are, torch takes a weight for each and checks shapes, for which it loads sympy: 0.4 s
     of a program's first map.
     """
+    if scores.numel() == 1:
+        return scores
     with torch.enable_grad():
         return scores.sum()
 
