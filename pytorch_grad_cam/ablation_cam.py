@@ -17,6 +17,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.perturb import Channels, strongest
+from pytorch_grad_cam.engine.precision import PassDtype, pass_dtype
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, replaced_bar, scores_of, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
@@ -37,6 +38,7 @@ class AblationCAM(ReplayCAM):
         channels: try only this many, those with the largest mean absolute activation. Channels that are not tried
             get weight 0.
         progress: show a bar on stderr; or a function, called with the steps done and all.
+        dtype: of the passes over changed activations, as for ``ScoreCAM``.
 
     Raises:
         ValueError: for a share outside (0, 1].
@@ -57,13 +59,14 @@ class AblationCAM(ReplayCAM):
         *,
         channels: int | None = None,
         progress: Progress = False,
+        dtype: PassDtype = None,
         **kwargs: Any,
     ) -> None:
         if not 0 < ratio_channels_to_ablate <= 1:
             raise ValueError(f"ratio_channels_to_ablate={ratio_channels_to_ablate} is not a share; give one in (0, 1]")
         super().__init__(model, target_layers, reshape_transform, **kwargs)
         self.ablation_layer, self.ratio_channels_to_ablate = ablation_layer, ratio_channels_to_ablate
-        self.batch_size, self.channels, self.progress = batch_size, channels, progress
+        self.batch_size, self.channels, self.progress, self.dtype = batch_size, channels, progress, pass_dtype(dtype)
 
     def save_activation(self, module: nn.Module, input: Any, output: Any) -> None:
         """Keep what a layer returned, in ``activations``: a forward hook for code that sets one. Not used here."""
@@ -97,15 +100,22 @@ class AblationCAM(ReplayCAM):
         with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, replaced_bar(tqdm)) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)
-                score = scores_of(replay.outputs, [target]).item()
+                score = self._clean_score(replay, target)
                 without = self._without(replay, tried[row], call.layout)
-                scores = scores_of_variants(len(tried[row]), without, replay, target, chunks, advance)
+                scores = scores_of_variants(len(tried[row]), without, replay, target, chunks, advance, self.dtype)
                 each = self.assemble_ablation_scores(
                     scores.tolist(), score, tried[row].cpu().numpy(), activations.shape[1]
                 )
                 drop = score - torch.from_numpy(np.asarray(each, np.float64))  # on the CPU, whatever the default
                 weights[row] = (drop / (abs(score) or 1)).to(weights)
         return weights
+
+    def _clean_score(self, replay: Replay, target: Target) -> float:
+        """Score one image with all channels, in the precision of those without one: else all would seem to matter."""
+        if self.dtype is None:
+            return scores_of(replay.outputs, [target]).item()
+        unchanged = scores_of_variants(1, lambda _: replay.activations, replay, target, 1, lambda _: None, self.dtype)
+        return unchanged.item()
 
     def _tried(self, activations: Tensor) -> Tensor:
         """Return the channels of one image ``(C, *S)`` to take away; one that is 0 everywhere is away already."""

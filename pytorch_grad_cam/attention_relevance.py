@@ -12,6 +12,7 @@ from pytorch_grad_cam.bases.attention_cam import AttentionCAM
 from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.engine.attention import Attention, classifier_tokens, with_head_axis
 from pytorch_grad_cam.engine.maps import working_precision
+from pytorch_grad_cam.engine.scoring import total
 from pytorch_grad_cam.targets.classification import Target
 
 
@@ -41,7 +42,7 @@ class AttentionRelevance(AttentionCAM):
         rows = classifier_tokens(outputs, attentions[-1])
         grads: Sequence[Tensor | None] = [None] * len(matrices)
         if scores.requires_grad:
-            grads = torch.autograd.grad(scores, matrices, torch.ones_like(scores), allow_unused=True)
+            grads = torch.autograd.grad(total(scores), matrices, allow_unused=True)
         first = working_precision(matrices[0].detach())
         relevance = torch.zeros(len(call.inputs), 1, first.shape[-1], dtype=first.dtype, device=first.device)
         relevance[:, :, rows] = 1 / max(len(rows), 1)

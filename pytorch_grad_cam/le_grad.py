@@ -15,7 +15,7 @@ from pytorch_grad_cam.engine.attention import Attention, with_head_axis
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.replay import TOLERANCE
 from pytorch_grad_cam.engine.restore import replaced_forward
-from pytorch_grad_cam.engine.scoring import scores_of
+from pytorch_grad_cam.engine.scoring import scores_of, total
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 from pytorch_grad_cam.targets.classification import Target
 
@@ -62,7 +62,7 @@ class LeGrad(AttentionCAM):
             grad = None
             if score.requires_grad:
                 # Only through this block's output projection and MLP: the graph of its tokens begins before it.
-                (grad,) = torch.autograd.grad(score, matrix, torch.ones_like(score), True, allow_unused=True)
+                (grad,) = torch.autograd.grad(total(score), matrix, retain_graph=True, allow_unused=True)
             grad = torch.zeros_like(matrix) if grad is None else grad
             by_block[attention.name] = working_precision(with_head_axis(grad)).relu().mean((1, 2))  # (B, N)
         return by_block

@@ -17,6 +17,7 @@ from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.core.pipeline import WeightsAndMap
 from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.perturb import BINOMIAL, SINGLE, Positions, position_masks
+from pytorch_grad_cam.engine.precision import PassDtype, pass_dtype
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
@@ -33,8 +34,8 @@ class ReciproCAM(ReplayCAM):
         batch_size: masked activations per forward pass through what follows the layer, at most; None (default):
             as for ``ScoreCAM``.
         spread: keep a binomial kernel around ``p`` instead, (1 2 1) / 4 along each axis, cut at the border.
-        progress: show a bar on stderr; or a function, called with the steps done and all. All other arguments as for
-            ``BaseCAM``.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
+        dtype: of the passes over masked activations, as for ``ScoreCAM``. All other arguments as for ``BaseCAM``.
 
     Source: S.-Y. Byun and W. Lee, 2022, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural
     networks", arXiv:2209.14074.
@@ -47,10 +48,16 @@ class ReciproCAM(ReplayCAM):
     rectifies = False
 
     def __init__(
-        self, *args: Any, batch_size: int | None = None, spread: bool = False, progress: Progress = False, **kwargs: Any
+        self,
+        *args: Any,
+        batch_size: int | None = None,
+        spread: bool = False,
+        progress: Progress = False,
+        dtype: PassDtype = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.batch_size, self.spread, self.progress = batch_size, spread, progress
+        self.batch_size, self.spread, self.progress, self.dtype = batch_size, spread, progress, pass_dtype(dtype)
 
     def layer_map(self, call: Call, layer: LayerRecord, targets: list[Target]) -> WeightsAndMap:
         if type(self).get_cam_image is not BaseCAM.get_cam_image:  # somebody's own class
@@ -70,7 +77,7 @@ class ReciproCAM(ReplayCAM):
                     return position_masks(grid, chunk, kernel, activations)
 
                 run = self.masked_replay(layer, replay, positions)
-                scores = scores_of_variants(count, masks, run, target, chunks, advance)
+                scores = scores_of_variants(count, masks, run, target, chunks, advance, self.dtype)
                 maps.append(scores.to(activations).reshape(grid))
         return None, torch.stack(maps)  # (B, *s)
 

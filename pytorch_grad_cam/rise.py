@@ -17,6 +17,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.maps import LINEAR, working_precision
+from pytorch_grad_cam.engine.precision import PassDtype, pass_dtype
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, scores_of_variants
 from pytorch_grad_cam.engine.trees import detached
 
@@ -38,6 +39,7 @@ class RISE(InputCAM):
         batch_size: masked images per forward pass, at most, as for ``ScoreCAM``; memory does not grow with ``N``.
         seed: of the masks, the same for every image; the global random state is left alone.
         progress: show a bar on stderr; or a function, called with the steps done and all.
+        dtype: of the passes over masked images, as for ``ScoreCAM``.
         **kwargs: as for ``BaseCAM``.
 
     Raises:
@@ -68,6 +70,7 @@ class RISE(InputCAM):
         batch_size: int | None = None,
         seed: int = 0,
         progress: Progress = False,
+        dtype: PassDtype = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, target_layers, reshape_transform, **kwargs)
@@ -75,7 +78,7 @@ class RISE(InputCAM):
         if not 0 < probability < 1:
             raise ValueError(f"probability={probability} leaves nothing to chance; give a number between 0 and 1")
         self.num_samples, self.cells, self.probability, self.centred = num_samples, cells, probability, centred
-        self.batch_size, self.seed, self.progress = batch_size, seed, progress
+        self.batch_size, self.seed, self.progress, self.dtype = batch_size, seed, progress, pass_dtype(dtype)
 
     def attribute(self, call: Call) -> Attributions:
         inputs = call.inputs
@@ -92,6 +95,7 @@ class RISE(InputCAM):
                     target,
                     chunks,
                     advance,
+                    self.dtype,
                 )
                 for row, target in enumerate(targets)
             ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import torch
 import tqdm  # code for grad-cam patches it here
@@ -19,6 +20,7 @@ from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.maps import LINEAR, is_constant, unit_range
 from pytorch_grad_cam.engine.perturb import strongest
+from pytorch_grad_cam.engine.precision import PassDtype, pass_dtype
 from pytorch_grad_cam.engine.scoring import (
     Progress,
     on_faster_layout,
@@ -52,8 +54,10 @@ class ScoreCAM(PerturbationCAM):
             Where the memory turns out to be too small, half as many, which is said in the log.
         channels: try only this many channels, those with the largest mean absolute activation; the others get
             weight 0. None tries all.
-        progress: show a bar on stderr; or a function, called with the steps done and all. All other arguments as for
-            ``BaseCAM``.
+        progress: show a bar on stderr; or a function, called with the steps done and all.
+        dtype: of the passes over masked images: ``torch.bfloat16`` or ``torch.float16`` runs them under autocast, which
+            processors and GPUs that compute in it do in half the time. The activations and the network's weights stay
+            as they are. All other arguments as for ``BaseCAM``.
 
     Source: H. Wang et al., 2020, "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks",
     arXiv:1910.01279.
@@ -70,13 +74,14 @@ class ScoreCAM(PerturbationCAM):
         channels: int | None = None,
         progress: Progress = False,
         weighting: Weighting = "auto",
+        dtype: PassDtype = None,
         **kwargs: Any,
     ) -> None:
         if weighting not in get_args(Weighting):
             raise ValueError(f"weighting={weighting!r} is unknown; choose 'auto', 'softmax' or 'probability'")
         super().__init__(*args, **kwargs)
         self.batch_size, self.channels, self.progress = batch_size, channels, progress
-        self.weighting = weighting
+        self.weighting, self.dtype = weighting, pass_dtype(dtype)
 
     @property
     def versions(self) -> int:
@@ -87,20 +92,20 @@ class ScoreCAM(PerturbationCAM):
         activations = layer.activations
         scores = activations.new_full(activations.shape[:2], -torch.inf)
         chosen = self.channels_to_try(layer)
-        tried = [_distinct(image, channels) for image, channels in zip(activations, chosen, strict=True)]
+        tried = [_Masks.of(image, channels) for image, channels in zip(activations, chosen, strict=True)]
         chunks = chunks_of(self.batch_size, call.inputs[0])
-        total = self.versions * sum(len(masks) for masks, _ in tried)
+        total = self.versions * sum(len(masks.runs) for masks in tried)
         with progress_bar(total, type(self).__name__, self.progress, replaced_bar(tqdm)) as advance:
-            for row, (masks, same) in enumerate(tried):
+            for row, masks in enumerate(tried):
                 image = call.inputs[row : row + 1]
                 run = call.run.of_row(row)
                 probability = self._probability(targets[row], row, len(targets))
                 by_variant = scores_of_variants(
-                    len(masks) * self.versions,
+                    len(masks.runs) * self.versions,
                     partial(
                         _masked,
                         image.shape[2:],
-                        activations[row, masks].to(image.device),
+                        activations[row, masks.runs].to(image.device),
                         self.versions,
                         self.change(image),
                     ),
@@ -108,16 +113,15 @@ class ScoreCAM(PerturbationCAM):
                     probability or targets[row],
                     chunks,
                     advance,
+                    self.dtype,
                 ).to(scores)
-                means = by_variant.reshape(len(masks), self.versions).mean(1)
+                means = by_variant.reshape(len(masks.runs), self.versions).mean(1)[masks.run_of]
                 if probability is None:
-                    scores[row, same] = means[-1]
-                    scores[row, masks] = means
+                    scores[row, masks.channels] = means
                     scores[row] = scores[row].softmax(0)
                 else:  # a constant channel says nothing of a place, and has no mask
                     scores[row] = 0
-                    scores[row, masks] = means
-                    scores[row, same] = 0
+                    scores[row, masks.channels] = means.masked_fill(masks.empty, 0)
         return scores
 
     def _probability(self, target: Target, row: int, batch: int) -> Target | None:
@@ -151,10 +155,37 @@ class ScoreCAM(PerturbationCAM):
         return lambda masks, versions: image * masks[:, None].to(image.dtype)
 
 
-def _distinct(activations: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which channels of ``(C, *S)`` to run, and which share the last run's mask: constant ones give 0."""
-    flat = is_constant(activations[channels])
-    return torch.cat([channels[~flat], channels[flat][:1]]), channels[flat]
+@dataclass(frozen=True)
+class _Masks:
+    """The masks that some channels of one image give: one for all that differ only in scale, which runs once.
+
+    Late layers have many: channels that are 0, and those that one position alone excites.
+
+    Attributes:
+        channels: which are tried.
+        runs: one channel for each mask, the constant ones' last.
+        run_of: the place in ``runs`` of each of ``channels``.
+        empty: which of ``channels`` are constant, and mask everything.
+    """
+
+    channels: Tensor
+    runs: Tensor
+    run_of: Tensor
+    empty: Tensor
+
+    @classmethod
+    def of(cls, activations: Tensor, channels: Tensor) -> Self:
+        """Find the masks of ``channels`` among activations ``(C, *s)``."""
+        tried = activations[channels]
+        empty = is_constant(tried)
+        masks = unit_range(tried).flatten(1).cpu()  # not every device finds unique rows
+        kind = masks.unique(dim=0, return_inverse=True)[1].to(channels.device)  # type: ignore[no-untyped-call]
+        places = torch.arange(len(channels), device=channels.device)
+        first = torch.full_like(places, len(places)).scatter_reduce(0, kind, places, "amin")[kind]  # of the same mask
+        runs = places[first == places]
+        runs = torch.cat([runs[~empty[runs]], runs[empty[runs]]])
+        run_of = torch.empty_like(places).scatter(0, runs, torch.arange(len(runs), device=runs.device))[first]
+        return cls(channels, channels[runs], run_of, empty)
 
 
 def _masked(size: Sequence[int], channels: Tensor, versions: int, change: Change, chunk: slice) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.engine.maps import spatial_mean
 from pytorch_grad_cam.engine.pass_record import PassRecord
+from pytorch_grad_cam.engine.scoring import total
 from pytorch_grad_cam.engine.trees import map_tensors, tensors_in
 from pytorch_grad_cam.targets.classification import ClassifierOutputReST, Target
 
@@ -30,9 +31,7 @@ class _SecondOrder(PassRecord):
         if not scores.requires_grad or not leaves:
             return [None] * len(outputs)
         with torch.enable_grad():
-            grads = torch.autograd.grad(
-                scores, list(leaves.values()), torch.ones_like(scores), allow_unused=True, create_graph=True
-            )
+            grads = torch.autograd.grad(total(scores), list(leaves.values()), allow_unused=True, create_graph=True)
         by_leaf = {key: grad for key, grad in zip(leaves, grads, strict=True) if grad is not None}
         self._grads = [self._halfway(output, leaves, by_leaf) for output in outputs]
         return [None if halfway is None else self._reshaped(halfway) for halfway in self._grads]

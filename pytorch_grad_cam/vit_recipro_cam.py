@@ -28,7 +28,7 @@ class ViTReciproCAM(ReciproCAM):
         target_layers: norms at the beginning of blocks; None takes the first of the last block.
         reshape_transform: to ``(B, C, *S)`` without the prefix tokens; None finds the grid.
         spread: False keeps only ``p`` itself.
-        batch_size, progress: as for ``ReciproCAM``.
+        batch_size, progress, dtype: as for ``ReciproCAM``.
 
     Raises:
         ValueError: if the layer is not at the beginning of a block, or its tokens are no grid.

@@ -13,6 +13,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import score_targets
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.relu_rules import Rule, apply_relu_rule
+from pytorch_grad_cam.engine.scoring import total
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
 
@@ -61,6 +62,6 @@ def input_gradients(call: Call, rule: Rule = "plain") -> Attributions:
     apply_relu_rule(scores, rule)
     grads: Tensor | None = None
     if scores.requires_grad:  # not if the network ends in a no_grad block
-        (grads,) = torch.autograd.grad(scores, leaf, torch.ones_like(scores), allow_unused=True)
+        (grads,) = torch.autograd.grad(total(scores), leaf, allow_unused=True)
     values = torch.zeros_like(inputs) if grads is None else grads.detach()
     return Attributions(working_precision(values), detached(outputs), targets, scores.detach())

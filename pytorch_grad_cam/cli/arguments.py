@@ -22,6 +22,7 @@ from pytorch_grad_cam.models.sources import SOURCES, sentence
 T = TypeVar("T")
 TASKS = ("classification", "segmentation", "detection")
 SCORES = ("softmax", "sigmoid", "multi-label", "none")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 _only_build = ContextVar("_only_build", default=False)  # whether a parser is wanted, and nothing shall be read with it
@@ -218,6 +219,12 @@ def add_samples(group: Any) -> None:
     what = "for smoothgrad and the like, a share of the range (default: 0.15)"
     add("--noise-level", type=fraction, metavar="X", help=what)
     add("--seed", type=whole_number, default=0, metavar="N", help="of noise, masks and random weights (default: 0)")
+
+
+def add_dtype(group: Any) -> None:
+    """Add how precise passes are."""
+    what = "of passes: float32 (default), bfloat16 or float16; of scorecam and the like: of those on changed inputs"
+    group.add_argument("--dtype", choices=DTYPES, default="float32", metavar="TYPE", help=what)
 
 
 def add_eigen_smooth(group: Any) -> None:

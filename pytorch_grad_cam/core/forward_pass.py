@@ -28,7 +28,7 @@ from pytorch_grad_cam.engine.diagnosis import (
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.maps import working_precision
 from pytorch_grad_cam.engine.pass_record import PassRecord
-from pytorch_grad_cam.engine.scoring import lost_in_rounding, scores_of
+from pytorch_grad_cam.engine.scoring import lost_in_rounding, scores_of, total
 from pytorch_grad_cam.engine.trees import detached
 from pytorch_grad_cam.targets.classification import Target
 from pytorch_grad_cam.targets.spec import ClassTarget, TargetSpec
@@ -174,7 +174,7 @@ class ForwardPass:
         if self._input_gradient:
             self.inputs.grad = None
             (self.inputs.grad,) = torch.autograd.grad(
-                scores, self.inputs, torch.ones_like(scores), retain_graph=again or not self._record.detach
+                total(scores), self.inputs, retain_graph=again or not self._record.detach
             )
         return grads
 

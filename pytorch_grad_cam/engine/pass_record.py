@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pytorch_grad_cam.engine.layers import layer_name
 from pytorch_grad_cam.engine.restore import giving_back, hooked
+from pytorch_grad_cam.engine.scoring import total
 from pytorch_grad_cam.engine.trees import detached, map_tensors, tensors_in
 
 ReshapeTransform = Callable[[Any], Tensor]
@@ -124,9 +125,8 @@ class PassRecord:
         if not scores.requires_grad or not leaves:
             return [None] * len(outputs)
         grads = torch.autograd.grad(
-            scores,
+            total(scores),
             leaves,
-            torch.ones_like(scores),
             allow_unused=True,
             retain_graph=keep_graph or not self.detach,
             create_graph=not self.detach,

@@ -91,11 +91,23 @@ class Channels:
                 "be silenced in that output; give an ablation_layer that knows how"
             )
         self._places = places.reshape(places.shape[1], -1)  # (C, n)
+        self._copies = self._flat.new_empty(0)  # (K, N), with what is silenced in them and their version at that time
+        self._silenced, self._version = self._places[:0], 0
 
     def without(self, channels: Tensor) -> Any:
-        """Return the output once per entry of ``channels`` (``K`` indices), each time with that channel set to 0."""
-        flat = self._flat.repeat(len(channels), 1).scatter_(1, self._places[channels], 0)  # (K, N)
-        return unflattened(self._output, flat)
+        """Return the output once per entry of ``channels`` (``K`` indices), each time with that channel set to 0.
+
+        The next call writes over what this one returned: copying all other channels again would take as long as many a
+        pass over them. What the network has written to itself, in place, is copied anew.
+        """
+        places = self._places[channels]  # (K, n)
+        if len(self._copies) != len(channels) or self._copies._version != self._version:
+            self._copies = self._flat.repeat(len(channels), 1)
+        else:
+            self._copies.scatter_(1, self._silenced, self._flat[self._silenced])
+        self._copies.scatter_(1, places, 0)
+        self._silenced, self._version = places, self._copies._version
+        return unflattened(self._output, self._copies)
 
 
 def _are_places_of(places: Tensor, values: Tensor, reshaped: Tensor) -> bool:

@@ -70,6 +70,18 @@ def scores_of(outputs: Any, targets: Sequence[Target]) -> Tensor:
     return torch.stack(scores)  # (B,)
 
 
+def total(scores: Tensor) -> Tensor:
+    """Sum up scores ``(B,)`` to differentiate all at once, with their graph even where the gradient mode is off.
+
+    To differentiate them as they are, torch takes a weight for each and checks shapes, for which it loads sympy: 0.4 s
+    of a program's first map.
+    """
+    if scores.numel() == 1:
+        return scores
+    with torch.enable_grad():
+        return scores.sum()
+
+
 def is_softmax(node: Node | None) -> bool:
     """Say whether a step of a graph is a softmax of several numbers, seen through those behind it that only select.
 
@@ -104,6 +116,7 @@ def scores_of_variants(
     target: Target,
     chunks: Chunks,
     advance: Callable[[int], None],
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Score ``count`` changed versions of one image in chunks, so that memory does not grow with their number.
 
@@ -114,6 +127,7 @@ def scores_of_variants(
         target: what is scored.
         chunks: how many at once; the same for all images of a call, so that what the memory holds is found out once.
         advance: told after each chunk how many variants it had.
+        dtype: of the passes, see ``engine.precision``.
 
     Returns:
         ``(count,)`` scores.
@@ -123,6 +137,10 @@ def scores_of_variants(
         return scores_of(run(make(chunk)), [target] * (chunk.stop - chunk.start))
 
     scores = []
+    if dtype is not None:
+        from pytorch_grad_cam.engine.precision import in_precision  # only for who asks for another
+
+        run = in_precision(run, dtype)
     with torch.no_grad():
         for _, found in chunks(count, scored):
             scores.append(found)

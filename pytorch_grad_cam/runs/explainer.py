@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.common.messages import MeaninglessMapWarning
 from pytorch_grad_cam.core.explanation import Explanation
 from pytorch_grad_cam.core.several import explain_by_methods
@@ -37,7 +38,8 @@ from pytorch_grad_cam.runs.picture_targets import (
     predictions,
     target_label,
 )
-from pytorch_grad_cam.runs.ready_network import DTYPES, ExplainerOptions, ReadyNetwork
+from pytorch_grad_cam.runs.precision import cast_passes, casts_itself
+from pytorch_grad_cam.runs.ready_network import ExplainerOptions, ReadyNetwork
 from pytorch_grad_cam.targets.class_choices import check_categories
 from pytorch_grad_cam.targets.spec import TargetSpec
 
@@ -220,8 +222,11 @@ class Explainer:
             return self.ready.loaded.run(inputs)
 
     def _precision(self) -> AbstractContextManager[Any]:
-        dtype = DTYPES[self.options.dtype]
-        return nullcontext() if dtype is None else torch.autocast(self.ready.device.type, dtype)
+        return cast_passes(self.options.dtype, self.ready.device)
+
+    def _casts_itself(self, cam: BaseCAM) -> bool:
+        """Say whether a method is to see to its precision; where nothing is cast, all may share one pass."""
+        return self.options.dtype != "float32" and casts_itself(cam)
 
     def _answers(self, inputs: Tensor, categories: Sequence[int | None]) -> Iterator[_Answer]:
         """Make all maps of a batch, of whose pictures some have a class of their own."""
@@ -245,9 +250,11 @@ class Explainer:
         """Explain images by every method; a method that looks at no class once, whatever is asked."""
         cams, options = self.ready.cams, self.ready.call_options()
         made: dict[int, list[Explanation]] = {}
-        for asks in (True, False):
-            places = [place for place, cam in enumerate(cams) if cam.uses_targets is asks]
-            with warnings.catch_warnings(), self._precision():
+        for asks, alone in product((True, False), repeat=2):
+            places = [
+                place for place, cam in enumerate(cams) if cam.uses_targets is asks and self._casts_itself(cam) is alone
+            ]
+            with warnings.catch_warnings(), nullcontext() if alone else self._precision():
                 warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
                 found = explain_by_methods(
                     [cams[place] for place in places],

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pytorch_grad_cam.base_cam import BaseCAM
@@ -16,11 +15,11 @@ from pytorch_grad_cam.methods import method_class
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.inputs import USUAL_SIDE, BatchPreprocessing
 from pytorch_grad_cam.runs.picture_targets import ClassContrast, ImageTarget, parse_contrast, read_scores
+from pytorch_grad_cam.runs.precision import DTYPES
 from pytorch_grad_cam.targets.class_choices import ClassChoice, TopClasses, parse_classes
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.targets.spec import REST, Contrast, TargetSpec
 
-DTYPES: dict[str, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _ROWS, _MOST_ROWS = 32, 128  # pictures of a batch: of the usual size, and of small ones
 
 
@@ -38,7 +37,8 @@ class ExplainerOptions:
             one for each of the last three resolutions.
         scores: what a classifier's numbers are, one of ``targets.score_kinds.SCORE_KINDS``; None: it is found out.
         batch_size: pictures at once; None: by their size.
-        dtype: of the network's passes, "float32", "bfloat16" or "float16" (autocast: weights stay as they are).
+        dtype: of the network's passes, "float32", "bfloat16" or "float16" (autocast: weights stay as they are); of
+            methods that run changed inputs, such as scorecam, of those passes only.
         channels_last: pass pictures on with their channels innermost in memory, which convolutions on a GPU are faster
             for in half precision; the maps are the same but for rounding.
         eigen_smooth: first principal component of the weighted activations instead of their sum.
@@ -179,7 +179,7 @@ def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainerOptio
     """Make a method's object, with those of the settings that it has."""
     cam = method_class(name)(loaded.model, layers, loaded.reshape_transform, output=loaded.output)
     cam.keeps_last_pass = False  # nobody asks for it
-    for attribute, value in options.settings.items():
+    for attribute, value in ({"dtype": DTYPES[options.dtype]} | dict(options.settings)).items():
         if value is not None and hasattr(cam, attribute):
             setattr(cam, attribute, value)
     return cam

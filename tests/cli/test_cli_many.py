@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.colour_net import NET, red_and_blue
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +20,7 @@ from pytorch_grad_cam.cli.explain.options import COLORMAPS, KINDS
 from pytorch_grad_cam.cli.main import main
 from pytorch_grad_cam.cli.method_names import ALL, chosen_methods, special_methods
 from pytorch_grad_cam.data.images import read_image
+from pytorch_grad_cam.grad_cam import GradCAM
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.random_cam import RandomCAM
 from pytorch_grad_cam.score_cam import ScoreCAM
@@ -129,6 +131,28 @@ def test_options_reach_the_methods(here: Path, monkeypatch: pytest.MonkeyPatch) 
     assert seen[ScoreCAM]["batch_size"] == 3
     assert seen[ScoreCAM]["progress"] is False  # that of the run belongs to one map
     assert seen[RandomCAM]["seed"] == 7
+
+
+def test_precision_reaches_the_passes(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method of one pass runs under autocast; one of many casts those over changed inputs itself."""
+    seen: dict[type[BaseCAM], tuple[bool, torch.dtype | None]] = {}
+    explain = BaseCAM.explain
+
+    def noted(self: BaseCAM, *args: object, **options: object) -> object:
+        seen[type(self)] = torch.is_autocast_enabled("cpu"), getattr(self, "dtype", None)
+        return explain(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BaseCAM, "explain", noted)
+    methods = ["--image-path", "pics/one.png", "--method", "gradcam", "scorecam", "--save", "npy", "--overwrite"]
+    maps = []
+    for more in ([], ["--dtype", "bfloat16"]):
+        assert run(*methods, *more) == 0
+        maps.append(np.stack([np.load(f"output/{name}_cam.npy") for name in ("gradcam", "scorecam")]))
+        lower = bool(more)
+        dtype = torch.bfloat16 if lower else None
+        # The time of a pass is that of most.
+        assert seen == {GradCAM: (lower, None), ScoreCAM: (False, dtype), RandomCAM: (lower, None)}
+    np.testing.assert_allclose(maps[1], maps[0], atol=0.03)
 
 
 def test_without_relu_there_is_no_guided_backpropagation(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,8 @@ STEPS = {  # one after the other in one interpreter, which loads torch once
     "torch and NumPy": "import torch, numpy",
     "Grad-CAM": f"from {PACKAGE} import GradCAM",
     "another method": f"from {PACKAGE} import EigenCAM",
+    "a map": "n = torch.nn; net = n.Sequential(n.Conv2d(1, 2, 3), n.ReLU(), n.Flatten(), n.Linear(72, 2)).eval(); "
+    "GradCAM(net, [net[1]])(torch.eye(8)[None, None], 1)",
     "files": f"import {PACKAGE}.data.images, {PACKAGE}.data.preprocessing",
     "names": "p = pytorch_grad_cam; p.layer_cam.LayerCAM, p.utils.model_targets.SoftmaxOutputTarget(), p.utils.image",
 }
@@ -56,6 +58,13 @@ def test_importing_a_method_loads_torch_and_numpy_only(loaded_by: dict[str, set[
     loaded = packages(loaded_by["Grad-CAM"] | loaded_by["another method"])
     assert PACKAGE in loaded
     assert not {name for name in loaded - LIGHT if not name.startswith("_")}
+
+
+def test_a_map_loads_no_library(loaded_by: dict[str, set[str]]) -> None:
+    loaded = loaded_by["a map"]
+    assert f"{PACKAGE}.engine.layout" in loaded
+    assert not {name for name in packages(loaded) - LIGHT if not name.startswith("_")}  # such as sympy: 0.4 s
+    assert len(loaded) < 50
 
 
 def test_reading_settings_and_files_loads_no_optional_package(loaded_by: dict[str, set[str]]) -> None:

@@ -133,8 +133,10 @@ def test_a_compiled_model_stays_compiled() -> None:
         twin(inputs())
         before = len(graphs)
         GradCAM(twin, "act3")(inputs(), 1, relu=False)
+        many = ScoreCAM(twin, "act3", batch_size=3)(inputs(), 1)  # chunks of another size than any batch
         twin(inputs())
     assert len(graphs) == before == 1
+    np.testing.assert_array_equal(many, ScoreCAM(net, "act3", batch_size=3)(inputs(), 1))
 
 
 @pytest.mark.parametrize("name", ["conv", "residual", pytest.param("vit", marks=pytest.mark.gpu)])

@@ -74,6 +74,26 @@ class TestScoreCAM:
             other = net(x[:1] * ((mask - mask.min()) / (mask.max() - mask.min())).float())[0, 1]
         torch.testing.assert_close(scores[0] - scores[1], other - blank, atol=1e-4, rtol=1e-4)
 
+    def test_equal_masks_are_run_once(self) -> None:
+        net, x = build(ConvNet), inputs()
+        for values in (net.conv2.weight.data, net.conv2.bias.data):
+            values[3] = 2 * values[0]  # differ in scale only, which the stretched mask does not show
+            values[4] = 0.5 * values[0]
+        rows: list[int] = []
+        net.register_forward_hook(lambda module, args, output: rows.append(len(output)))
+        found = ScoreCAM(net, "act2").explain(x, 1).weights[0]
+        channels = found.shape[1]
+        assert sum(rows) == 2 + 2 * (channels - 2)
+        assert torch.equal(found[:, [3, 4]], found[:, [0, 0]])
+        for row in range(2):
+            scores = []
+            for channel in hidden(net, x)[row].numpy():
+                mask = aligned(channel, SIZES[2])
+                mask = torch.from_numpy((mask - mask.min()) / (mask.max() - mask.min())).float()
+                with torch.no_grad():
+                    scores.append(net(x[row : row + 1] * mask)[0, 1])
+            torch.testing.assert_close(found[row], torch.stack(scores).softmax(0), rtol=1e-4, atol=1e-6)
+
     def test_channels_limits_what_is_tried(self) -> None:
         net, x = build(ConvNet), inputs()
         every = ScoreCAM(net, "act2").explain(x, 1).weights[0]
@@ -216,6 +236,24 @@ class TestBoth:
         assert first[0, 2].sum() == first[1, 0].sum() == 0
         assert torch.equal(first[0, :2], output[0][0, :2])
         assert torch.equal(second["more"], torch.ones(2, 5))
+
+    @pytest.mark.parametrize("written", [False, True])
+    def test_copies_are_used_again_unless_the_network_wrote_to_them(self, written: bool) -> None:
+        output = torch.randn(1, 3, 2, 2)
+        channels = perturb.Channels(output, None)
+        memory = set()
+        for pair in ((2, 0), (1, 2), (0, 1)):
+            found = channels.without(torch.tensor(pair))
+            for copy, silent in zip(found, pair, strict=True):
+                kept = [channel for channel in range(3) if channel != silent]
+                assert torch.equal(copy[kept], output[0, kept])
+                assert not copy[silent].any()
+            memory.add(found.data_ptr())
+            if written:
+                found.view(2, -1).relu_()
+        assert written or len(memory) == 1
+        (last,) = channels.without(torch.tensor([1]))  # the rest of a layer whose channels are no multiple
+        assert torch.equal(last[[0, 2]], output[0, [0, 2]])
 
 
 def test_smoothing_costs_one_pass_per_view() -> None:

@@ -193,10 +193,23 @@ def test_what_is_predicted_is_what_the_explanation_says() -> None:
     assert explainer.predict(pictures()) == [found.predicted for found in explainer(pictures())]
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16"])
-def test_half_precision_is_close(dtype: str) -> None:
-    whole = load_explainer(described())(red_and_blue())
-    half = load_explainer(described(), dtype=dtype)(red_and_blue())
+@pytest.mark.parametrize(("method", "first"), [("gradcam", True), ("scorecam", False)])
+def test_half_precision_is_close(method: str, first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method of one pass runs under autocast; one of many casts those over changed inputs itself."""
+    whole = load_explainer(described(), method, layers=["colours"])(red_and_blue())
+    explainer = load_explainer(described(), method, layers=["colours"], dtype="bfloat16")
+    explainer.predict([red_and_blue()])  # finds out what the scores are, by a pass of its own
+    cast: list[bool] = []
+    forward = Colours.forward
+
+    def noted(self: Colours, x: Tensor) -> Tensor:
+        cast.append(torch.is_autocast_enabled("cpu"))
+        return forward(self, x)
+
+    monkeypatch.setattr(Colours, "forward", noted)
+    half = explainer(red_and_blue())
+    assert cast[0] is first
+    assert all(cast[1:])
     np.testing.assert_allclose(half.maps[0].map, whole.maps[0].map, atol=0.02)
 
 

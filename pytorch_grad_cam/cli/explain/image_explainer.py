@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,7 @@ from pytorch_grad_cam.runs.picture_targets import (
     parse_contrast,
     read_scores,
 )
+from pytorch_grad_cam.runs.precision import DTYPES, cast_passes, casts_itself
 from pytorch_grad_cam.targets.class_choices import NO_AND_YES, check_categories, parse_classes
 from pytorch_grad_cam.targets.score_kinds import ScoreKind
 from pytorch_grad_cam.targets.spec import REST, TargetSpec
@@ -146,7 +147,7 @@ class ImageExplainer:
         if not cam.uses_layers:
             return None
         layers = None if chosen_layers(self.options) == STAGES else self.options.target_layers or None
-        with warnings.catch_warnings(), advising(self.loaded, self.options, inputs):
+        with warnings.catch_warnings(), self.passes(cam, inputs):
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
             sweep = cam.layer_sweep(
                 inputs,
@@ -187,13 +188,13 @@ class ImageExplainer:
             options: MapOptions = self._map_options(cam, None)
             specs = [TargetSpec.asked(method_target(each), options) for each in targets]
             options.pop("against")
-            with advising(self.loaded, self.options, inputs):
+            with self.passes(cam, inputs):
                 found = explain_apart(cam, inputs, specs, self.options.eigen_smooth, **options)
             self._shared |= {(name, each): result for each, result in zip(targets, found, strict=True)}
         if shares:
             return self._result(name, target, self._shared.pop((name, target)), cost)
         changes = (cost.changes or {}) | {"progress": progress}
-        with warnings.catch_warnings(), _changed(cam, changes), advising(self.loaded, self.options, inputs):
+        with warnings.catch_warnings(), _changed(cam, changes), self.passes(cam, inputs):
             warnings.simplefilter("ignore", MeaninglessMapWarning)  # said from the notes
             explanation = cam.explain(
                 inputs,
@@ -203,6 +204,13 @@ class ImageExplainer:
                 **self._map_options(cam, target),
             )
         return self._result(name, target, explanation, cost)
+
+    @contextmanager
+    def passes(self, cam: BaseCAM, inputs: Tensor) -> Iterator[None]:
+        """Let a method run the network, in the precision that was asked for, unless it sees to that itself."""
+        cast = nullcontext() if casts_itself(cam) else cast_passes(self.options.dtype, self._device)
+        with advising(self.loaded, self.options, inputs), cast:
+            yield
 
     def maps(self, inputs: Tensor, targets: Sequence[ImageTarget]) -> tuple[list[MapResult], list[str]]:
         """Make all maps of one input, one after the other.
@@ -320,7 +328,7 @@ def _changed(cam: BaseCAM, changes: Mapping[str, Any]) -> Iterator[None]:
 def _method(name: str, loaded: LoadedModel, layers: Any, options: ExplainOptions) -> BaseCAM:
     """Make a method's object, with those of its own options that it has."""
     cam = method_class(name)(loaded.model, layers, loaded.reshape_transform, output=loaded.output)
-    changes: dict[str, Any] = {"seed": options.seed, "batch_size": options.batch_size}
+    changes: dict[str, Any] = {"seed": options.seed, "batch_size": options.batch_size, "dtype": DTYPES[options.dtype]}
     changes |= {"num_samples": options.num_samples, "noise_level": options.noise_level}
     changes |= {"head_fusion": options.head_fusion, "discard_ratio": options.discard_ratio}
     for attribute, value in changes.items():

@@ -12,6 +12,7 @@ from pytorch_grad_cam import __version__
 from pytorch_grad_cam.cli.arguments import (
     TASKS,
     CommandParser,
+    add_dtype,
     add_eigen_smooth,
     add_image_path,
     add_image_weight,
@@ -78,6 +79,7 @@ class ExplainOptions(NetworkOptions):
     eigen_smooth: bool
     aug_smooth: bool
     batch_size: int | None
+    dtype: str
     num_samples: int | None
     noise_level: float | None
     max_passes: int | None
@@ -157,6 +159,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     add_eigen_smooth(group)
     what = "changed inputs per forward pass, for scorecam and the like"
     add("--batch-size", type=positive_number("inputs"), metavar="N", help=what)
+    add_dtype(group)
     add_samples(group)
     what = "work per map; dear methods take fewer samples, or are left out"
     add("--max-passes", type=positive_number("passes"), metavar="N", help=what)

@@ -12,6 +12,7 @@ from pytorch_grad_cam.cli.network import advising
 from pytorch_grad_cam.methods import METHODS
 from pytorch_grad_cam.runs.map_cost import MapCost, NetworkCost, Settings, fewer_samples, measure, passes_of
 from pytorch_grad_cam.runs.picture_targets import ImageTarget
+from pytorch_grad_cam.runs.precision import cast_passes
 
 LONG = 15.0  # seconds from which on work is announced
 CHEAP = 10.0  # passes that a map may take as long as there is any time
@@ -49,7 +50,8 @@ class Schedule:
         if not self._is_limited() and not any(set("KNn") & set(METHODS[name].passes) for name, _ in requests):
             return list(requests)
         if self._network is None:
-            with advising(self._explainer.loaded, self._options, inputs):
+            cast = cast_passes(self._options.dtype, inputs.device)  # in which nearly all of the many passes run
+            with advising(self._explainer.loaded, self._options, inputs), cast:
                 self._network = measure(self._explainer.loaded, self._explainer.layers, inputs)
             self._seconds = self._network.seconds
         self._size = tuple(inputs.shape[2:])

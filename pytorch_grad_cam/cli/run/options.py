@@ -9,6 +9,7 @@ from typing import Any
 
 from pytorch_grad_cam.cli.arguments import (
     CommandParser,
+    add_dtype,
     add_eigen_smooth,
     add_image_weight,
     add_layers,
@@ -24,7 +25,6 @@ from pytorch_grad_cam.cli.method_names import chosen_methods
 from pytorch_grad_cam.runs.network_options import NetworkOptions
 
 KINDS = ("overlay", "heatmap", "npy", "boxes", "json", "none")
-DTYPES = ("float32", "bfloat16", "float16")
 EPILOG = """pictures: a folder (a subfolder's name is the label), patterns, a .csv, .jsonl or .parquet with the columns
 path, label, target and id, tar shards (shard-{000..015}.tar), a Hugging Face data set on disk, or module:factory.
 
@@ -154,14 +154,14 @@ def _add_kept(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_work(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("work").add_argument
+    group = parser.add_argument_group("work")
+    add = group.add_argument
     add("--limit", type=positive_number("pictures"), metavar="N", help="the first N pictures only")
     what = "pictures at once (default: by their size; halved where the memory is too small)"
     add("--batch-size", type=positive_number("pictures"), metavar="N", help=what)
     what = "threads that read, draw and write (default: one per core)"
     add("--workers", type=positive_number("threads"), metavar="N", help=what)
-    what = "of the network's passes: float32 (default), bfloat16 or float16"
-    add("--dtype", choices=DTYPES, default="float32", metavar="TYPE", help=what)
+    add_dtype(group)
     what = "channels innermost in memory: faster on a GPU in half precision"
     add("--channels-last", action="store_true", help=what)
     add("--shard", metavar="I/N", help="do the I-th of N shares of the work, from 1; all name the same RUN")

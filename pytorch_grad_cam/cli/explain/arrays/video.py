@@ -118,7 +118,8 @@ def _maps(cam: BaseCAM, inputs: Tensor, category: int, explainer: ImageExplainer
         warnings.simplefilter("ignore", MeaninglessMapWarning)  # a frame without the class has no map, and shows none
         for part in torch.split(inputs, options.batch_size or _BATCH):
             target = category if contrast is None and cam.uses_targets else None
-            found = cam.explain(part, target, eigen_smooth=options.eigen_smooth, **asked)
+            with explainer.passes(cam, part):
+                found = cam.explain(part, target, eigen_smooth=options.eigen_smooth, **asked)
             parts.append(found.numpy())
     maps = np.concatenate(parts)
     highest = np.abs(maps).max()
