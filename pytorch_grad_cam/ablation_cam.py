@@ -17,7 +17,7 @@ from pytorch_grad_cam.core.call import Call
 from pytorch_grad_cam.core.forward_pass import LayerRecord
 from pytorch_grad_cam.engine.chunks import chunks_of
 from pytorch_grad_cam.engine.perturb import Channels, strongest
-from pytorch_grad_cam.engine.precision import PassDtype, pass_dtype
+from pytorch_grad_cam.engine.precision import PassDtype, in_precision, pass_dtype
 from pytorch_grad_cam.engine.replay import Replay
 from pytorch_grad_cam.engine.scoring import Progress, progress_bar, replaced_bar, scores_of, scores_of_variants
 from pytorch_grad_cam.targets.classification import Target
@@ -114,8 +114,9 @@ class AblationCAM(ReplayCAM):
         """Score one image with all channels, in the precision of those without one: else all would seem to matter."""
         if self.dtype is None:
             return scores_of(replay.outputs, [target]).item()
-        unchanged = scores_of_variants(1, lambda _: replay.activations, replay, target, 1, lambda _: None, self.dtype)
-        return unchanged.item()
+        with torch.no_grad():
+            outputs = in_precision(replay, self.dtype)(replay.activations)
+        return scores_of(outputs, [target]).item()
 
     def _tried(self, activations: Tensor) -> Tensor:
         """Return the channels of one image ``(C, *S)`` to take away; one that is 0 everywhere is away already."""

@@ -26,10 +26,10 @@ pytestmark = [
 # Methods that run each image by itself, in very many passes, and how often the host may wait for each image.
 OF_AN_IMAGE = {
     "ablationcam": 6,
-    "scorecam": 4,
-    "sscam": 4,
-    "iscam": 4,
-    "gscorecam": 4,
+    "scorecam": 5,
+    "sscam": 5,
+    "iscam": 5,
+    "gscorecam": 5,
     "reciprocam": 3,
     "vitreciprocam": 3,
     "sess": 2,
