@@ -280,7 +280,7 @@ def test_half_precision_is_summed_in_float32() -> None:
         (lambda net: SmoothGrad(net, num_samples=0), "num_samples=0 is too small; give at least 1"),
         (lambda net: VarGrad(net, num_samples=1), "num_samples=1 is too small; give at least 2"),
         (lambda net: IntegratedGradients(net, steps=0), "steps=0 is too small"),
-        (lambda net: RISE(net, batch_size=0), "batch_size=0 is too small"),
+        (lambda net: RISE(net, batch_size=0), "batch_size=0 is no number of images"),
         (lambda net: RISE(net, probability=1), "probability=1 leaves nothing to chance"),
         (lambda net: IntegratedGradients(net, baseline=torch.zeros(3, 11))(inputs()), r"baseline \(3, 11\) does not"),
     ],
