@@ -223,7 +223,7 @@ def add_samples(group: Any) -> None:
 
 def add_dtype(group: Any) -> None:
     """Add how precise passes are."""
-    what = "of passes: float32 (default), bfloat16 or float16; of scorecam and the like: of those on changed inputs"
+    what = "of passes: float32 (default), bfloat16 or float16"
     group.add_argument("--dtype", choices=DTYPES, default="float32", metavar="TYPE", help=what)
 
 

@@ -152,7 +152,7 @@ def add_explanation_arguments(parser: argparse.ArgumentParser) -> None:
     what = "of the network's output: an index, a key or an attribute"
     add("--output", type=_number_or_text, metavar="PART", help=what)
     what = "of the network's forward, e.g. interpolate_pos_encoding=true"
-    add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=VALUE", help=what)
+    add("--forward-kwargs", type=argument_type(_keyword), nargs="+", metavar="NAME=X", help=what)
     add_scores(group)
     add_layers(group)
     add("--aug-smooth", "--aug_smooth", action="store_true", help="average over flipped and brightened views")
@@ -178,7 +178,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     add("--head-fusion", choices=("mean", "max", "min"), metavar="HOW", help=what)
     what = "share of attention that attentionrollout leaves out (default: 0)"
     add("--discard-ratio", type=share_below_one, metavar="X", help=what)
-    what = "marks right predictions: 'folders' (by their names), or a CSV: PICTURE,CLASS"
+    what = "marks right predictions: folders, by name, or a CSV PICTURE,CLASS"
     add("--labels", metavar="LABELS", help=what)
 
 
