@@ -69,8 +69,8 @@ class Photos:
 
 
 @dataclass(frozen=True)
-class Generated:
-    """A picture that is drawn when it is read."""
+class Numbered:
+    """A picture without a file, called by its number."""
 
     number: int
     label: str | int | None = None
@@ -83,6 +83,11 @@ class Generated:
     @property
     def origin(self) -> str:
         return f"picture {self.number}"
+
+
+@dataclass(frozen=True)
+class Generated(Numbered):
+    """A picture that is drawn when it is read."""
 
     def read(self, max_pixels: int) -> NDArray[np.uint8]:
         return np.random.default_rng(self.number).integers(0, 256, (48, 64, 3), dtype=np.uint8)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.data_sets import BATCH, timed
+from benchmarks.data_sets import BATCH, Numbered, timed
 from benchmarks.gpu.bench import Bench, Item, Part, Row
 from benchmarks.gpu.networks import main_network
 from pytorch_grad_cam.data.images import read_image
@@ -35,21 +35,10 @@ WAYS = {"decoded": False, "JPEG": True}
 
 
 @dataclass(frozen=True)
-class Held:
+class Held(Numbered):
     """A picture in memory: uint8 ``(H, W, 3)``, or the bytes of a JPEG file of it."""
 
-    number: int
-    content: Any
-    label: str | int | None = None
-    target: str | int | None = None
-
-    @property
-    def id(self) -> str:
-        return f"{self.number:06d}"
-
-    @property
-    def origin(self) -> str:
-        return f"picture {self.number}"
+    content: Any = None
 
     def read(self, max_pixels: int) -> NDArray[np.uint8]:
         return self.content if isinstance(self.content, np.ndarray) else read_image(self.content)
@@ -67,7 +56,7 @@ class InMemory:
         return self.count
 
     def __iter__(self) -> Iterator[Held]:
-        return (Held(number, self.contents[number % len(self.contents)]) for number in range(self.count))
+        return (Held(number, content=self.contents[number % len(self.contents)]) for number in range(self.count))
 
 
 def pictures(side: int, as_files: bool) -> tuple[Any, ...]:
