@@ -153,6 +153,23 @@ class Explanation:
         """
         return named(_DRAWING, "explained_widget")(self, categories, **options)
 
+    def plot(self, categories: Sequence[str] | None = None, *, image_weight: float = 0.5, **options: Any) -> Any:
+        """Draw all maps as a figure of matplotlib, a panel for each: the map over its picture, what it explains, notes.
+
+        Args:
+            categories: class names, by index; None: those of the explanation.
+            image_weight: share of the picture in the overlay.
+            **options: as for `overlay`: ``preprocessing``, ``colormap``, ``blend``.
+
+        Returns:
+            A ``matplotlib.figure.Figure``, which no window holds: in a notebook it shows itself, ``savefig`` writes it.
+
+        Raises:
+            ImportError: if matplotlib is missing.
+            ValueError: if the pictures are not known, or an option is not as described.
+        """
+        return named(_DRAWING, "explained_plot")(self, categories, image_weight, **options)
+
     def save(self, path: str | Path) -> None:
         """Write `grid` as a file; the name ends in .png, .jpg or .jpeg.
 

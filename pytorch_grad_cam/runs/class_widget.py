@@ -24,14 +24,14 @@ def class_widget(
     Args:
         explain: returns what is found out about the picture when a class is asked for; None: what is explained first.
         offered: returns the classes that can be asked for, by what was found out first.
-        options: of the drawing, as for `ExplainedPicture.drawn_maps`.
+        options: of the drawing, as for `ExplainedPicture.map_panels`.
 
     Raises:
         ImportError: without ipywidgets.
     """
     widgets = need("ipywidgets")
     found = explain(None)
-    view = MapView(found.drawn_maps(**options))
+    view = MapView(found.map_panels(**options))
     classes = offered(found)
     if not classes:
         return view.box()
@@ -41,7 +41,7 @@ def class_widget(
     def explain_it(change: Mapping[str, Any]) -> None:
         place = change["new"]
         try:
-            view.show(explain(classes[place - 1] if place else None).drawn_maps(**options))
+            view.show(explain(classes[place - 1] if place else None).map_panels(**options))
         except Exception as error:  # of a callback it goes into a log that few read; the old map must not stay, either
             view.say(f"{type(error).__name__}: {error}")
             raise

@@ -20,9 +20,11 @@ from pytorch_grad_cam.targets.class_choices import class_label, class_name
 from pytorch_grad_cam.visualization import shown
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET, clip_outliers, colormap_number
 from pytorch_grad_cam.visualization.figure import figure
+from pytorch_grad_cam.visualization.map_panel import MapPanel
 from pytorch_grad_cam.visualization.overlay import heat_map, overlay_map
+from pytorch_grad_cam.visualization.plot import plot_maps
 from pytorch_grad_cam.visualization.sheet import contact_sheet
-from pytorch_grad_cam.visualization.widget import DrawnMap, MapView
+from pytorch_grad_cam.visualization.widget import MapView
 
 CLIPPED = 99  # percentile of a map of single pixels that has the full colour already
 _MOST_LISTED, _LONGEST = 6, 800  # maps, and characters, of a text
@@ -139,16 +141,31 @@ class ExplainedPicture:
             ImportError: without ipywidgets.
             ValueError: for unknown colours or another blend.
         """
-        return MapView(self.drawn_maps(colormap, blend)).box()
+        return MapView(self.map_panels(colormap, blend)).box()
 
-    def drawn_maps(self, colormap: int | str | None = None, blend: Blend = "classic") -> list[DrawnMap]:
-        """Return the maps as a widget draws them; of one that means nothing, the picture."""
+    def plot(self, *, colormap: int | str | None = None, image_weight: float = 0.5, blend: Blend = "classic") -> Any:
+        """Draw all maps as a figure of matplotlib, a panel for each: the map over the picture, what it explains, notes.
+
+        Args:
+            colormap, image_weight, blend: as for `overlay`.
+
+        Returns:
+            A ``matplotlib.figure.Figure``, which no window holds: in a notebook it shows itself, ``savefig`` writes it.
+
+        Raises:
+            ImportError: if matplotlib is missing.
+            ValueError: for unknown colours, another blend or weight.
+        """
+        return plot_maps(self.map_panels(colormap, blend), image_weight)
+
+    def map_panels(self, colormap: int | str | None = None, blend: Blend = "classic") -> list[MapPanel]:
+        """Return the maps for who arranges them; of one that means nothing, the picture."""
         maps = []
         for index, found in enumerate(self.maps):
             draw = partial(self.overlay, index, colormap=colormap, blend=blend)
             about = f"{found.method} at {', '.join(found.layers)}" if found.layers else found.method
             maps.append(
-                DrawnMap(self.title(index), draw if found.map is not None else self._alone, (about, *found.notes))
+                MapPanel(self.title(index), draw if found.map is not None else self._alone, (about, *found.notes))
             )
         return maps
 

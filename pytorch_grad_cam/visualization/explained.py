@@ -17,10 +17,12 @@ from pytorch_grad_cam.targets.score_kinds import MULTI_LABEL, class_shares
 from pytorch_grad_cam.visualization import shown
 from pytorch_grad_cam.visualization.colormaps import DIVERGING, JET
 from pytorch_grad_cam.visualization.figure import figure
+from pytorch_grad_cam.visualization.map_panel import MapPanel
 from pytorch_grad_cam.visualization.overlay import overlay_map
+from pytorch_grad_cam.visualization.plot import plot_maps
 from pytorch_grad_cam.visualization.sheet import contact_sheet
 from pytorch_grad_cam.visualization.text import isolated
-from pytorch_grad_cam.visualization.widget import DrawnMap, MapView
+from pytorch_grad_cam.visualization.widget import MapView
 
 _MOST_TILES, _MOST_NOTES = 30, 5  # of a grid, of a card
 
@@ -93,15 +95,26 @@ def explained_card(found: Explained) -> str | None:
 
 def explained_widget(found: Explained, categories: Sequence[str] | None = None, **options: Any) -> Any:
     """Return all maps, one at a time, with controls; the method ``widget`` of an ``Explanation`` says more."""
+    return MapView(_map_panels(found, categories, **options)).box()
+
+
+def explained_plot(
+    found: Explained, categories: Sequence[str] | None = None, image_weight: float = 0.5, **options: Any
+) -> Any:
+    """Return all maps as a figure of matplotlib; the method ``plot`` of an ``Explanation`` says more."""
+    return plot_maps(_map_panels(found, categories, **options), image_weight)
+
+
+def _map_panels(found: Explained, categories: Sequence[str] | None, **options: Any) -> list[MapPanel]:
     several = len(found.classes) > 1
     maps = []
     for index, target in _places(found):
         draw = partial(explained_overlay, found, index, target=target, **options)
         title = _title(found, index, target, categories, None) or _about(found)
         maps.append(
-            DrawnMap(f"image {index}: {title}" if several else title, draw, [_about(found), *found.notes[index]])
+            MapPanel(f"image {index}: {title}" if several else title, draw, [_about(found), *found.notes[index]])
         )
-    return MapView(maps).box()
+    return maps
 
 
 def explained_figure(

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pytorch_grad_cam.common.extras import need
 from pytorch_grad_cam.visualization import shown
+from pytorch_grad_cam.visualization.map_panel import MapPanel
 
 _STEP = 0.05  # of the slider
-
-
-@dataclass(frozen=True)
-class DrawnMap:
-    """A map that can be drawn again.
-
-    Attributes:
-        title: what it explains.
-        draw: returns it over its picture, uint8 RGB ``(H, W, 3)``, by ``image_weight``, as `show_cam_on_image` has it.
-        lines: what stands below the title in small.
-    """
-
-    title: str
-    draw: Callable[..., NDArray[np.uint8]]
-    lines: Sequence[str] = ()
 
 
 class MapView:
@@ -41,7 +23,7 @@ class MapView:
         ImportError: without ipywidgets.
     """
 
-    def __init__(self, maps: Sequence[DrawnMap]) -> None:
+    def __init__(self, maps: Sequence[MapPanel]) -> None:
         widgets = need("ipywidgets")
         self._column, self._row = widgets.VBox, widgets.HBox
         # A flexible box would stretch a picture that is narrower than the notebook, and shrink the slider to a point.
@@ -54,7 +36,7 @@ class MapView:
         self._chosen.observe(self._draw, "index")
         self.show(maps)
 
-    def show(self, maps: Sequence[DrawnMap]) -> None:
+    def show(self, maps: Sequence[MapPanel]) -> None:
         """Show the first of other maps, as opaque as the one before."""
         self._maps = maps
         self._chosen.layout.display = None if len(maps) > 1 else "none"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import missing
 from helpers.colour_net import Colours, red_and_blue
 from numpy.typing import NDArray
 from PIL import Image
@@ -70,6 +71,25 @@ def test_drawings_name_classes_as_the_method_and_the_network_do() -> None:
     assert not np.array_equal(figures[0], figures[1])
     assert np.array_equal(figures[1], figures[2])
     assert own.first_images(1).categories == ("rouge", "bleu", "rien")
+
+
+def test_a_figure_of_matplotlib(cam: GradCAM, tmp_path: Path) -> None:
+    """A panel for each map: the overlay itself, what it explains as it stands, and no window."""
+    missing.package("matplotlib")
+    found = cam.explain(inputs(), 0, images=pictures())
+    figure = found.plot(["a $red$ one", "b", "c"], image_weight=0.3)
+    assert len(figure.axes) == 2
+    for index, axes in enumerate(figure.axes):
+        assert np.array_equal(axes.images[0].get_array(), found.overlay(index, image_weight=0.3))
+        assert axes.get_title().startswith(f"image {index}: a $red$ one, ")
+        assert "GradCAM at colours" in axes.get_xlabel()
+    figure.savefig(tmp_path / "maps.pdf")
+    assert (tmp_path / "maps.pdf").read_bytes().startswith(b"%PDF")
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+    explained = load_explainer("shapes", ["gradcam", "hirescam"], classes=["ring", "star"])(red_and_blue())
+    panels = explained.plot(blend="alpha").axes
+    assert [axes.get_title() for axes in panels] == [explained.title(index) for index in range(4)]
+    assert np.array_equal(panels[3].images[0].get_array(), explained.overlay(3, blend="alpha"))
 
 
 def test_one_picture_needs_no_list(cam: GradCAM) -> None:
