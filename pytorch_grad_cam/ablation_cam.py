@@ -96,7 +96,7 @@ class AblationCAM(ReplayCAM):
         activations = layer.activations
         weights = activations.new_zeros(activations.shape[:2])
         tried = [self._tried(image) for image in activations]
-        chunks = chunks_of(self.batch_size, activations[0])
+        chunks = chunks_of(self.batch_size, activations[0], is_activation=True)
         with progress_bar(sum(map(len, tried)), "AblationCAM", self.progress, replaced_bar(tqdm)) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)

@@ -67,7 +67,7 @@ class ReciproCAM(ReplayCAM):
         activations = layer.activations
         grid = activations.shape[2:]
         count, kernel = math.prod(grid), BINOMIAL if self.spread else SINGLE
-        maps, chunks = [], chunks_of(self.batch_size, activations[0])
+        maps, chunks = [], chunks_of(self.batch_size, activations[0], is_activation=True)
         with progress_bar(count * len(targets), type(self).__name__, self.progress) as advance:
             for row, target in enumerate(targets):
                 replay = self.replay(call, layer, row)

@@ -82,17 +82,22 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in _IN_WORDS)
 
 
-def chunks_of(batch_size: int | None, version: Tensor, with_graph: bool = False) -> Chunks:
+def chunks_of(
+    batch_size: int | None, version: Tensor, *, with_graph: bool = False, is_activation: bool = False
+) -> Chunks:
     """Return how many changed versions ``(C, *S)`` of an image, or of a layer's output, to run at once.
 
     Args:
         batch_size: at most so many; None: as many as a GPU's free memory holds, 256 at most. On a CPU, where large
-            chunks are slower, maybe fewer.
+            chunks of images are slower, maybe fewer.
         version: one of them, on the device where they will be.
         with_graph: whether gradients are taken, for which a pass keeps everything.
+        is_activation: whether it is a layer's output. What follows a late layer reads its weights for every chunk, so
+            that small chunks are slower on a CPU, too.
     """
     if version.device.type == "cpu":
-        return Chunks(min(batch_size or _MOST_ON_CPU, max(1, _CPU_VALUES // version.numel())))
+        most = batch_size or _MOST_ON_CPU
+        return Chunks(most if is_activation else min(most, max(1, _CPU_VALUES // version.numel())))
     if batch_size is not None:
         return Chunks(batch_size)
     free = free_memory(version.device)
