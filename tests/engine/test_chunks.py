@@ -133,6 +133,6 @@ def test_on_a_cpu_large_chunks_are_slower() -> None:
 
 
 def test_on_a_cpu_small_chunks_are_slower_behind_a_late_layer() -> None:
-    """What follows reads its weights for each: AblationCAM of a ResNet-50's last block took half again as long at 12."""
+    """What follows reads its weights for each: AblationCAM of a ResNet-50's last block took half more at 12."""
     late = torch.empty(2048, 7, 7)
     assert [chunks_of(size, late, is_activation=True).size for size in (None, 3, 32)] == [32, 3, 32]
