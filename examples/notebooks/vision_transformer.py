@@ -1,26 +1,32 @@
 # %% [markdown]
 # # A vision transformer
-# Tokens are laid out as the picture without a `reshape_transform`. This network has random weights, so that nothing is
-# downloaded: its maps have the right form and mean nothing. `vit_b_16(weights="DEFAULT")` has weights.
+# Tokens are laid out as the picture without a `reshape_transform`. This small one knows the shapes of the scenes and
+# lies in the repository, so that nothing is downloaded; `vit_b_16(weights="DEFAULT")` is asked alike.
 # %%
-import torch
-from torchvision.models import VisionTransformer
+import sys
 
-from pytorch_grad_cam import AttentionRelevance, GradCAM
+sys.path.append("../..")  # the repository, for its tools
+
+from pytorch_grad_cam import AttentionRelevance, AttentionRollout, GradCAM
 from pytorch_grad_cam.data.images import read_image
 from pytorch_grad_cam.models.load import load_model
+from tools.scene_transformer import load_scene_transformer
 
-torch.manual_seed(0)
-vit = VisionTransformer(128, 16, num_layers=3, num_heads=4, hidden_dim=64, mlp_dim=128, num_classes=10).eval()
-torch.nn.init.normal_(vit.heads.head.weight)  # torchvision begins with zeros, of which there is nothing to explain
+loaded = load_model("shapes")  # for its preprocessing and the names of the classes
+vit = load_scene_transformer()
 picture = read_image("../images/scene_star_ring.png")
-inputs = load_model("shapes").preprocessing(picture)[None]
-GradCAM(vit).explain(inputs, 3, images=picture)
+inputs = loaded.preprocessing(picture)[None]
+asked = {"images": picture}
+GradCAM(vit, categories=loaded.categories).explain_each(inputs, ["star", "ring"], **asked)
 # %% [markdown]
-# A method that reads the attention itself:
+# A method that reads the attention itself, and its gradients:
 # %%
-relevance = AttentionRelevance(vit)
-relevance.explain(inputs, 3, images=picture)
+relevance = AttentionRelevance(vit, categories=loaded.categories)
+relevance.explain_each(inputs, ["star", "ring"], **asked)
+# %% [markdown]
+# Attention rollout asks for no class: it shows what the class token reads, whatever that is read for.
+# %%
+AttentionRollout(vit).explain(inputs, **asked)
 # %% [markdown]
 # Where each head of each block looks:
 # %%
