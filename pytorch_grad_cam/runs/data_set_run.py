@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from threading import Lock
 from typing import Any
@@ -20,10 +20,11 @@ from pytorch_grad_cam.data.sources.item import Item, Source
 from pytorch_grad_cam.models.loaded import LoadedModel
 from pytorch_grad_cam.runs.error_text import in_one_line
 from pytorch_grad_cam.runs.explained_picture import ExplainedPicture, map_records, seen_record
-from pytorch_grad_cam.runs.explainer import Explainer, PreparedPicture, Seen
+from pytorch_grad_cam.runs.explainer import Explainer, Seen
 from pytorch_grad_cam.runs.file_state import digest
 from pytorch_grad_cam.runs.fingerprint import fingerprint
 from pytorch_grad_cam.runs.picture_files import FileNames, PictureFiles, record_path
+from pytorch_grad_cam.runs.prepared_picture import PreparedPicture
 from pytorch_grad_cam.runs.run_folder import RunFolder, files_of
 from pytorch_grad_cam.runs.run_index import Row, json_line
 from pytorch_grad_cam.runs.runner import BatchRunner
@@ -203,7 +204,9 @@ class DataSetRun:
             self._commit(rows, [_time_row(position, outcome) for position, outcome in outcomes])
             report(rows)
 
-        runner = BatchRunner(self._read, self._explain, self._write, commit, self._batch_size, self.options.workers)
+        runner = BatchRunner(
+            self._read, self._explain, self._write, commit, self._batch_size, self.options.workers, self._gather
+        )
         runner.run(positions)
         self.put_in_order()
 
@@ -260,6 +263,11 @@ class DataSetRun:
         with self.watch("prepare"):
             target = None if item.target is None else find_class(str(item.target), self._loaded.categories)
             return _Read(position, self.explainer.prepare(image, target), self._label(item))
+
+    def _gather(self, pictures: Sequence[_Read]) -> list[_Read]:
+        with self.watch("prepare"):
+            found = self.explainer.gather([each.picture for each in pictures])
+        return [replace(read, picture=picture) for read, picture in zip(pictures, found, strict=True)]
 
     def _label(self, item: Item) -> int | None:
         if item.label is None:

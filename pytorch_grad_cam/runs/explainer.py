@@ -39,6 +39,7 @@ from pytorch_grad_cam.runs.picture_targets import (
     target_label,
 )
 from pytorch_grad_cam.runs.precision import cast_passes, casts_itself
+from pytorch_grad_cam.runs.prepared_picture import PreparedPicture, batch_of, gathered
 from pytorch_grad_cam.runs.ready_network import ExplainerOptions, ReadyNetwork
 from pytorch_grad_cam.targets.class_choices import check_categories
 from pytorch_grad_cam.targets.spec import TargetSpec
@@ -48,20 +49,6 @@ log = logging.getLogger(__name__)
 Pixels = NDArray[np.uint8]
 Picture = Any  # what `read_image` takes: a path, the bytes of a file, a PIL image, an array (H, W, 3)
 Seen = tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True)
-class PreparedPicture:
-    """A picture, and what the network takes of it: made in any thread, before its batch comes."""
-
-    image: Pixels  # RGB (H, W, 3)
-    inputs: Tensor | None  # (C, h, w); None if the network takes the picture as it is
-    category: int | None = None  # the class to explain of this one; None: what is asked of all
-
-    @property
-    def input_size(self) -> tuple[int, ...]:
-        """Height and width of what the network takes."""
-        return tuple(self.image.shape[:2] if self.inputs is None else self.inputs.shape[1:])
 
 
 class Explainer:
@@ -114,6 +101,10 @@ class Explainer:
         if category is not None and self.options.compares:
             raise ValueError("the picture has a class of its own to explain, and contrast compares two others")
         return PreparedPicture(image, self.ready.preprocessing.resized(image), category)
+
+    def gather(self, pictures: Sequence[PreparedPicture]) -> list[PreparedPicture]:
+        """Put pictures together that will be explained in one call, in any thread: the last work without a network."""
+        return gathered(pictures, self.ready.preprocessing, self.ready.device)
 
     def predict(self, pictures: Sequence[PreparedPicture | Picture]) -> list[Seen]:
         """Return what the network sees in each picture, as ``ExplainedPicture.predicted`` has it; no maps are made."""
@@ -205,10 +196,7 @@ class Explainer:
         return [self._picture(picture, own) for picture, own in zip(pictures, answers, strict=True)]
 
     def _inputs(self, pictures: Sequence[PreparedPicture]) -> Tensor:
-        images, inputs = [each.image for each in pictures], [each.inputs for each in pictures]
-        batch = self.ready.preprocessing.batch(images, inputs)
-        if self.ready.device.type == "cuda":  # from other memory the copy would be slower, and waited for
-            batch = batch.pin_memory()
+        batch = batch_of(pictures, self.ready.preprocessing, self.ready.device)
         batch = batch.to(self.ready.device, non_blocking=True)
         if self.options.channels_last:
             batch = batch.contiguous(memory_format=torch.channels_last)

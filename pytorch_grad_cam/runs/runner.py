@@ -33,6 +33,8 @@ class BatchRunner(Generic[R, D, F]):
             a result or an exception. Called in one other thread.
         batch_size: rows per batch.
         workers: threads; None takes one per core, at least two.
+        gather: from the decoded rows of a batch to the same, put together for ``explain``; called in one other thread
+            for the next batch, while ``explain`` works on one.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class BatchRunner(Generic[R, D, F]):
         commit: Callable[[Sequence[tuple[R, F | Exception]]], None],
         batch_size: int,
         workers: int | None = None,
+        gather: Callable[[Sequence[D]], Sequence[D]] = list,
     ) -> None:
+        self._gather = gather
         self._decode, self._explain, self._write, self._commit = decode, explain, write, commit
         self._batch_size = batch_size
         self._workers = workers or max(2, os.cpu_count() or 1)
@@ -54,11 +58,10 @@ class BatchRunner(Generic[R, D, F]):
         Raises:
             Exception: what ``explain``, ``write`` or ``commit`` raised; batches that were committed stay so.
         """
-        pool, committer = ThreadPoolExecutor(self._workers), ThreadPoolExecutor(1)
+        pool, gatherer, committer = (ThreadPoolExecutor(threads) for threads in (self._workers, 1, 1))
         try:
             settled: Future[None] | None = None
-            for batch in self._decoded(pool, rows):
-                good = [decoded for _, decoded in batch if not isinstance(decoded, Exception)]
+            for batch, good in self._gathered(gatherer, self._decoded(pool, rows)):
                 results = iter(self._explain(good) if good else ())
                 outcomes: list[tuple[R, F | Exception]] = [
                     (row, decoded if isinstance(decoded, Exception) else next(results)) for row, decoded in batch
@@ -70,8 +73,25 @@ class BatchRunner(Generic[R, D, F]):
             if settled is not None:
                 settled.result()
         finally:
-            for threads in (pool, committer):
+            for threads in (pool, gatherer, committer):
                 _end(threads)
+
+    def _gathered(
+        self, gatherer: ThreadPoolExecutor, batches: Iterator[Decoded[R, D]]
+    ) -> Iterator[tuple[Decoded[R, D], Sequence[D]]]:
+        """Put together one batch in advance: yield each, and those of its rows that could be decoded."""
+
+        def following() -> tuple[Decoded[R, D], Sequence[D]] | None:
+            batch = next(batches, None)
+            if batch is None:
+                return None
+            good = [decoded for _, decoded in batch if not isinstance(decoded, Exception)]
+            return batch, self._gather(good) if good else good
+
+        coming = gatherer.submit(following)
+        while (found := coming.result()) is not None:
+            coming = gatherer.submit(following)
+            yield found
 
     def _decoded(self, pool: ThreadPoolExecutor, rows: Iterable[R]) -> Iterator[Decoded[R, D]]:
         """Decode batches in advance."""

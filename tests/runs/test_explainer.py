@@ -213,6 +213,26 @@ def test_half_precision_is_close(method: str, first: bool, monkeypatch: pytest.M
     np.testing.assert_allclose(half.maps[0].map, whole.maps[0].map, atol=0.02)
 
 
+def test_pictures_that_were_put_together_are_explained_as_they_are_and_not_copied() -> None:
+    """All of them, a half as where the memory is too small, and some as where others are not wanted."""
+    seen: list[int] = []
+    loaded = described()
+    loaded.model.register_forward_pre_hook(lambda _, args: seen.append(args[0].data_ptr()))
+    explainer = load_explainer(loaded)
+    alone = [explainer.prepare(picture) for picture in [*pictures(6)[::2], *pictures(6)[1::2]]]  # three of each size
+    explainer(alone)  # the first call looks around
+    together = explainer.gather(alone)
+    batches = [each.batch for each in together]
+    assert batches[0] is not None
+    assert all(batch is batches[0] for batch in batches)  # the network sees them all in one size
+    for chosen, copied in (([0, 1, 2, 3, 4, 5], False), ([3, 4, 5], False), ([0, 2], True)):
+        seen.clear()
+        found = explainer([together[place] for place in chosen])
+        assert all((pointer == together[chosen[0]].inputs.data_ptr()) is not copied for pointer in seen)  # type: ignore[union-attr]
+        for one, expected in zip(found, explainer([alone[place] for place in chosen]), strict=True):
+            assert np.array_equal(one.maps[0].map, expected.maps[0].map)  # type: ignore[arg-type]
+
+
 def test_channels_last() -> None:
     """Pictures are the network's with their channels innermost, those of perturbation methods too; maps stay."""
     seen: list[bool] = []

@@ -121,6 +121,41 @@ def test_rows_are_taken_as_they_are_needed() -> None:
     assert taken == len(steps.written) == 400
 
 
+def test_the_next_batch_is_put_together_while_one_is_explained() -> None:
+    steps = Steps()
+    second_is_ready = threading.Event()
+    threads: list[int] = []
+
+    def gather(values: Sequence[int]) -> list[int]:
+        threads.append(threading.get_ident())
+        if len(threads) == 2:
+            second_is_ready.set()
+        return [value + 1 for value in values]
+
+    def explain(values: Sequence[int]) -> list[str]:
+        assert second_is_ready.wait(timeout=60)
+        return steps.explain(values)
+
+    BatchRunner(steps.decode, explain, steps.write, steps.commit, 4, gather=gather).run([*range(8), *[13] * 4, 20])
+    assert steps.batches == [[1, 11, 21, 31], [41, 51, 61, 71], [201]]  # of a batch without good rows there is nothing
+    assert len(threads) == 3
+    assert len(set(threads)) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_what_cannot_be_put_together_ends_the_run() -> None:
+    steps = Steps()
+
+    def gather(values: Sequence[int]) -> list[int]:
+        if values[0] == 80:
+            raise MemoryError("no room for a batch")
+        return list(values)
+
+    with pytest.raises(MemoryError, match="no room for a batch"):
+        BatchRunner(steps.decode, steps.explain, steps.write, steps.commit, 4, gather=gather).run(range(12))
+    assert steps.batches == [[0, 10, 20, 30], [40, 50, 60, 70]]
+
+
 @pytest.mark.parametrize("where", ["explain", "write", "commit"])
 def test_an_error_ends_the_run_and_leaves_what_was_committed(where: str) -> None:
     steps = Steps()
