@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.cli.explain import run as explain_run
 from pytorch_grad_cam.cli.explain.drawing import MANY
 from pytorch_grad_cam.cli.explain.image_files import ENDINGS
 from pytorch_grad_cam.cli.explain.options import COLORMAPS, KINDS
@@ -217,6 +218,14 @@ def test_a_folder_of_pictures(here: Path, capsys: pytest.CaptureFixture[str]) ->
         "written:    3 files in output",
     ]
     assert read_image("output/contact_sheet.jpg").shape[1] > 2 * 192
+
+
+def test_of_many_pictures_the_command_for_data_sets_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain_run, "_MANY", 2)
+    assert run("--image-path", "pics") == 0
+    assert "the command run explains them in batches" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_one_that_fails_does_not_stop_the_others(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from pytorch_grad_cam.runs.error_text import in_one_line
 from pytorch_grad_cam.runs.picture_targets import ClassContrast, shared_label
 
 _MOST_NAMES = 5  # in a line
+_MANY = 100  # pictures from which on somebody should know of the command for data sets
 # Endings of what is no picture, and the command that takes it.
 _OTHER_KINDS = {
     (".nii", ".nii.gz", ".dcm", ".npy", ".npz"): "volume",
@@ -139,6 +140,11 @@ def _explain_many(
     out = Path(explainer.options.output_dir)
     for problem in problems:
         _complain(problem)
+    if len(samples) >= _MANY:
+        _say(
+            f"note: each of the {len(samples)} pictures gets a folder of its own; the command run explains them in "
+            "batches, into one folder with an index, and goes on where it was stopped"
+        )
     sheets = ContactSheets(out, explainer.options.overwrite)
     failed: list[str] = []
     verdicts: list[Verdict] = []
